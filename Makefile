@@ -1,0 +1,37 @@
+# mmext: `make demo` and `make test` need only Python 3.11+, make and a C++ compiler.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
+WORKERS ?= 2
+PYTEST_ARGS ?=
+
+BIN := .venv/bin
+SOURCES := mmext configs tools tests setup.py
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: ## make .venv with everything in it (does only what is still missing)
+	@$(PYTHON) tools/setup_env.py
+
+demo: setup ## train and evaluate UPSNet on a generated data set, with pictures and an MLflow run
+	@$(BIN)/python tools/demo.py
+
+test: lint ## everything CI runs: linters, type check, import contracts, tests
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+
+lint: setup ## linters, type check and import contracts alone
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: setup ## let ruff repair and format the sources
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+clean: ## remove .venv, build folders and caches (not the cached mmcv wheel)
+	rm -rf .venv .cache build dist mmext.egg-info mmext/.mim \
+	  .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,44 @@
+"""Run a tool with mmext's configs within reach: ``python -m mmext TOOL [ARGS]``.
+
+``TOOL`` is the name of one of mmext's tools (``python -m mmext train cfg.py``)
+or the path of any script. The second form is for mmdetection's own tools: a
+config with ``_base_ = 'mmext::upsnet.py'`` can be read only after ``import
+mmext``, which they do not do by themselves. Under torchrun: ``torchrun
+--nproc-per-node 2 -m mmext train cfg.py --launcher pytorch``.
+"""
+
+import runpy
+import sys
+from pathlib import Path
+
+TOOLS = Path(__file__).parent / '.mim' / 'tools'
+
+
+def find_tool(name: str) -> Path:
+    """Return the script that ``name`` stands for.
+
+    Args:
+        name: name of an installed tool without ``.py``, or a path to a script.
+
+    Raises:
+        SystemExit: there is neither; the message lists the tools.
+    """
+    for path in (TOOLS / f'{name}.py', Path(name)):
+        if path.is_file():
+            return path
+    known = ', '.join(sorted(path.stem for path in TOOLS.glob('*.py'))) or 'none installed'
+    raise SystemExit(f'mmext: no tool and no script named {name!r} (tools: {known})')
+
+
+def main() -> None:
+    """Hand the command line over to the tool."""
+    if len(sys.argv) < 2 or sys.argv[1] in ('-h', '--help'):
+        raise SystemExit(__doc__)
+    script = find_tool(sys.argv[1])
+    sys.argv = [str(script), *sys.argv[2:]]
+    sys.path[0] = str(script.resolve().parent)  # as `python script.py` would have it
+    runpy.run_path(str(script), run_name='__main__')
+
+
+if __name__ == '__main__':
+    main()

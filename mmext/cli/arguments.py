@@ -1,0 +1,66 @@
+"""Command-line flags that several programs have, with the names mmdetection's users know."""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.config import DictAction
+
+from mmext.hooks.mixed_precision.policy import PRECISIONS
+
+
+class OptionsAction(DictAction):
+    """``key=value`` pairs as a dict; mmengine's action, with a usage error for anything else."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Check every pair before mmengine splits it."""
+        for pair in [values] if isinstance(values, str) else values or ():
+            if '=' not in pair:
+                parser.error(f'{option_string}: expected key=value, got {pair!r}')
+        super().__call__(parser, namespace, values, option_string)
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cfg-options``."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=OptionsAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='settings that replace those of the config, as model.backbone.depth=18 or '
+        'key="[a,b]"; data_root=DIR moves every path below the data_root of the config',
+    )
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of programs that build a runner."""
+    parser.add_argument(
+        '--work-dir', metavar='DIR', help='logs and checkpoints (default work_dirs/<config name>)'
+    )
+    add_cfg_options(parser)
+    parser.add_argument(
+        '--mlflow',
+        metavar='URI|off',
+        help='log to this MLflow tracking server or store; off: do not log to MLflow',
+    )
+    parser.add_argument(
+        '--precision',
+        choices=PRECISIONS,
+        help='train, validate and test in mixed precision; auto: what the device does fast',
+    )
+    parser.add_argument('--seed', type=int, help='seed of all random generators')
+    parser.add_argument(
+        '--launcher',
+        choices=('none', 'pytorch', 'slurm', 'mpi'),
+        default='none',
+        help='what started the processes of a distributed run (pytorch: torchrun)',
+    )
+    # given by torch.distributed.launch; torchrun sets LOCAL_RANK instead
+    parser.add_argument('--local-rank', '--local_rank', type=int, help=argparse.SUPPRESS)

@@ -1,0 +1,83 @@
+"""Distributed runs, on GPUs and on CPUs.
+
+mmengine starts process groups for GPUs only: its launchers select a CUDA device, and its
+default wrapper names one. :func:`prepare_launch` does the same for machines without GPUs.
+"""
+
+import os
+import subprocess
+
+from mmengine.config import Config
+
+from mmext.cli.errors import UserError
+
+# launcher -> the variables with the rank, the number of processes and the rank on this machine
+_VARIABLES = {
+    'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
+    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
+    'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK'),
+}
+_STARTERS = {
+    'pytorch': 'torchrun --nproc-per-node N',
+    'slurm': 'srun --ntasks N',
+    'mpi': 'mpirun -n N',
+}
+_DEFAULT_PORT = '29500'  # torch.distributed's own
+
+
+def prepare_launch(config: Config, local_rank: int | None = None) -> None:
+    """Check the launcher's environment and, without a GPU, start a gloo process group.
+
+    Args:
+        config: its ``launcher``; on a CPU its ``model_wrapper_cfg`` is set.
+        local_rank: what ``torch.distributed.launch`` gives as a flag; torchrun sets LOCAL_RANK.
+
+    Raises:
+        UserError: the launcher's variables are not set.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(local_rank or 0))
+    launcher = config.launcher
+    if launcher == 'none':
+        return
+    missing = [name for name in _VARIABLES[launcher] if name not in os.environ]
+    if missing:
+        raise UserError(
+            f'--launcher {launcher}: {", ".join(missing)} not set in the environment; '
+            f'start the program with `{_STARTERS[launcher]} ...`'
+        )
+    from mmengine.device import get_device
+
+    if get_device() == 'cpu':
+        _start_gloo(launcher)
+        config.model_wrapper_cfg = {
+            'type': 'MMDistributedDataParallel',
+            'broadcast_buffers': False,
+            'find_unused_parameters': config.get('find_unused_parameters', False),
+            **(config.get('model_wrapper_cfg') or {}),
+            'device_ids': None,
+        }
+
+
+def _start_gloo(launcher: str) -> None:
+    import torch.distributed
+
+    rank, size, local_rank = (os.environ[name] for name in _VARIABLES[launcher])
+    os.environ.update(RANK=rank, WORLD_SIZE=size, LOCAL_RANK=local_rank)
+    os.environ.setdefault('MASTER_PORT', _DEFAULT_PORT)
+    if 'MASTER_ADDR' not in os.environ:
+        os.environ['MASTER_ADDR'] = _first_host(launcher)
+    if rank == '0':
+        print(f'no GPU: {size} processes on CPU, connected by gloo')
+    torch.distributed.init_process_group(backend='gloo')
+
+
+def _first_host(launcher: str) -> str:
+    """Name of the machine of rank 0."""
+    nodes = os.environ.get('SLURM_NODELIST')
+    if launcher != 'slurm' or nodes is None:
+        raise UserError(
+            f'--launcher {launcher}: MASTER_ADDR is not set; set it to the machine of rank 0'
+        )
+    command = ['scontrol', 'show', 'hostnames', nodes]
+    hosts = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return hosts[0]

@@ -1,0 +1,160 @@
+"""A trained model applied to images, without a data set.
+
+mmdet's ``init_detector`` loads weights without comparing them with the model, and its
+``DetInferencer`` needs panopticapi and keeps all inputs; both are short enough to be written
+for streams of frames.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from mmcv.transforms import Compose, LoadAnnotations, LoadImageFromFile
+from mmdet.registry import DATASETS, MODELS, TRANSFORMS
+from mmdet.structures import DetDataSample
+from mmdet.utils import get_test_pipeline_cfg
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from torch import nn
+
+from mmext.cli.checkpoints import load_checkpoint, load_weights
+from mmext.cli.configuration import remove_pretrained, walk
+from mmext.cli.drawing import Picture, draw_instances, draw_panoptic
+from mmext.cli.errors import UserError
+
+
+class Predictor:
+    """A model, its test pipeline and its class table.
+
+    Args:
+        model: in evaluation mode, on its device.
+        config: with ``test_dataloader``, whose pipeline prepares the images.
+        dataset_meta: ``classes`` and, if known, ``thing_classes`` and ``palette``.
+    """
+
+    def __init__(self, model: nn.Module, config: Config, dataset_meta: dict[str, Any]) -> None:
+        self.model = model
+        self.classes: tuple[str, ...] = tuple(dataset_meta['classes'])
+        self.thing_classes = frozenset(dataset_meta.get('thing_classes', self.classes))
+        self.palette = dataset_meta.get('palette')
+        self.config = config
+        self.pipeline = Compose(image_pipeline(config))
+
+    def __call__(self, images: Sequence[npt.NDArray[np.uint8]]) -> list[DetDataSample]:
+        """Predict a batch.
+
+        Args:
+            images: BGR ``[H, W, 3]`` uint8, of any sizes.
+
+        Returns:
+            One data sample per image, in the coordinates of the image.
+        """
+        prepared = [self.pipeline(dict(img=image, img_id=i)) for i, image in enumerate(images)]
+        test_step: Any = self.model.test_step
+        with torch.inference_mode():
+            return list(test_step(pseudo_collate(prepared)))
+
+    def draw(
+        self, image: npt.NDArray[np.uint8], sample: DetDataSample, min_score: float
+    ) -> Picture:
+        """Return the prediction on the image (BGR), as RGB."""
+        rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+        return draw_prediction(rgb, sample, self.classes, self.palette, min_score)
+
+
+def load_predictor(
+    config: Config | None, checkpoint_path: str, device: str, allow_partial: bool = False
+) -> Predictor:
+    """Build the model and load its weights.
+
+    Args:
+        config: None takes the one that mmengine stored in the checkpoint.
+        checkpoint_path: file or URL.
+        device: ``'auto'`` is the first GPU, or the CPU without one.
+        allow_partial: see :func:`mmext.cli.checkpoints.load_weights`.
+
+    Raises:
+        UserError: no config, weights of another model, or no such device.
+    """
+    checkpoint = load_checkpoint(checkpoint_path)
+    meta = checkpoint.get('meta', {})
+    config = config or _stored_config(meta, checkpoint_path)
+    init_default_scope(config.get('default_scope', 'mmdet'))
+    remove_pretrained(config)
+    model = revert_sync_batchnorm(MODELS.build(config.model))
+    load_weights(model, checkpoint, checkpoint_path, allow_partial)
+    if device == 'auto':
+        device = 'cuda:0' if torch.cuda.is_available() else 'cpu'
+    try:
+        model = model.to(device).eval()
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f'--device {device}: {str(error).splitlines()[0]}') from error
+    return Predictor(model, config, _dataset_meta(config, meta))
+
+
+def image_pipeline(config: Config) -> list[dict[str, Any]]:
+    """The test pipeline for images in memory: no file is read, no annotation loaded."""
+    pipeline: list[dict[str, Any]] = []
+    for step in get_test_pipeline_cfg(config):
+        kind = TRANSFORMS.get(step['type'])
+        if issubclass(kind, LoadImageFromFile):
+            pipeline.append(dict(type='mmdet.LoadImageFromNDArray'))
+        elif not issubclass(kind, LoadAnnotations):
+            pipeline.append(step)
+    if not any(step['type'] == 'mmdet.LoadImageFromNDArray' for step in pipeline):
+        raise UserError('the test pipeline of the config loads no image (LoadImageFromFile)')
+    return pipeline
+
+
+def draw_prediction(
+    image: Picture, sample: DetDataSample, classes: Sequence[str], palette: Any, min_score: float
+) -> Picture:
+    """Draw what the model predicts: the panoptic map, or else boxes and masks.
+
+    Args:
+        image: RGB.
+        sample: with ``pred_panoptic_seg`` or ``pred_instances``.
+        classes: names in the order of the labels.
+        palette: see :func:`mmext.cli.drawing.class_colours`.
+        min_score: instances below are not drawn; a panoptic map is drawn as it is.
+    """
+    if 'pred_panoptic_seg' in sample:
+        return draw_panoptic(image, panoptic_map(sample), classes, palette)
+    instances = sample.pred_instances
+    instances = instances[instances.scores >= min_score].cpu().numpy()
+    masks = instances.masks if 'masks' in instances else None
+    return draw_instances(
+        image, instances.bboxes, instances.labels, instances.scores, masks, classes, palette
+    )
+
+
+def panoptic_map(sample: DetDataSample) -> npt.NDArray[np.int64]:
+    """The predicted map ``[H, W]`` in mmdet's encoding."""
+    ids = torch.as_tensor(sample.pred_panoptic_seg.sem_seg).squeeze(0)
+    return np.asarray(ids.cpu().numpy(), np.int64)
+
+
+def _stored_config(meta: dict[str, Any], checkpoint_path: str) -> Config:
+    text = meta.get('cfg')
+    if not isinstance(text, str):
+        raise UserError(f'checkpoint {checkpoint_path} carries no config: name it with --config')
+    return Config.fromstring(text, '.py')
+
+
+def _dataset_meta(config: Config, checkpoint_meta: dict[str, Any]) -> dict[str, Any]:
+    """The class table: of the checkpoint, the config, or the class of the data set."""
+    stored = {k.lower(): v for k, v in (checkpoint_meta.get('dataset_meta') or {}).items()}
+    tables = [stored]
+    for _, part in walk(config.get('test_dataloader') or {}):
+        if 'ann_file' in part:
+            dataset = DATASETS.get(part['type'])
+            tables += [dict(part.get('metainfo') or {}), getattr(dataset, 'METAINFO', {})]
+    for table in tables:
+        if table.get('classes'):
+            return table
+    raise UserError('neither checkpoint nor config names the classes: set metainfo of the data set')

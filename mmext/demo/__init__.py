@@ -1,0 +1,1 @@
+"""Generated data sets in the public file formats: the embedded default."""

@@ -1,0 +1,140 @@
+"""The generated panoptic data set: COCO panoptic and instances files of little landscapes.
+
+Every picture is drawn from ``(seed, split, number)`` alone: a larger set begins
+with the pictures of a smaller one. Crowds, pictures without things and
+unlabelled objects come at fixed places of a cycle, so that small sets have them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mmext.demo.categories import CATEGORIES
+from mmext.demo.coco_files import PanopticSplitWriter, Segment
+from mmext.demo.landscape import draw_landscape
+from mmext.demo.scene import Scene, photograph, segment
+from mmext.demo.storage import set_digest, store_set
+
+GENERATOR_VERSION = 1
+"""Raise it with every change that alters a pixel or a file."""
+
+MIN_SIDE = 64
+SPLITS = ('train', 'val')
+FIRST_IMAGE_ID = {'train': 1, 'val': 500_001}
+
+ASPECTS = ((1.0, 1.0),) * 10 + ((1.25, 0.9), (0.8, 1.1))
+"""Sizes of pictures relative to the nominal one; most have it, a few do not."""
+
+CYCLE = {1: 'rock', 3: 'crowd', 6: 'empty', 8: 'rock', 12: 'crowd', 14: 'rock', 18: 'post'}
+"""Oddity of picture ``number % 20``; see :func:`~mmext.demo.landscape.draw_landscape`."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class PanopticDemo:
+    """A generated set on disk.
+
+    Attributes:
+        root: Its folder, to be used as ``data_root``.
+        digest: SHA-256 over its files.
+        written: False if it was there already.
+    """
+
+    root: Path
+    digest: str
+    written: bool
+
+
+def write_panoptic_dataset(
+    root: str | Path,
+    *,
+    num_train: int = 800,
+    num_val: int = 120,
+    image_size: tuple[int, int] = (128, 128),
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> PanopticDemo:
+    """Write the data set, or find it there unchanged.
+
+    Args:
+        root: Its folder: absent, empty or a generated set.
+        num_train: Pictures of the training split, at least 1.
+        num_val: Pictures of the held-out split, at least 1.
+        image_size: Nominal width and height in pixels, at least 64 each; one
+            picture in six has another size near it.
+        seed: Decides about every picture, at least 0.
+        overwrite: Replace another generated set in ``root``.
+        progress: Called with (pictures done, pictures in all).
+
+    Raises:
+        ValueError: A number is out of range.
+        FileExistsError: ``root`` holds other files or another set.
+    """
+    counts = dict(zip(SPLITS, (num_train, num_val), strict=True))
+    _check_numbers(counts, image_size, seed)
+    identity = {
+        'generator': 'mmext.demo.panoptic',
+        'version': GENERATOR_VERSION,
+        **{f'num_{split}': count for split, count in counts.items()},
+        'image_size': list(image_size),
+        'seed': seed,
+    }
+
+    def write(folder: Path) -> None:
+        _write_splits(folder, counts, image_size, seed, progress)
+
+    root = Path(root)
+    written = store_set(root, identity, write, overwrite)
+    return PanopticDemo(root, set_digest(root), written)
+
+
+def draw_scene(seed: int, split: str, number: int, image_size: tuple[int, int]) -> Scene:
+    """The scene of one picture of the set; ``image_size`` is the nominal width and height."""
+    entropy = [seed, SPLITS.index(split), number]
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
+    aspect = ASPECTS[int(rng.integers(len(ASPECTS)))]
+    width, height = (round(side * factor) for side, factor in zip(image_size, aspect, strict=True))
+    return draw_landscape(rng, width, height, min(image_size) / 128, CYCLE.get(number % 20))
+
+
+def scene_segments(scene: Scene) -> dict[int, Segment]:
+    """The meaning of the keys in the scene's segment map; keys that are void are not in it."""
+    segments = {1 + stuff.label: Segment(stuff.label) for stuff in scene.stuff}
+    for thing in scene.things:
+        if thing.label is not None:
+            segments[thing.key] = Segment(thing.label, thing.is_crowd)
+    return segments
+
+
+def _check_numbers(counts: dict[str, int], image_size: tuple[int, int], seed: int) -> None:
+    for split, count in counts.items():
+        if count < 1:
+            raise ValueError(f'num_{split} must be at least 1, got {count}')
+    if min(image_size) < MIN_SIDE:
+        raise ValueError(f'image_size must be at least {MIN_SIDE} pixels, got {image_size}')
+    if seed < 0:
+        raise ValueError(f'seed must be at least 0, got {seed}')
+
+
+def _write_splits(
+    folder: Path,
+    counts: dict[str, int],
+    image_size: tuple[int, int],
+    seed: int,
+    progress: Progress | None,
+) -> None:
+    done, total = 0, sum(counts.values())
+    for split, count in counts.items():
+        writer = PanopticSplitWriter(folder, split, CATEGORIES, 'Little landscapes, generated')
+        for number in range(count):
+            scene = draw_scene(seed, split, number, image_size)
+            image_id = FIRST_IMAGE_ID[split] + number
+            writer.add(image_id, photograph(scene), segment(scene), scene_segments(scene))
+            done += 1
+            if progress is not None:
+                progress(done, total)
+        writer.close()

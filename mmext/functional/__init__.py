@@ -1,0 +1,1 @@
+"""Pure tensor maths that two rooms use; imports no mm* package."""

@@ -1,0 +1,1 @@
+"""Runner hooks that work with every config, ours and mmdet's."""

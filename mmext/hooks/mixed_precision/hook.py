@@ -1,0 +1,323 @@
+"""``Fp16Hook``: one line in ``default_hooks`` and a run is in mixed precision.
+
+The hook acts at the start of the run, before every other hook and before a checkpoint is
+loaded: it puts :class:`.optim_wrapper.PrecisionOptimWrapper` in the place of the runner's
+optimizer wrapper, installs the guards and lets validation and test run under autocast too.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+from weakref import finalize, ref
+
+import torch
+from mmengine.hooks import EMAHook, Hook, ParamSchedulerHook
+from mmengine.logging import MessageHub
+from mmengine.model import is_model_wrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper, OptimWrapperDict
+from mmengine.runner import BaseLoop, Runner
+from torch import nn
+
+from mmext.hooks.mixed_precision.casting import to_float32
+from mmext.hooks.mixed_precision.op_guards import OpGuards
+from mmext.hooks.mixed_precision.optim_wrapper import PrecisionOptimWrapper
+from mmext.hooks.mixed_precision.patches import Patches, owner_of
+from mmext.hooks.mixed_precision.policy import Choice, choose_precision
+from mmext.hooks.mixed_precision.scaler import make_scaler
+from mmext.hooks.mixed_precision.verification import DtypeCensus
+from mmext.registry import HOOKS
+
+
+@HOOKS.register_module()
+class Fp16Hook(Hook):
+    """Runs training, validation and test in mixed precision.
+
+    .. code-block:: python
+
+        default_hooks = dict(fp16=dict(type='mmext.Fp16Hook'))
+
+    Args:
+        precision: 'fp16', 'bf16', 'fp32', or 'auto': what the device does natively and fast.
+        loss_scale: for fp16: 'dynamic', a number, or the scaler's settings as a dict.
+        fp32_modules: patterns of modules that stay in float32, beside the declared ones
+            (:mod:`.fp32_rules`).
+        low_precision_modules: patterns of modules to take off that list.
+        val: validation and test in the same precision; predictions come back in float32.
+        hold_on_skip: on a step skipped for gradients that are not finite, schedulers that count
+            iterations, and the moving average of the weights, wait.
+        patience: skipped steps in a row before ``on_overflow``.
+        on_overflow: 'warn', 'floor', 'fp32' or 'abort', see
+            :class:`.optim_wrapper.PrecisionOptimWrapper`.
+        channels_last: keep convolutions and their results in that memory format, faster in half
+            precision on most devices; without effect in fp32, where nothing turns it back for
+            code of the host that relies on the other.
+        verify: fail after the first iteration if nothing ran in half precision or something
+            did that must not.
+    """
+
+    priority = 'HIGHEST'  # before hooks that copy the model or keep the optimizer wrapper
+
+    def __init__(
+        self,
+        precision: str = 'auto',
+        loss_scale: str | float | Mapping[str, Any] = 'dynamic',
+        fp32_modules: Sequence[str] = (),
+        low_precision_modules: Sequence[str] = (),
+        val: bool = True,
+        hold_on_skip: bool = True,
+        patience: int = 20,
+        on_overflow: str = 'warn',
+        channels_last: bool = False,
+        verify: bool = False,
+    ) -> None:
+        self.precision = precision
+        self.patterns = {
+            'fp32_modules': tuple(fp32_modules),
+            'low_precision_modules': tuple(low_precision_modules),
+        }
+        self.scaling = {
+            'loss_scale': loss_scale,
+            'patience': patience,
+            'on_overflow': on_overflow,
+        }
+        self.val = val
+        self.hold_on_skip = hold_on_skip
+        self.channels_last = channels_last
+        self.verify = verify
+        self._patches = Patches()
+        self._guards: OpGuards | None = None
+
+    def before_run(self, runner: Runner) -> None:
+        """Set everything up."""
+        self._undo()  # what a run that was aborted left
+        try:
+            self._set_up(runner)
+        except Exception:
+            self._undo()
+            raise
+
+    def _set_up(self, runner: Runner) -> None:
+        refuse_sharding(runner)
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        device_type = next(model.parameters()).device.type
+        choice = choose_precision(self.precision, device_type)
+        runner.logger.info(f'mixed precision: {choice.name} on {device_type} ({choice.reason})')
+        if choice.warning:
+            runner.logger.warning(choice.warning)
+        if choice.name == 'fp32':
+            return
+        if self.channels_last:
+            model.to(memory_format=torch.channels_last)
+        self._guards = OpGuards(model, device_type, choice.dtype, **self.patterns)
+        self._guards.install()
+        self._remove_on_error(runner, self._guards)
+        runner.logger.info(f'kept in fp32: {self._guards.describe()}')
+        if self.val:
+            self._autocast_predictions(model, device_type, choice)
+        if isinstance(runner.optim_wrapper, OptimWrapper | OptimWrapperDict):  # built to train
+            self._replace_wrapper(runner, choice)
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Start counting dtypes."""
+        if self.verify and self._guards is not None:
+            census = DtypeCensus(self._guards)
+            for wrapper in _wrappers(runner.optim_wrapper):
+                wrapper.census = census
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Check the dtypes that were counted."""
+        if not self.verify or self._guards is None:
+            return
+        self.verify = False
+        census = None
+        for wrapper in _wrappers(runner.optim_wrapper):
+            census, wrapper.census = wrapper.census, None
+        if census is not None:
+            census.check()
+            runner.logger.info(f'{census.describe()}; guards: {self._guards.describe_fired()}')
+
+    def after_run(self, runner: Runner) -> None:
+        """Take the guards away."""
+        if self._guards is not None:
+            runner.logger.info(f'fp32 guards fired: {self._guards.describe_fired()}')
+        self._undo()
+
+    def _undo(self) -> None:
+        if self._guards is not None:
+            _remove(self._guards, self._patches)
+            self._guards = None
+
+    def _replace_wrapper(self, runner: Runner, choice: Choice) -> None:
+        options = {**self.patterns, **self.scaling, 'precision': choice.name}
+        old = runner.optim_wrapper
+        if isinstance(old, OptimWrapperDict):
+            replaced = {name: _replacement(w, options) for name, w in old.items()}
+            runner.optim_wrapper = OptimWrapperDict(**replaced)
+        else:
+            runner.optim_wrapper = _replacement(old, options)
+        for scheduler in _schedulers(runner):
+            for before, after in zip(_wrappers(old), _wrappers(runner.optim_wrapper), strict=True):
+                if scheduler.optimizer is before:
+                    scheduler.optimizer = after
+        for wrapper in _wrappers(runner.optim_wrapper):
+            wrapper.attach(runner.model, self._guards)
+            check_step_size(wrapper)
+        if self.hold_on_skip:
+            self._hold_hooks(runner)
+
+    def _remove_on_error(self, runner: Runner, guards: OpGuards) -> None:
+        """Take the guards away when the run raises: it has no ``after_run`` then."""
+        remove = partial(_remove, guards, self._patches)
+        finalize(runner, remove)  # raised outside of the loop
+        own = ref(runner)  # the runner must not be kept alive by the patch
+
+        def make(run: Callable[..., Any]) -> Callable[..., Any]:
+            def removing(loop: BaseLoop, *args: Any, **kwargs: Any) -> Any:
+                try:
+                    return run(loop, *args, **kwargs)
+                except BaseException:
+                    if loop.runner is own():
+                        remove()
+                    raise
+
+            return removing
+
+        loops = (
+            runner._train_loop,
+            runner._val_loop,
+            runner._test_loop,
+        )  # the others are not built
+        for cls in {owner_of(type(loop), 'run') for loop in loops if isinstance(loop, BaseLoop)}:
+            self._patches.wrap(cls, 'run', make)
+
+    def _autocast_predictions(self, model: nn.Module, device_type: str, choice: Choice) -> None:
+        def make(step: Callable[..., Any]) -> Callable[..., Any]:
+            def in_precision(called: nn.Module, *args: Any, **kwargs: Any) -> Any:
+                if called is not model:
+                    return step(called, *args, **kwargs)
+                with torch.autocast(device_type, choice.dtype):
+                    return to_float32(step(called, *args, **kwargs))
+
+            return in_precision
+
+        for name in ('val_step', 'test_step'):
+            if hasattr(model, name):
+                self._patches.wrap(owner_of(type(model), name), name, make)
+
+    def _hold_hooks(self, runner: Runner) -> None:
+        def make(after_train_iter: Callable[..., None]) -> Callable[..., None]:
+            def unless_skipped(hook: Hook, runner: Runner, *args: Any, **kwargs: Any) -> None:
+                skipped = any(
+                    getattr(wrapper, 'step_was_skipped', False)
+                    for wrapper in _wrappers(runner.optim_wrapper)
+                )
+                if not skipped:
+                    after_train_iter(hook, runner, *args, **kwargs)
+
+            return unless_skipped
+
+        classes = {
+            owner_of(type(hook), 'after_train_iter')
+            for hook in runner.hooks
+            if isinstance(hook, EMAHook | ParamSchedulerHook)
+        }
+        for cls in classes:
+            self._patches.wrap(cls, 'after_train_iter', make)
+
+
+def check_step_size(wrapper: OptimWrapper) -> None:
+    """Take a step of known size with a wrapper's own methods; it is left as it was.
+
+    A scaled backward pass followed by a step that does not unscale trains with gradients that
+    are tens of thousands of times too large, without any error.
+
+    Raises:
+        RuntimeError: the step had another size.
+    """
+    weight = nn.Parameter(
+        torch.ones(1, device=wrapper.optimizer.param_groups[0]['params'][0].device)
+    )
+    saved = dict(vars(wrapper))
+    vars(wrapper).update(
+        optimizer=torch.optim.SGD([weight], lr=0.5),
+        scaler=make_scaler(weight.device.type, 'dynamic', wrapper.scaler.is_enabled()),
+        message_hub=MessageHub('step size'),
+        overflow=type(wrapper.overflow)(1, 'abort'),
+        clip_grad_kwargs=None,
+        _accumulative_counts=1,
+    )
+    try:
+        wrapper.update_params(weight.sum())
+    finally:
+        vars(wrapper).clear()
+        vars(wrapper).update(saved)
+    step = 1 - float(weight.detach())
+    if step != 0.5:
+        raise RuntimeError(
+            f'{type(wrapper).__name__}: a gradient of 1 at learning rate 0.5 moved a weight by '
+            f'{step:g}, expected 0.5: something replaced the methods of the optimizer wrapper'
+        )
+
+
+def refuse_sharding(runner: Any) -> None:
+    """Refuse what brings mixed precision of its own.
+
+    Raises:
+        ValueError: naming it.
+    """
+    parts = [
+        type(runner.model),
+        type(runner.optim_wrapper),
+        type(getattr(runner, 'strategy', None)),
+    ]
+    for part in parts:
+        if any('FullySharded' in cls.__name__ or 'FSDP' in cls.__name__ for cls in part.__mro__):
+            other = 'FSDP'
+        elif any('DeepSpeed' in cls.__name__ for cls in part.__mro__):
+            other = 'DeepSpeed'
+        elif any('ColossalAI' in cls.__name__ for cls in part.__mro__):
+            other = 'ColossalAI'
+        else:
+            continue
+        raise ValueError(
+            f'Fp16Hook: {other} ({part.__name__}) shards the weights and has mixed precision of '
+            'its own; set it there and remove the hook, expected a plain or DDP model'
+        )
+
+
+def _replacement(old: OptimWrapper, options: dict[str, Any]) -> PrecisionOptimWrapper:
+    if isinstance(old, PrecisionOptimWrapper):
+        if old.choice.name != options['precision']:
+            raise ValueError(
+                f'optim_wrapper says precision {old.choice.name}, Fp16Hook {options["precision"]}; '
+                'expected the same'
+            )
+        if any(old.patterns.values()) and old.patterns != {k: options[k] for k in old.patterns}:
+            raise ValueError(
+                f'optim_wrapper has the patterns {old.patterns}, Fp16Hook others: '
+                'expected them in one place'
+            )
+        return old
+    if type(old) not in (OptimWrapper, AmpOptimWrapper):
+        raise ValueError(
+            f'Fp16Hook: expected an OptimWrapper or AmpOptimWrapper to replace, '
+            f'got {type(old).__name__}'
+        )
+    return PrecisionOptimWrapper.replacing(old, **options)
+
+
+def _wrappers(wrapper: Any) -> list[Any]:
+    return list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+
+
+def _schedulers(runner: Runner) -> Iterator[Any]:
+    schedulers = runner.param_schedulers or []
+    for group in schedulers.values() if isinstance(schedulers, dict) else [schedulers]:
+        yield from group
+
+
+def _remove(guards: OpGuards, patches: Patches) -> None:
+    guards.remove()
+    patches.restore()

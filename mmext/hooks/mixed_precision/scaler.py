@@ -1,0 +1,68 @@
+"""The loss scaler of fp16: torch's, with a floor, configured as in mmengine."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+_DYNAMIC = 'dynamic'
+
+
+class LossScaler(torch.amp.GradScaler):
+    """torch's gradient scaler that does not scale below a floor.
+
+    Args:
+        device_type: as in torch.
+        min_scale: lowest scale.
+        **options: ``init_scale``, ``growth_factor``, … as in torch.
+    """
+
+    def __init__(self, device_type: str, min_scale: float = 1.0, **options: Any) -> None:
+        super().__init__(device_type, **options)
+        self.min_scale = min_scale
+
+    def update(self, new_scale: Any = None) -> None:
+        """Adapt the scale to what happened, or set it."""
+        super().update(new_scale)
+        if self.is_enabled() and self.get_scale() < self.min_scale:
+            super().update(self.min_scale)
+
+
+class StaticScaler(LossScaler):
+    """A scale that stays."""
+
+    def update(self, new_scale: Any = None) -> None:
+        """Forget the step."""
+        super().update(self.get_scale() if new_scale is None else new_scale)
+
+
+def make_scaler(
+    device_type: str, loss_scale: str | float | Mapping[str, Any], enabled: bool = True
+) -> LossScaler:
+    """A scaler from its configuration.
+
+    Args:
+        device_type: 'cpu', 'cuda', ….
+        enabled: False for one that does nothing, as bf16 needs it.
+        loss_scale: 'dynamic'; a number for a scale that stays; or a dict with ``init_scale``,
+            ``growth_factor``, ``backoff_factor``, ``growth_interval``, ``min_scale``.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if loss_scale == _DYNAMIC:
+        return LossScaler(device_type, enabled=enabled)
+    if isinstance(loss_scale, Mapping):
+        options = dict(loss_scale)
+        known = {'init_scale', 'growth_factor', 'backoff_factor', 'growth_interval', 'min_scale'}
+        if unknown := options.keys() - known:
+            raise ValueError(
+                f'loss_scale: expected the keys {", ".join(sorted(known))}, '
+                f'got {", ".join(sorted(unknown))}'
+            )
+        return LossScaler(device_type, **options, enabled=enabled)
+    if isinstance(loss_scale, int | float) and loss_scale > 0:
+        return StaticScaler(device_type, init_scale=float(loss_scale), enabled=enabled)
+    raise ValueError(
+        f"loss_scale: expected 'dynamic', a positive number or a dict, got {loss_scale!r}"
+    )

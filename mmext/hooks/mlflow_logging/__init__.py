@@ -1,0 +1,1 @@
+"""MLflow tracking of a mmengine run: ``type='mmext.MLflowHook'``."""

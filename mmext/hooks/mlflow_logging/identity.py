@@ -1,0 +1,52 @@
+"""Who the run is, across processes.
+
+MLflow gives out run ids only when it can be reached, so a run has a key of its
+own from the first moment: a random text that is a tag of the MLflow run, lies
+in every checkpoint and in ``<work_dir>/mlflow_run.json``.
+"""
+
+import json
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+SIDECAR = 'mlflow_run.json'
+KEY_TAG = 'mmext.run_key'
+SESSION_TAG = 'mmext.first_session'
+
+
+@dataclass
+class RunIdentity:
+    """The run's own key and, once the server has answered, MLflow's id.
+
+    Attributes:
+        key: random text.
+        run_id: MLflow's id.
+        continues: whether an earlier session may have created the run.
+    """
+
+    key: str
+    run_id: str | None = None
+    continues: bool = True
+
+    @classmethod
+    def new(cls, run_id: str | None = None) -> 'RunIdentity':
+        """A run that none of our sessions has seen yet; ``run_id`` if others made it."""
+        return cls(uuid.uuid4().hex, run_id, continues=False)
+
+    @classmethod
+    def load(cls, work_dir: str | Path) -> 'RunIdentity | None':
+        """The run that was last tracked from a work folder, if any."""
+        path = Path(work_dir) / SIDECAR
+        if not path.exists():
+            return None
+        stored = json.loads(path.read_text())
+        return cls(stored['key'], stored.get('run_id'))
+
+    def save(self, work_dir: str | Path) -> None:
+        """Write the sidecar file in one step."""
+        path = Path(work_dir) / SIDECAR
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix('.tmp')
+        temporary.write_text(json.dumps({'key': self.key, 'run_id': self.run_id}) + '\n')
+        temporary.replace(path)

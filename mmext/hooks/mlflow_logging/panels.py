@@ -1,0 +1,194 @@
+"""Truth beside prediction, drawn with numpy and OpenCV on the writer's thread.
+
+Works for every detector that speaks mmdet's data samples: boxes, instance
+masks, key points or landmarks, semantic and panoptic maps, whatever a
+:class:`Scene` has. Shapes: H, W picture; N objects; K points of an object.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+LONGEST_SIDE_PX = 640
+
+_MAP_OPACITY, _MASK_OPACITY = 0.6, 0.45
+_HEADER_PX, _GAP_PX = 22, 4
+_FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
+_GOLDEN_RATIO = 0.618034
+_NAMED_AREA_RATIO = 0.01  # smaller segments are coloured but not named
+
+
+@dataclass
+class Scene:
+    """What is in a picture, as labelled or as predicted. Every part may be missing.
+
+    Attributes:
+        frame_hw: height and width of the frame of boxes and points, px.
+        labels: (N,) class of each object.
+        boxes_xyxy: (N, 4), px.
+        scores: (N,) in 0..1, for predictions.
+        masks: (N, H, W) bool.
+        points_xy: (N, K, 2), px; points that are not there are not finite.
+        segment_labels: (H, W) class of each pixel; outside the class range: void.
+        segment_ids: (H, W) tells instances of one class apart, where known.
+    """
+
+    frame_hw: tuple[int, int]
+    labels: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    boxes_xyxy: np.ndarray | None = None
+    scores: np.ndarray | None = None
+    masks: np.ndarray | None = None
+    points_xy: np.ndarray | None = None
+    segment_labels: np.ndarray | None = None
+    segment_ids: np.ndarray | None = None
+
+
+def draw_panel(
+    image: np.ndarray, truth: Scene | None, prediction: Scene, classes: Sequence[str]
+) -> np.ndarray:
+    """One picture: truth left, prediction right; prediction alone without truth.
+
+    Args:
+        image: (H, W, 3) RGB uint8; any size, it is scaled to the prediction's
+            frame and that to at most 640 px.
+        truth: the labels.
+        prediction: the model's output.
+        classes: class names.
+
+    Returns:
+        (H', W', 3) RGB uint8.
+    """
+    height, width = prediction.frame_hw
+    scale = min(1.0, LONGEST_SIDE_PX / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    canvas = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    sides = (
+        [('prediction', prediction)]
+        if truth is None
+        else [
+            ('truth', truth),
+            ('prediction', prediction),
+        ]
+    )
+    drawn = [_with_header(draw_scene(canvas, scene, classes), title) for title, scene in sides]
+    gap = np.full((drawn[0].shape[0], _GAP_PX, 3), 255, np.uint8)
+    return np.hstack([drawn[0], *(part for side in drawn[1:] for part in (gap, side))])
+
+
+def draw_scene(image: np.ndarray, scene: Scene, classes: Sequence[str]) -> np.ndarray:
+    """A copy of an (H, W, 3) RGB picture with the scene on it, stretched to fit."""
+    canvas = image.copy()
+    if scene.segment_labels is not None:
+        _draw_segments(canvas, scene, classes)
+    else:
+        _draw_masks(canvas, scene)
+        _draw_boxes(canvas, scene, classes)
+    _draw_points(canvas, scene)
+    return canvas
+
+
+def color_of(label: int, instance: int = 0) -> tuple[int, int, int]:
+    """An RGB colour: the hue tells the class, the shade the instance."""
+    hue = int(179 * ((label * _GOLDEN_RATIO) % 1.0))
+    value = 255 - 45 * (instance % 4)
+    pixel = cv2.cvtColor(np.array([[[hue, 200, value]]], np.uint8), cv2.COLOR_HSV2RGB)
+    red, green, blue = (int(channel) for channel in pixel[0, 0])
+    return red, green, blue
+
+
+def _draw_segments(canvas: np.ndarray, scene: Scene, classes: Sequence[str]) -> None:
+    assert scene.segment_labels is not None
+    labels = _fit(scene.segment_labels, canvas)
+    ids = labels if scene.segment_ids is None else _fit(scene.segment_ids, canvas)
+    # one number for each segment: the class and a running number of its id
+    _, ids = np.unique(ids, return_inverse=True)
+    segments = np.where((labels >= 0) & (labels < len(classes)), labels, -1) * (
+        int(ids.max()) + 1
+    ) + ids.reshape(labels.shape)
+    for order, segment in enumerate(np.unique(segments)):
+        mask = segments == segment
+        label = int(labels[mask][0])
+        if not 0 <= label < len(classes):
+            continue
+        _blend(canvas, mask, color_of(label, order), _MAP_OPACITY)
+        if mask.mean() >= _NAMED_AREA_RATIO:
+            row, column = (int(np.median(axis)) for axis in np.nonzero(mask))
+            _write(canvas, classes[label], (column, row))
+
+
+def _draw_masks(canvas: np.ndarray, scene: Scene) -> None:
+    if scene.masks is None:
+        return
+    for index, mask in enumerate(scene.masks):
+        fitted = _fit(mask.astype(np.uint8), canvas).astype(bool)
+        color = color_of(int(scene.labels[index]), index)
+        _blend(canvas, fitted, color, _MASK_OPACITY)
+        outline, _ = cv2.findContours(
+            fitted.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+        )
+        cv2.drawContours(canvas, outline, -1, color, 1)
+
+
+def _draw_boxes(canvas: np.ndarray, scene: Scene, classes: Sequence[str]) -> None:
+    if scene.boxes_xyxy is None:
+        return
+    scale = _scale(canvas, scene)
+    for index, box in enumerate(scene.boxes_xyxy):
+        if not np.isfinite(box).all():
+            continue
+        label = int(scene.labels[index])
+        corners = np.clip(box.reshape(2, 2) * scale, -1e4, 1e4).round().astype(int)
+        cv2.rectangle(canvas, corners[0].tolist(), corners[1].tolist(), color_of(label, index), 1)
+        name = classes[label] if 0 <= label < len(classes) else str(label)
+        text = name if scene.scores is None else f'{name} {scene.scores[index]:.2f}'
+        _write(canvas, text, (int(corners[0, 0]), int(corners[0, 1])))
+
+
+def _draw_points(canvas: np.ndarray, scene: Scene) -> None:
+    if scene.points_xy is None:
+        return
+    scale = _scale(canvas, scene)
+    for points in scene.points_xy:
+        for order, point in enumerate(points * scale):
+            if np.isfinite(point).all():
+                center = np.clip(point, -1e4, 1e4).round().astype(int).tolist()
+                cv2.circle(canvas, center, 2, color_of(order), -1)
+
+
+def _scale(canvas: np.ndarray, scene: Scene) -> np.ndarray:
+    """Factors (x, y) from the scene's frame to the canvas."""
+    height, width = scene.frame_hw
+    return np.array([canvas.shape[1] / width, canvas.shape[0] / height])
+
+
+def _fit(grid: np.ndarray, canvas: np.ndarray) -> np.ndarray:
+    """A (H, W) map of integers, stretched to the canvas without mixing values."""
+    height, width = canvas.shape[:2]
+    rows = np.arange(height) * grid.shape[0] // height
+    columns = np.arange(width) * grid.shape[1] // width
+    return grid[rows[:, None], columns]
+
+
+def _blend(
+    canvas: np.ndarray, mask: np.ndarray, color: tuple[int, int, int], opacity: float
+) -> None:
+    canvas[mask] = (canvas[mask] * (1 - opacity) + np.array(color) * opacity).astype(np.uint8)
+
+
+def _write(canvas: np.ndarray, text: str, corner_xy: tuple[int, int]) -> None:
+    """Small white letters with a dark rim, kept inside the picture."""
+    (width, height), _ = cv2.getTextSize(text, _FONT, _FONT_SCALE, 1)
+    x = int(np.clip(corner_xy[0], 0, max(0, canvas.shape[1] - width)))
+    y = int(np.clip(corner_xy[1], height + 1, max(height + 1, canvas.shape[0] - 2)))
+    for color, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+        cv2.putText(canvas, text, (x, y), _FONT, _FONT_SCALE, color, thickness, cv2.LINE_AA)
+
+
+def _with_header(image: np.ndarray, title: str) -> np.ndarray:
+    header = np.zeros((_HEADER_PX, image.shape[1], 3), np.uint8)
+    cv2.putText(
+        header, title, (6, _HEADER_PX - 7), _FONT, _FONT_SCALE, (255, 255, 255), 1, cv2.LINE_AA
+    )
+    return np.vstack([header, image])

@@ -1,0 +1,122 @@
+"""The disk side of a session: a JSON-lines file that only grows.
+
+``<name>.jsonl`` holds the records, ``<name>.state.json`` how far they have been
+sent, ``<name>.files/`` the files that belong to records. The writing process
+holds a lock on the file as long as it lives, however it ends, so that a spool
+without lock and without end is known to belong to a dead session.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from mmext.hooks.mlflow_logging.records import Record
+
+_STALE_AFTER_S = 600.0  # silence that means death where the file system knows no locks
+
+
+class Spool:
+    """One session's records on disk.
+
+    Args:
+        path: the ``.jsonl`` file; :meth:`claim` makes it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.files_dir = path.with_suffix('.files')
+        self._state_path = path.with_suffix('.state.json')
+        self._file: IO[bytes] | None = None
+
+    def claim(self) -> bool:
+        """Open for writing and lock, until :meth:`release` or the end of the process.
+
+        A last line that a sudden death has cut off is taken away.
+
+        Returns:
+            Whether it worked; False means that another process still writes.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        last_sign_s = self.path.stat().st_mtime if self.path.exists() else 0.0
+        file = self.path.open('ab+')
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except BlockingIOError:
+            free = False
+        except OSError:  # some network file systems have no locks
+            free = time.time() - last_sign_s > _STALE_AFTER_S
+        if not free:
+            file.close()
+            return False
+        file.seek(0)
+        content = file.read()
+        file.truncate(content.rfind(b'\n') + 1)
+        self._file = file
+        return True
+
+    def append(self, records: Iterable[Record]) -> None:
+        """Write the records as complete lines and hand them to the system."""
+        if self._file is None:
+            raise RuntimeError(f'spool {self.path} is not claimed')
+        self._file.write(b''.join(json.dumps(record).encode() + b'\n' for record in records))
+        self._file.flush()
+
+    def store_file(self, data: bytes, name: str) -> Path:
+        """Keep the contents of a file that a record will refer to."""
+        self.files_dir.mkdir(parents=True, exist_ok=True)
+        path = self.files_dir / name
+        path.write_bytes(data)
+        return path
+
+    def discard_file(self, path: str | Path) -> None:
+        """Delete a file that has been sent, if it is the spool's own."""
+        if Path(path).parent == self.files_dir:
+            Path(path).unlink(missing_ok=True)
+
+    def touch(self) -> None:
+        """Show that the session lives, for file systems without locks."""
+        os.utime(self.path)
+
+    def release(self) -> None:
+        """Close the file and let go of the lock."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def read(self, offset: int, limit: int = 2000) -> Iterator[tuple[Record, int]]:
+        """Yield up to ``limit`` records from a byte offset, each with the offset behind it."""
+        with self.path.open('rb') as file:
+            file.seek(offset)
+            for _ in range(limit):
+                line = file.readline()
+                if not line.endswith(b'\n'):  # the end, or a line that is being written
+                    return
+                offset += len(line)
+                yield json.loads(line), offset
+
+    def last_record(self) -> Record | None:
+        """The newest complete record."""
+        *_, last = b'', *(line for line in self.path.open('rb') if line.endswith(b'\n'))
+        return dict(json.loads(last)) if last else None
+
+    def load_state(self) -> dict[str, Any]:
+        """What the shipper stored last, empty at first."""
+        if not self._state_path.exists():
+            return {}
+        return dict(json.loads(self._state_path.read_text()))
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        """Replace the stored state in one step."""
+        temporary = self._state_path.with_suffix('.tmp')
+        temporary.write_text(json.dumps(state))
+        temporary.replace(self._state_path)
+
+    def remove_files(self) -> None:
+        """Delete the files that belonged to the records."""
+        shutil.rmtree(self.files_dir, ignore_errors=True)

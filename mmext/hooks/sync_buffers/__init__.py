@@ -1,0 +1,1 @@
+"""Equal BatchNorm statistics on all ranks: ``type='mmext.SyncBuffersHook'``."""

@@ -1,0 +1,1 @@
+"""Measures as pure numpy beside the thin ``BaseMetric`` classes that feed them."""

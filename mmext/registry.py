@@ -1,0 +1,71 @@
+"""The registries of mmext: one child for each registry of mmdet, scope ``mmext``.
+
+A config names a class of ours as ``type='mmext.UPSNet'``: mmengine then imports
+this module and, on the first look-up, the ``registered.py`` files in
+``locations``; no ``custom_imports`` is needed, whatever the default scope is.
+The parent is mmdet's registry, so plain mmdet names keep working below
+``default_scope='mmext'`` as well.
+
+Every kind has a child, even one that we add nothing to: a config inherited by
+``_base_ = 'mmext::...'`` carries ``_scope_='mmext'`` in each of its dicts, and
+for a kind without a child mmengine would look in its root registry alone, which
+does not know mmdet's classes.
+
+A new room adds its ``registered.py`` to the kinds it has classes for.
+"""
+
+from typing import Any
+
+from mmdet import registry as host
+from mmengine.registry import Registry
+
+_LAYERS = 'mmext.layers.registered'
+_METRICS = 'mmext.metrics.registered'
+_MLFLOW = 'mmext.hooks.mlflow_logging.registered'
+_PRECISION = 'mmext.hooks.mixed_precision.registered'
+_SYNC_BUFFERS = 'mmext.hooks.sync_buffers.registered'
+_UPSNET = 'mmext.upsnet.registered'
+
+
+class _ChildRegistry(Registry):
+    """A registry that finds all that its parent finds.
+
+    mmengine's own look-up takes only what the parent has imported so far, and
+    knows no packages beside this one.
+    """
+
+    def get(self, key: str) -> Any:
+        found = super().get(key)
+        return self.parent.get(key) if found is None else found
+
+
+def _child(parent: Registry, *locations: str) -> Registry:
+    # mmengine takes an empty list for an old-style package and warns: name this file instead
+    locations = locations or (__name__,)
+    child = _ChildRegistry(parent.name, parent=parent, scope='mmext', locations=list(locations))
+    # From a scope that is neither ours nor mmdet's, prefixes are looked up at the root alone.
+    child._get_root_registry()._add_child(child)
+    return child
+
+
+MODELS = _child(host.MODELS, _LAYERS, _UPSNET)
+DATASETS = _child(host.DATASETS, _UPSNET)
+TRANSFORMS = _child(host.TRANSFORMS, _UPSNET)
+METRICS = _child(host.METRICS, _METRICS)
+HOOKS = _child(host.HOOKS, _MLFLOW, _PRECISION, _SYNC_BUFFERS, _UPSNET)
+
+DATA_SAMPLERS = _child(host.DATA_SAMPLERS)
+EVALUATOR = _child(host.EVALUATOR)
+LOG_PROCESSORS = _child(host.LOG_PROCESSORS)
+LOOPS = _child(host.LOOPS)
+MODEL_WRAPPERS = _child(host.MODEL_WRAPPERS)
+OPTIMIZERS = _child(host.OPTIMIZERS)
+OPTIM_WRAPPERS = _child(host.OPTIM_WRAPPERS, _PRECISION)
+OPTIM_WRAPPER_CONSTRUCTORS = _child(host.OPTIM_WRAPPER_CONSTRUCTORS)
+PARAM_SCHEDULERS = _child(host.PARAM_SCHEDULERS)
+RUNNERS = _child(host.RUNNERS)
+RUNNER_CONSTRUCTORS = _child(host.RUNNER_CONSTRUCTORS)
+TASK_UTILS = _child(host.TASK_UTILS)
+VISBACKENDS = _child(host.VISBACKENDS)
+VISUALIZERS = _child(host.VISUALIZERS)
+WEIGHT_INITIALIZERS = _child(host.WEIGHT_INITIALIZERS)

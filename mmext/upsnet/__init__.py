@@ -1,0 +1,1 @@
+"""UPSNet: unified panoptic segmentation (Xiong et al., CVPR 2019)."""

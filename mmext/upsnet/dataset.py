@@ -1,0 +1,283 @@
+"""COCO panoptic data sets, with the class table checked and crowds kept.
+
+Differences from mmdet's class of the same name, which it extends:
+
+- Crowd things are ``instances`` with ``ignore_flag=1``: the RPN and the RoI head
+  learn nothing from proposals on them (mmdet drops them).
+- PNGs have the name that the annotation gives, not the photo's with ``.jpg`` replaced.
+- Labels follow the order of ``metainfo``; mmdet's follow the order of the file, so
+  that a file with other ids silently permutes the classes.
+- The class table is compared with the file, and must list things first.
+- A class table of one's own is one line: ``metainfo=dict(classes=(...))``, things
+  first; which classes are things is read from the file. ``classes='auto'`` takes
+  all classes of the file.
+"""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from mmdet.datasets import CocoPanopticDataset as MMDetCocoPanopticDataset
+from mmdet.evaluation.functional import INSTANCE_OFFSET
+from mmengine import fileio
+from mmengine.logging import MMLogger
+
+from mmext.functional.panoptic_files import category_table, labels_of_categories, metainfo_line
+from mmext.registry import DATASETS
+
+AUTO = 'auto'
+_CLASS_LISTS = ('classes', 'thing_classes', 'stuff_classes')
+_MAX_CLASSES = 255  # the semantic map is uint8, 255 its void
+
+
+@DATASETS.register_module()
+class CocoPanopticDataset(MMDetCocoPanopticDataset):
+    """A data set in COCO's panoptic format.
+
+    Each image's data has ``img_path``, ``img_id``, ``height``, ``width``,
+    ``seg_map_path`` and
+
+    - ``instances``: the things with a usable box: ``bbox`` (x1, y1, x2, y2 in pixels),
+      ``bbox_label``, ``ignore_flag`` (1 for a crowd), ``segment_id``;
+    - ``segments_info``: all segments: ``id``, ``category`` (label), ``is_thing``
+      (False for a crowd, as in mmdet), ``iscrowd``.
+
+    A thing whose box is not finite, smaller than a pixel or outside of the image
+    is no instance; its pixels keep their class. One warning says how many.
+
+    Args:
+        As mmdet's ``CocoPanopticDataset``. ``metainfo`` None stands for the 133 classes of COCO.
+
+    Raises:
+        FileNotFoundError: the annotation file or a folder is missing.
+        ValueError: the file is no panoptic file, its categories are not the classes
+            of ``metainfo``, or the classes do not list things first.
+    """
+
+    @classmethod
+    def _load_metainfo(cls, metainfo: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Without COCO's classes and colours where any classes are given."""
+        given = dict(metainfo or {})
+        own_classes = bool(given.keys() & set(_CLASS_LISTS))
+        if given.get('classes') == AUTO:
+            del given['classes']
+        merged: dict[str, Any] = super()._load_metainfo(given)
+        if own_classes:
+            inherited = {*_CLASS_LISTS, 'palette'} - given.keys()
+            merged = {k: v for k, v in merged.items() if k not in inherited}
+            merged.setdefault('palette', 'random')
+        return merged
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Reads and checks the annotation file.
+
+        Returns:
+            The data of each image, in the order of the file.
+        """
+        content = self._read_annotation_file()
+        self._metainfo |= complete_class_table(self._metainfo, content['categories'], self.ann_file)
+        self.cat2label = labels_of_categories(
+            content['categories'],
+            self._metainfo['classes'],
+            self._metainfo['thing_classes'],
+            self.ann_file,
+        )
+        self.cat_ids = sorted(self.cat2label, key=self.cat2label.__getitem__)
+        self._unusable_boxes: list[str] = []
+        annotations = {a['image_id']: a for a in content.get('annotations', [])}
+        data_list = [
+            self.parse_data_info({'raw_img_info': i, 'raw_ann_info': annotations.get(i['id'])})
+            for i in content['images']
+        ]
+        if self._unusable_boxes:
+            MMLogger.get_current_instance().warning(
+                f'{self.ann_file}: {len(self._unusable_boxes)} things are no instances, their '
+                'boxes are not finite, smaller than a pixel or outside of the image; the first: '
+                + self._unusable_boxes[0]
+            )
+        return data_list
+
+    def filter_data(self) -> list[dict[str, Any]]:
+        """The images that ``filter_cfg`` keeps, as in mmdet; at least one.
+
+        Raises:
+            ValueError: none is left.
+        """
+        kept: list[dict[str, Any]] = super().filter_data()
+        if not kept:
+            raise ValueError(
+                f'{self.ann_file}: {len(self.data_list)} images, none left by '
+                f'filter_cfg={self.filter_cfg} (filter_empty_gt asks for a thing that is no crowd)'
+            )
+        return kept
+
+    def parse_data_info(self, raw_data_info: Mapping[str, Any]) -> dict[str, Any]:
+        """The data of one image.
+
+        Args:
+            raw_data_info: ``raw_img_info``, an entry of ``images``, and
+                ``raw_ann_info``, its entry of ``annotations`` or None.
+        """
+        image, annotation = raw_data_info['raw_img_info'], raw_data_info['raw_ann_info']
+        segments = annotation['segments_info'] if annotation else []
+        seg_folder = self.data_prefix.get('seg')
+        has_map = bool(annotation and seg_folder)
+        try:
+            parsed = [self._parse_segment(s, image) for s in segments if s.get('area', 1) > 0]
+        except KeyError as error:
+            raise ValueError(
+                f'{self.ann_file}: a segment of image {image["id"]} has no {error}'
+            ) from None
+        data_info = {
+            'img_path': os.path.join(self.data_prefix.get('img') or '', image['file_name']),
+            'img_id': image['id'],
+            'seg_map_path': os.path.join(seg_folder, annotation['file_name']) if has_map else None,
+            'height': image['height'],
+            'width': image['width'],
+            'instances': [instance for _, instance in parsed if instance is not None],
+            'segments_info': [segment for segment, _ in parsed],
+        }
+        if self.return_classes:
+            data_info |= {
+                'text': self.metainfo['thing_classes'],
+                'stuff_text': self.metainfo['stuff_classes'],
+                'custom_entities': True,
+            }
+        return data_info
+
+    def _parse_segment(
+        self, raw: Mapping[str, Any], image: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """The entry of ``segments_info`` and, for a thing with a usable box, of ``instances``."""
+        label = self.cat2label.get(raw['category_id'])
+        if label is None:
+            raise ValueError(
+                f'{self.ann_file}: image {image["id"]}, segment {raw["id"]}: category_id '
+                f'{raw["category_id"]} is not in its categories'
+            )
+        crowd = bool(raw.get('iscrowd', 0))
+        of_thing_class = label < len(self._metainfo['thing_classes'])
+        segment = {
+            'id': raw['id'],
+            'category': label,
+            'is_thing': of_thing_class and not crowd,
+            'iscrowd': crowd,
+        }
+        if not of_thing_class:
+            return segment, None
+        x, y, w, h = raw['bbox']
+        # comparisons with nan are false
+        in_columns = 1 <= w < math.inf and -w < x < image['width']
+        in_rows = 1 <= h < math.inf and -h < y < image['height']
+        if not (in_columns and in_rows):
+            self._unusable_boxes.append(
+                f'image {image["id"]}, segment {raw["id"]}, bbox {raw["bbox"]}'
+            )
+            return segment, None
+        instance = {
+            'bbox': [x, y, x + w, y + h],
+            'bbox_label': label,
+            'ignore_flag': int(crowd),
+            'segment_id': raw['id'],
+        }
+        return segment, instance
+
+    def _read_annotation_file(self) -> dict[str, Any]:
+        """The JSON, after a look whether the folders are there."""
+        places = {'ann_file': self.ann_file}
+        places |= {f'data_prefix.{k}': v for k, v in self.data_prefix.items() if v}
+        for name, place in places.items():
+            # object stores have no folders to look for
+            if '://' not in place and not os.path.exists(place):
+                raise FileNotFoundError(
+                    f'{name}: nothing at {os.path.abspath(place)}. Download or link the data set '
+                    f'there, or change data_root and {name} in the config'
+                )
+        content = fileio.load(self.ann_file, backend_args=self.backend_args)
+        keys = content.keys() if isinstance(content, dict) else ()
+        segments = content.get('annotations', [])[:1] if keys else []
+        if not {'images', 'categories'} <= set(keys) or any(
+            'segments_info' not in a for a in segments
+        ):
+            raise ValueError(
+                f'{self.ann_file}: no COCO panoptic file (images, categories and annotations '
+                'with segments_info); is it an instances file?'
+            )
+        return content
+
+
+@DATASETS.register_module()
+class CityscapesPanopticDataset(CocoPanopticDataset):
+    """Cityscapes as ``csCreatePanopticImgs`` of cityscapesScripts converts it.
+
+    That file names the photos of city ``aachen`` ``aachen_000000_000019_gtFine_leftImg8bit.png``;
+    they lie in ``aachen/aachen_000000_000019_leftImg8bit.png``.
+
+    Args:
+        As :class:`CocoPanopticDataset`; ``data_prefix.img`` is the folder of the cities.
+    """
+
+    _THINGS = ('person', 'rider', 'car', 'truck', 'bus', 'train', 'motorcycle', 'bicycle')
+    _STUFF = (
+        *('road', 'sidewalk', 'building', 'wall', 'fence', 'pole'),
+        *('traffic light', 'traffic sign', 'vegetation', 'terrain', 'sky'),
+    )
+    METAINFO = {
+        'classes': _THINGS + _STUFF,
+        'thing_classes': _THINGS,
+        'stuff_classes': _STUFF,
+        'palette': [
+            *[(220, 20, 60), (255, 0, 0), (0, 0, 142), (0, 0, 70)],
+            *[(0, 60, 100), (0, 80, 100), (0, 0, 230), (119, 11, 32)],
+            *[(128, 64, 128), (244, 35, 232), (70, 70, 70), (102, 102, 156), (190, 153, 153)],
+            *[(153, 153, 153), (250, 170, 30), (220, 220, 0), (107, 142, 35), (152, 251, 152)],
+            (70, 130, 180),
+        ],
+    }
+
+    def parse_data_info(self, raw_data_info: Mapping[str, Any]) -> dict[str, Any]:
+        """The data of one image, with the path its photo really has."""
+        data_info = super().parse_data_info(raw_data_info)
+        name = os.path.basename(raw_data_info['raw_img_info']['file_name'])
+        name = name.replace('_gtFine_leftImg8bit', '_leftImg8bit')
+        data_info['img_path'] = os.path.join(
+            self.data_prefix.get('img') or '', name.split('_')[0], name
+        )
+        return data_info
+
+
+def complete_class_table(
+    metainfo: Mapping[str, Any], categories: Sequence[Mapping[str, Any]], source: str
+) -> dict[str, tuple[str, ...]]:
+    """Fills in what ``metainfo`` leaves to the file and checks the order.
+
+    Args:
+        metainfo: any of ``classes``, ``thing_classes``, ``stuff_classes``.
+        categories: of the annotation file.
+        source: name of the file, for the errors.
+
+    Returns:
+        All three of them.
+
+    Raises:
+        ValueError: ``classes`` is not ``thing_classes + stuff_classes``, or too many.
+    """
+    table = category_table(categories)
+    listed = (*metainfo.get('thing_classes', ()), *metainfo.get('stuff_classes', ()))
+    classes = tuple(metainfo.get('classes', listed or table['classes']))
+    stuff_in_file = set(table['stuff_classes'])
+    things = metainfo.get('thing_classes', [c for c in classes if c not in stuff_in_file])
+    stuff = metainfo.get('stuff_classes', [c for c in classes if c in stuff_in_file])
+    for position, (name, expected) in enumerate(zip_longest(classes, (*things, *stuff))):
+        if name != expected:
+            raise ValueError(
+                f'{source}: classes of metainfo must be thing_classes + stuff_classes, things '
+                f'first; at position {position} {name!r} stands for {expected!r}\n'
+                f'for the classes of the file write\n  {metainfo_line(categories)}'
+            )
+    limit = min(_MAX_CLASSES, INSTANCE_OFFSET - 1)
+    if len(classes) > limit:
+        raise ValueError(f'{source}: at most {limit} classes, got {len(classes)}')
+    return {'classes': classes, 'thing_classes': tuple(things), 'stuff_classes': tuple(stuff)}

@@ -1,0 +1,132 @@
+"""Loading of photos and of panoptic annotations, with errors that name the file."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from mmcv.transforms import LoadImageFromFile
+from mmdet.datasets.transforms import LoadAnnotations
+from mmdet.structures.mask import BitmapMasks
+from mmengine import fileio
+
+from mmext.functional.panoptic_files import decode_id_png
+from mmext.registry import TRANSFORMS
+from mmext.upsnet.annotation_maps import split_panoptic_map
+
+
+@TRANSFORMS.register_module()
+class LoadImage(LoadImageFromFile):
+    """mmcv's ``LoadImageFromFile`` that says which file it cannot read.
+
+    Args:
+        As mmcv's. ``ignore_empty=True`` skips such images.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: empty, or not an image.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
+        """Adds ``img``, ``img_shape`` and ``ori_shape``."""
+        path = results['img_path']
+        try:
+            return super().transform(results)
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f'no image at {os.path.abspath(path)}: check data_root and data_prefix.img'
+            ) from None
+        except Exception as error:
+            raise ValueError(f'{path}: cannot be read as an image ({error})') from error
+
+
+@TRANSFORMS.register_module()
+class LoadPanopticAnnotations(LoadAnnotations):
+    """Boxes, labels, masks and the semantic map from ``instances`` and the panoptic PNG.
+
+    Takes the data of :class:`mmext.upsnet.dataset.CocoPanopticDataset`. Adds
+
+    - ``gt_bboxes`` (mmdet boxes), ``gt_bboxes_labels``, ``gt_ignore_flags``, ``[n]``;
+    - ``gt_masks``: ``BitmapMasks`` ``[n, H, W]``, one per instance, crowds included;
+    - ``gt_seg_map``: uint8 ``[H, W]``, labels with things first, 255 = void. The pixels
+      of a crowd have the label of its class; a panoptic target that must not
+      learn from them takes them as a thing class without an instance.
+
+    Without a ``seg_map_path`` (images to predict only) there are no masks and no map.
+
+    Args:
+        with_bbox: load the boxes.
+        with_label: load the labels of the boxes.
+        with_mask: load the masks.
+        with_seg: load the semantic map.
+        box_type: of mmdet.
+        backend_args: file backend of mmengine.
+
+    Raises:
+        FileNotFoundError: no such PNG.
+        ValueError: not a PNG, of another size than the photo, or with other
+            segments than the JSON lists.
+    """
+
+    def __init__(
+        self,
+        with_bbox: bool = True,
+        with_label: bool = True,
+        with_mask: bool = True,
+        with_seg: bool = True,
+        box_type: str = 'hbox',
+        backend_args: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            with_bbox=with_bbox,
+            with_label=with_label,
+            with_mask=with_mask,
+            with_seg=with_seg,
+            box_type=box_type,
+            backend_args=backend_args,
+        )
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Adds what the constructor has asked for."""
+        if self.with_bbox:
+            self._load_bboxes(results)
+        if self.with_label:
+            self._load_labels(results)
+        if (self.with_mask or self.with_seg) and results.get('seg_map_path') is not None:
+            self._load_maps(results)
+        return results
+
+    def _load_maps(self, results: dict[str, Any]) -> None:
+        """Adds ``gt_masks`` and ``gt_seg_map``."""
+        ids = self._read_ids(results)
+        segments, instances = results['segments_info'], results['instances']
+        seg_map, masks = split_panoptic_map(
+            ids,
+            [s['id'] for s in segments],
+            [s['category'] for s in segments],
+            [i['segment_id'] for i in instances] if self.with_mask else [],
+            results['seg_map_path'],
+        )
+        if self.with_mask:
+            results['gt_masks'] = BitmapMasks(masks, *ids.shape)
+        if self.with_seg:
+            results['gt_seg_map'] = seg_map
+
+    def _read_ids(self, results: Mapping[str, Any]) -> npt.NDArray[np.int32]:
+        """The segment ids ``[H, W]`` of the PNG."""
+        path = results['seg_map_path']
+        try:
+            data = fileio.get(path, backend_args=self.backend_args)
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f'no panoptic PNG at {os.path.abspath(path)}: check data_root and data_prefix.seg'
+            ) from None
+        ids = decode_id_png(data, path)
+        expected = results.get('ori_shape', (results['height'], results['width']))
+        if ids.shape != tuple(expected):
+            raise ValueError(
+                f'{path}: shape {ids.shape}, of its photo {tuple(expected)} (if that is turned by '
+                "its EXIF data, load it with color_type='color_ignore_orientation')"
+            )
+        return ids

@@ -1,0 +1,57 @@
+"""The loss scaler."""
+
+import pytest
+import torch
+
+from mmext.hooks.mixed_precision.scaler import LossScaler, StaticScaler, make_scaler
+
+
+def run(scaler: LossScaler, gradient: float) -> float:
+    """One step with a gradient of this size; the scale afterwards."""
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    scaler.scale(weight * gradient).sum().backward()
+    scaler.unscale_(optimizer)
+    if torch.isfinite(weight.grad):
+        torch.testing.assert_close(weight.grad, torch.tensor([gradient]))
+    scaler.update()
+    return scaler.get_scale()
+
+
+def test_dynamic_scale_falls_on_overflow_and_grows() -> None:
+    scaler = make_scaler('cpu', {'init_scale': 8.0, 'growth_interval': 2})
+    assert run(scaler, float('inf')) == 4
+    assert [run(scaler, 1.0) for _ in range(2)] == [4, 8]
+
+
+def test_scale_does_not_fall_below_the_floor() -> None:
+    scaler = make_scaler('cpu', {'init_scale': 4.0, 'min_scale': 2.0})
+    assert [run(scaler, float('inf')) for _ in range(3)] == [2, 2, 2]
+    assert run(make_scaler('cpu', {'init_scale': 1.0}), float('nan')) == 1
+
+
+def test_static_scale_stays() -> None:
+    scaler = make_scaler('cpu', 128)
+    assert isinstance(scaler, StaticScaler)
+    assert [run(scaler, g) for g in (1.0, float('inf'), 1.0)] == [128, 128, 128]
+
+
+def test_default_is_torchs() -> None:
+    assert make_scaler('cpu', 'dynamic').get_scale() == 65536
+
+
+def test_disabled_does_nothing() -> None:
+    scaler = make_scaler('cpu', 'dynamic', enabled=False)
+    assert run(scaler, 3.0) == 1
+    assert scaler.state_dict() == {}
+
+
+@pytest.mark.parametrize('bad', ['auto', 0, -1.0, None, [1]])
+def test_bad_configuration(bad: object) -> None:
+    with pytest.raises(ValueError, match="loss_scale: expected 'dynamic', a positive number or a"):
+        make_scaler('cpu', bad)  # type: ignore[arg-type]
+
+
+def test_unknown_key() -> None:
+    with pytest.raises(ValueError, match=r'loss_scale: expected the keys .* got growth$'):
+        make_scaler('cpu', {'growth': 2})

@@ -1,0 +1,215 @@
+"""From mmdet's data samples to scenes; and a real, tiny mmdet detector with its panels."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import ConfigDict
+from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.structures import InstanceData, PixelData
+from torch.utils.data import Dataset
+
+from mmext.hooks.mlflow_logging.panel_collector import (
+    PanelCollector,
+    predicted_scene,
+    truth_is_resized,
+    truth_scene,
+)
+
+SIDE = 64
+
+
+@pytest.fixture(scope='module')
+def sample_type() -> Any:
+    from mmdet.structures import DetDataSample
+
+    return DetDataSample
+
+
+def test_only_sure_objects_are_shown(sample_type: Any) -> None:
+    sample = sample_type()
+    sample.pred_instances = InstanceData(
+        bboxes=torch.tensor([[0.0, 0, 4, 4], [1, 1, 5, 5], [2, 2, 6, 6]]),
+        labels=torch.tensor([0, 1, 2]),
+        scores=torch.tensor([0.5, 0.1, 0.9]),
+        masks=torch.ones(3, 8, 8, dtype=torch.bool),
+        keypoints=torch.arange(18.0).reshape(3, 3, 2),
+    )
+    scene = predicted_scene(sample, (8, 8))
+    assert scene.labels.tolist() == [2, 0]
+    assert scene.boxes_xyxy is not None and scene.boxes_xyxy.tolist()[0] == [2, 2, 6, 6]
+    assert scene.masks is not None and scene.masks.shape == (2, 8, 8)
+    assert scene.points_xy is not None and scene.points_xy[0].tolist() == [
+        [12, 13], [14, 15], [16, 17],
+    ]  # fmt: skip
+    assert len(sample.pred_instances) == 3, 'the sample itself is left alone'
+
+
+def test_panoptic_prediction_and_truth(sample_type: Any) -> None:
+    sample = sample_type()
+    ids = torch.tensor([[[0, 1000, 2001, 5]]])
+    sample.pred_panoptic_seg = PixelData(sem_seg=ids)
+    scene = predicted_scene(sample, (1, 4))
+    assert scene.segment_labels is not None and scene.segment_labels.tolist() == [[0, 0, 1, 5]]
+
+    masks = np.zeros((2, 1, 4), bool)
+    masks[0, 0, 0] = masks[1, 0, 1] = True
+    sample.gt_instances = InstanceData(labels=torch.tensor([0, 0]), masks=masks)
+    sample.gt_sem_seg = PixelData(sem_seg=torch.tensor([[[0, 0, 3, 255]]]))
+    truth = truth_scene(sample, (1, 4))
+    assert truth is not None and truth.segment_ids is not None
+    assert truth.segment_ids.tolist() == [[1000, 2000, 3, 255]]
+    assert truth_scene(sample_type(), (1, 4)) is None
+
+
+def test_unlabelled_points_are_not_drawn(sample_type: Any) -> None:
+    sample = sample_type()
+    points = torch.tensor([[[1.0, 2.0, 2.0], [0.0, 0.0, 0.0]]])
+    sample.gt_instances = InstanceData(labels=torch.tensor([0]), keypoints=points)
+    scene = truth_scene(sample, (8, 8))
+    assert scene is not None and scene.points_xy is not None
+    assert np.isnan(scene.points_xy[0, 1]).all() and scene.points_xy[0, 0].tolist() == [1, 2]
+
+
+def test_the_same_images_are_picked_every_time(sample_type: Any) -> None:
+    sample = sample_type(metainfo={'img_path': 'x.jpg', 'ori_shape': (8, 8), 'img_shape': (8, 8)})
+    picked = []
+    for _ in range(2):
+        collector = PanelCollector(3, length=10, batch_size=4)
+        for index, size in enumerate((4, 4, 2)):
+            batch = {'inputs': [torch.zeros(3, 8, 8)] * size}
+            found = len(collector.collect(index, batch, [sample] * size))
+            picked.append((index, found))
+    assert picked == [(0, 2), (1, 1), (2, 0)] * 2
+    assert PanelCollector(3, 10, 4).collect(0, (torch.zeros(4), 0), [0] * 4) == []
+    assert PanelCollector(0, 10, 4).collect(0, {'inputs': []}, [0] * 4) == []
+
+
+def test_frame_of_the_truth_follows_the_pipeline() -> None:
+    class Resize: ...
+
+    class LoadAnnotations: ...
+
+    class Pipeline:
+        def __init__(self, *transforms: Any) -> None:
+            self.transforms = transforms
+            self.pipeline = self
+
+    assert truth_is_resized(Pipeline(LoadAnnotations(), Resize()))
+    assert not truth_is_resized(Pipeline(Resize(), LoadAnnotations()))
+    assert not truth_is_resized(object())
+
+
+class _Squares(Dataset):
+    metainfo = {'classes': ('square', 'disc')}
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]:
+        from mmdet.structures import DetDataSample
+        from mmdet.structures.bbox import HorizontalBoxes
+
+        image = torch.zeros(3, SIDE, SIDE, dtype=torch.uint8)
+        image[:, 8:40, 8:40] = 60 * index + 60
+        shape = (SIDE, SIDE)
+        sample = DetDataSample(
+            metainfo={
+                'img_path': f'images/{index}.jpg', 'img_id': index, 'ori_shape': shape,
+                'img_shape': shape, 'scale_factor': (1.0, 1.0), 'batch_input_shape': shape,
+                'pad_shape': shape,
+            }
+        )  # fmt: skip
+        boxes = HorizontalBoxes(torch.tensor([[8.0, 8, 40, 40]]))
+        sample.gt_instances = InstanceData(bboxes=boxes, labels=torch.tensor([0]))
+        return {'inputs': image, 'data_samples': sample}
+
+
+class _Count(BaseMetric):
+    default_prefix = 'det'
+
+    def process(self, data_batch: Any, data_samples: Any) -> None:
+        self.results += [len(sample['pred_instances']['labels']) for sample in data_samples]
+
+    def compute_metrics(self, results: list) -> dict:
+        return {'found': float(sum(results)), 'square_precision': 0.5}
+
+
+def _retinanet() -> dict[str, Any]:
+    return {
+        'type': 'mmdet.RetinaNet',
+        'data_preprocessor': {'type': 'mmdet.DetDataPreprocessor', 'pad_size_divisor': 32},
+        'backbone': {
+            'type': 'mmdet.ResNet', 'depth': 18, 'base_channels': 8, 'init_cfg': None,
+        },
+        'neck': {
+            'type': 'mmdet.FPN', 'in_channels': [8, 16, 32, 64], 'out_channels': 16,
+            'start_level': 1, 'num_outs': 3,
+        },
+        'bbox_head': {
+            'type': 'mmdet.RetinaHead', 'num_classes': 2, 'in_channels': 16, 'feat_channels': 16,
+            'stacked_convs': 1,
+            'anchor_generator': {
+                'type': 'mmdet.AnchorGenerator', 'scales': [4], 'ratios': [1.0],
+                'strides': [8, 16, 32],
+            },
+            'bbox_coder': {'type': 'mmdet.DeltaXYWHBBoxCoder'},
+            'loss_cls': {'type': 'mmdet.FocalLoss', 'use_sigmoid': True},
+            'loss_bbox': {'type': 'mmdet.L1Loss'},
+        },
+        'train_cfg': {
+            'assigner': {
+                'type': 'mmdet.MaxIoUAssigner', 'pos_iou_thr': 0.5, 'neg_iou_thr': 0.4,
+                'min_pos_iou': 0,
+            },
+            'allowed_border': -1, 'pos_weight': -1, 'debug': False,
+        },
+        'test_cfg': {
+            'nms_pre': 100, 'score_thr': 0.0, 'nms': {'type': 'nms', 'iou_threshold': 0.5},
+            'max_per_img': 5,
+        },
+    }  # fmt: skip
+
+
+def test_a_detector_gets_its_panels(
+    tiny: ModuleType, work_dir: Path, logged: Any, tmp_path: Path
+) -> None:
+    loader = {
+        'batch_size': 2,
+        'num_workers': 0,
+        'dataset': _Squares(),
+        'sampler': {'type': 'DefaultSampler', 'shuffle': False},
+        'collate_fn': {'type': 'pseudo_collate'},
+    }
+    runner = tiny.make_runner(
+        work_dir,
+        model=ConfigDict(_retinanet()),
+        epochs=2,
+        hook={'images': 2, 'checkpoints': 'none'},
+        default_scope='mmdet',
+        train_dataloader=loader,
+        val_dataloader=loader,
+        test_dataloader=loader,
+        val_evaluator=Evaluator(_Count()),
+        test_evaluator=Evaluator(_Count()),
+        saving={},
+    )
+    runner.train()
+
+    assert logged.only_run().info.status == 'FINISHED'
+    assert logged.steps('train/loss_cls') == [1, 2, 3, 4]
+    panels = sorted(path for path in logged.artifacts('images') if path.endswith('.png'))
+    assert [path.split('+timestamp')[0] for path in panels] == [
+        'images/val~0+step+2', 'images/val~0+step+4', 'images/val~2+step+2', 'images/val~2+step+4',
+    ]  # fmt: skip
+    picture = cv2.imdecode(
+        np.frombuffer(logged.read(panels[0], tmp_path), np.uint8), cv2.IMREAD_COLOR
+    )
+    assert picture.shape == (SIDE + 22, 2 * SIDE + 4, 3)
+    truth = picture[22:, :SIDE]
+    assert (truth[40, 12:30] != truth[44, 12:30]).any(), 'the true box is drawn'

@@ -1,0 +1,69 @@
+import pytest
+
+from mmext.hooks.mlflow_logging.redaction import MASK, Redactor, is_secret
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'password', 'db_password', 'PASSWD', 'apiKey', 'api_key', 'secretAccessKey', 'hf_token',
+        'access_key_id', 'credentials', 'Authorization', 'MLFLOW_TRACKING_TOKEN', 'proxy.auth',
+    ],
+)  # fmt: skip
+def test_names_of_secrets(name: str) -> None:
+    assert is_secret(name, 'value')
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('tokenizer', 'bpe'), ('num_tokens', 8), ('with_cls_token', True), ('author', 'me'),
+        ('key', 'x'), ('password', None), ('secret', ''), ('monkey', 'x'), ('key_indicator', 'x'),
+        ('token', 12),
+    ],
+)  # fmt: skip
+def test_names_of_settings(name: str, value: object) -> None:
+    assert not is_secret(name, value)
+
+
+@pytest.mark.parametrize(
+    ('text', 'clean'),
+    [
+        ('http://me:pw@host/x', f'http://{MASK}@host/x'),
+        ('sqlite:///a.db and mail@x.org', 'sqlite:///a.db and mail@x.org'),
+        ('?token=abcdefgh&x=1', f'?token={MASK}&x=1'),
+        ('key AKIAIOSFODNN7EXAMPLE.', f'key {MASK}.'),
+        ('-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----!', f'{MASK}!'),
+        ("Authorization: Bearer abcdef123'", f"Authorization: Bearer {MASK}'"),
+        ('https://h/?sig=a%2Fb123&se=1', f'https://h/?sig={MASK}&se=1'),
+        ('tokens = 12, loss: 0.5', 'tokens = 12, loss: 0.5'),
+    ],
+)
+def test_shapes_in_text(text: str, clean: str) -> None:
+    assert Redactor().text(text) == clean
+
+
+def test_known_values_are_found_everywhere() -> None:
+    config = {'a': [{'password': 'open sesame'}], 'b': {'passwords': ['second-one', 'x']}}
+    redactor = Redactor(config, {'SERVICE_TOKEN': 'from-environment'})
+    assert redactor.text('say open sesame or second-one, from-environment') == (
+        f'say {MASK} or {MASK}, {MASK}'
+    )
+    assert redactor.tree({'x': ('open sesame',), 'b': config['b']}) == {
+        'x': (MASK,),
+        'b': {'passwords': [MASK, MASK]},
+    }
+
+
+def test_trees_keep_everything_else() -> None:
+    tree = {'lr': 0.1, 'on': True, 'none': None, 'list': [1, {'x': (2, 'y')}]}
+    assert Redactor().tree(tree) == tree
+
+
+def test_the_working_folder_is_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('PWD', '/home/someone/project')
+    monkeypatch.setenv('OLDPWD', '/home/someone')
+    monkeypatch.setenv('DATABASE_PWD', 'correct horse')
+    redactor = Redactor.of_config({})
+    assert redactor.text('/home/someone/project/mlflow.db') == '/home/someone/project/mlflow.db'
+    assert redactor.text('it was correct horse') == 'it was ***'

@@ -1,0 +1,121 @@
+"""A real MLflow server over HTTP that goes away at the start, in the middle, at the end."""
+
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from mmext.hooks.mlflow_logging.replay import replay
+
+
+@pytest.fixture
+def experiment(request: pytest.FixtureRequest) -> str:
+    return str(request.node.name)
+
+
+def _only_run(logged: Any, experiment: str) -> Any:
+    found = logged.client.get_experiment_by_name(experiment)
+    (run,) = logged.client.search_runs([found.experiment_id])
+    return run
+
+
+def _steps(logged: Any, run: Any, key: str) -> list[int]:
+    return [p.step for p in logged.client.get_metric_history(run.info.run_id, key)]
+
+
+def test_run_over_http(
+    tiny: ModuleType, tmp_path: Path, server: Any, reader: Any, experiment: str
+) -> None:
+    runner = tiny.make_runner(tmp_path, hook={'tracking_uri': server.uri, 'experiment': experiment})
+    runner.train()
+    runner.test()
+
+    logged = reader(server.uri)
+    run = _only_run(logged, experiment)
+    assert run.info.status == 'FINISHED'
+    assert _steps(logged, run, 'train/loss') == list(range(1, 11))
+    assert _steps(logged, run, 'test/mae') == [10]
+    names = [entry.path for entry in logged.client.list_artifacts(run.info.run_id)]
+    assert {'config.py', 'checkpoints', 'images', 'tables'} <= set(names)
+    assert not (tmp_path / 'mlflow.db').exists()
+
+
+def test_server_dies_and_comes_back_in_the_middle(
+    tiny: ModuleType, tmp_path: Path, server: Any, reader: Any, experiment: str
+) -> None:
+    pauses: list[float] = []
+
+    def timed(action: Any) -> Any:
+        def act() -> None:
+            time.sleep(2.5)  # time for a delivery, before and during the outage
+            start = time.monotonic()
+            action()
+            pauses.append(time.monotonic() - start)
+
+        return act
+
+    hooks = [tiny.At(4, timed(server.kill)), tiny.At(8, timed(server.start))]
+    tiny.make_runner(
+        tmp_path,
+        epochs=3,
+        hook={'tracking_uri': server.uri, 'experiment': experiment, 'close_timeout_s': 60.0},
+        custom_hooks=hooks,
+    ).train()
+
+    logged = reader(server.uri)
+    run = _only_run(logged, experiment)
+    assert run.info.status == 'FINISHED'
+    assert _steps(logged, run, 'train/loss') == list(range(1, 16))
+    assert _steps(logged, run, 'val/mae') == [5, 10, 15]
+
+
+def test_without_a_server_all_is_kept_and_replayed_once(
+    tiny: ModuleType, tmp_path: Path, server: Any, reader: Any, experiment: str
+) -> None:
+    server.kill()
+    hook = {'tracking_uri': server.uri, 'experiment': experiment, 'close_timeout_s': 0.5}
+    start = time.monotonic()
+    runner = tiny.make_runner(tmp_path, hook=hook)
+    runner.train()
+    runner.test()
+    assert time.monotonic() - start < 60, 'a dead server must not hold up the training'
+    assert [result.outcome for result in replay(tmp_path)] == ['kept', 'kept']
+
+    server.start()
+    assert [result.outcome for result in replay(tmp_path)] == ['sent', 'sent']
+    # as if the process had died after sending and before noting it
+    for state in (tmp_path / 'mlflow_spool').glob('*.state.json'):
+        state.unlink()
+    assert [result.outcome for result in replay(tmp_path)] == ['sent', 'sent']
+
+    logged = reader(server.uri)
+    run = _only_run(logged, experiment)
+    assert run.info.status == 'FINISHED'
+    assert _steps(logged, run, 'train/loss') == list(range(1, 11))
+    assert _steps(logged, run, 'test/mae') == [10]
+
+
+def test_acceptance_outage_crash_and_resume(
+    tiny: ModuleType, tmp_path: Path, server: Any, reader: Any, experiment: str
+) -> None:
+    """Server killed and restarted, training crashed and resumed: one run, every point once."""
+
+    def explode() -> None:
+        raise RuntimeError
+
+    hook = {'tracking_uri': server.uri, 'experiment': experiment, 'close_timeout_s': 0.5}
+    crash = [tiny.At(7, server.kill), tiny.At(13, explode)]
+    with pytest.raises(RuntimeError):
+        tiny.make_runner(tmp_path, epochs=4, hook=hook, custom_hooks=crash).train()
+    server.start()
+    tiny.make_runner(
+        tmp_path, epochs=4, hook=hook, resume=True, load_from=str(tmp_path / 'epoch_2.pth')
+    ).train()
+
+    logged = reader(server.uri)
+    run = _only_run(logged, experiment)
+    assert run.info.status == 'FINISHED'
+    assert _steps(logged, run, 'train/loss') == list(range(1, 21))
+    assert _steps(logged, run, 'val/mae') == [5, 10, 15, 20]

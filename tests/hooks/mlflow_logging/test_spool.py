@@ -1,0 +1,63 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from mmext.hooks.mlflow_logging.spool import Spool
+
+
+def test_records_come_back_in_order_from_any_offset(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / 'deep' / 'a.jsonl')
+    assert spool.claim()
+    written = [{'kind': 'x', 'value': i, 'inf': float('inf')} for i in range(5)]
+    spool.append(written[:2])
+    spool.append(written[2:])
+
+    read = list(spool.read(0))
+    assert [record for record, _ in read] == written
+    for index, (_, offset) in enumerate(read):
+        assert [record for record, _ in spool.read(offset)] == written[index + 1 :]
+    assert [record for record, _ in spool.read(0, limit=2)] == written[:2]
+    assert spool.last_record() == written[-1]
+
+
+def test_a_line_cut_off_is_not_read_and_taken_away(tmp_path: Path) -> None:
+    path = tmp_path / 'a.jsonl'
+    path.write_bytes(b'{"a": 1}\n{"b":')
+    spool = Spool(path)
+    assert [record for record, _ in spool.read(0)] == [{'a': 1}]
+    assert spool.claim()
+    spool.append([{'c': 3}])
+    assert path.read_bytes() == b'{"a": 1}\n{"c": 3}\n'
+
+
+def test_the_lock_lives_as_long_as_the_process(tmp_path: Path) -> None:
+    path = tmp_path / 'a.jsonl'
+    child = os.fork()
+    if child == 0:
+        Spool(path).claim()
+        os._exit(0)
+    os.waitpid(child, 0)
+    first, second = Spool(path), Spool(path)
+    assert first.claim()
+    assert not second.claim()
+    first.release()
+    assert second.claim()
+    with pytest.raises(RuntimeError, match='not claimed'):
+        first.append([])
+
+
+def test_only_own_files_are_deleted(tmp_path: Path) -> None:
+    spool, foreign = Spool(tmp_path / 'a.jsonl'), tmp_path / 'b'
+    foreign.write_text('mine')
+    own = spool.store_file(b'x', 'own')
+    spool.discard_file(foreign)
+    spool.discard_file(own)
+    assert foreign.exists() and not own.exists()
+
+
+def test_state_is_replaced_whole(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / 'a.jsonl')
+    assert spool.load_state() == {}
+    spool.save_state({'offset': 3})
+    assert Spool(tmp_path / 'a.jsonl').load_state() == {'offset': 3}

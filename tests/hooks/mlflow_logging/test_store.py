@@ -1,0 +1,22 @@
+from pathlib import Path
+
+from mmext.hooks.mlflow_logging.store import Store, resolve_store
+
+
+def test_default_lies_in_the_work_folder(tmp_path: Path) -> None:
+    assert resolve_store(None, tmp_path, {}) == Store(
+        f'sqlite:///{tmp_path}/mlflow.db', f'file://{tmp_path}/mlartifacts'
+    )
+
+
+def test_argument_goes_before_environment(tmp_path: Path) -> None:
+    environment = {'MLFLOW_TRACKING_URI': 'http://a'}
+    assert resolve_store(None, tmp_path, environment) == Store('http://a', None)
+    assert resolve_store('http://b', tmp_path, environment) == Store('http://b', None)
+
+
+def test_relative_sqlite_becomes_absolute(tmp_path: Path, monkeypatch: object) -> None:
+    store = resolve_store(f'sqlite:///{tmp_path}/new folder/x.db?timeout=5', 'ignored', {})
+    assert store.tracking_uri == f'sqlite:///{tmp_path}/new folder/x.db?timeout=5'
+    assert store.artifact_location == f'file://{tmp_path}/new%20folder/mlartifacts'
+    assert Path(resolve_store('sqlite:///x.db', 'w', {}).tracking_uri[10:]) == Path.cwd() / 'x.db'

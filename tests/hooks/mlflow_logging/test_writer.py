@@ -1,0 +1,125 @@
+"""What the training thread meets; the server is one that never answers."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmext.hooks.mlflow_logging import records, writer
+from mmext.hooks.mlflow_logging.records import Record
+from mmext.hooks.mlflow_logging.spool import Spool
+from mmext.hooks.mlflow_logging.tracking import Outage
+from mmext.hooks.mlflow_logging.writer import RunWriter
+
+
+class _Hanging:
+    """A shipper whose server takes the connection and says nothing."""
+
+    done = False
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+
+    def ship(self) -> None:
+        self.released.wait(30)
+        raise Outage
+
+    def beat(self) -> None:
+        raise AssertionError
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    spool = Spool(tmp_path / 'a.jsonl')
+    spool.claim()
+    return spool
+
+
+@pytest.fixture
+def shipper() -> Iterator[Any]:
+    shipper = _Hanging()
+    yield shipper
+    shipper.released.set()
+
+
+def _stored(spool: Spool) -> list[Record]:
+    return [record for record, _ in spool.read(0, 10**6)]
+
+
+def test_a_hanging_server_does_not_keep_records_from_the_disk(spool: Spool, shipper: Any) -> None:
+    out = RunWriter(spool, shipper)
+    out.put(records.metrics({'x': 1.0}, 1))
+    deadline = time.monotonic() + 10
+    while not _stored(spool) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [record['step'] for record in _stored(spool)] == [1]
+    out.close('KILLED', limit_s=0.1)
+    assert _stored(spool)[-1]['kind'] == 'close'
+
+
+def test_the_queue_is_bounded(spool: Spool, shipper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, '_SPOOL_EVERY_S', 1000.0)
+    monkeypatch.setattr(writer, '_CAPACITY', 100)
+    out = RunWriter(spool, shipper)
+    for step in range(1000):
+        out.put(records.metrics({'x': 1.0}, step))
+        assert len(out._queue) <= 101
+    out.close('KILLED', limit_s=0.0)
+    steps = [record['step'] for record in _stored(spool) if record['kind'] == 'metrics']
+    assert steps == list(range(1000))
+
+
+def test_a_long_job_does_not_keep_records_from_the_disk(spool: Spool, shipper: Any) -> None:
+    end = threading.Event()
+
+    def job() -> Iterator[Record]:
+        assert end.wait(30)
+        yield records.tags({'made': 1})
+
+    out = RunWriter(spool, shipper)
+    out.put(job)
+    out.put(records.metrics({'x': 1.0}, 1))
+    deadline = time.monotonic() + 10
+    while not _stored(spool) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    end.set()
+    out.close('FINISHED', limit_s=0.0)
+    assert [record['kind'] for record in _stored(spool)] == ['metrics', 'tags', 'close']
+
+
+def test_a_job_that_fails_is_a_warning(
+    spool: Spool, shipper: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def job() -> Iterator[Record]:
+        raise ValueError('no picture')
+
+    out = RunWriter(spool, shipper)
+    out.put(job)
+    out.put(records.tags({'after': 1}))
+    out.close('KILLED', limit_s=0.0)
+    assert 'no picture' in caplog.text
+    assert _stored(spool)[0]['values'] == {'after': '1'}
+
+
+def test_records_are_masked_before_they_reach_the_disk(spool: Spool, shipper: Any) -> None:
+    out = RunWriter(spool, shipper, redact=lambda record: {**record, 'content': '***'})
+    out.put(records.text('secret', 'a.txt'))
+    out.close('KILLED', limit_s=0.0)
+    assert b'secret' not in spool.path.read_bytes()
+
+
+def test_closing_waits_for_a_dead_server_only_so_long(
+    spool: Spool, shipper: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    shipper.released.set()
+    out = RunWriter(spool, shipper)
+    start = time.monotonic()
+    assert not out.close('FINISHED', patience_s=0.2)
+    assert time.monotonic() - start < 10
+    assert 'mlflow_replay.py' in caplog.text
+    out.put(records.tags({'late': 1}))
+    out.close('FAILED')
+    assert _stored(spool)[-1]['status'] == 'FINISHED', 'the first end counts'

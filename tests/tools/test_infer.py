@@ -1,0 +1,199 @@
+"""tools/infer.py: every kind of input, the files it writes, and input it cannot use."""
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from pycocotools.coco import COCO
+
+from mmext.cli.errors import run_tool
+from mmext.functional.panoptic_files import decode_id_png
+
+Tool = Callable[[str], ModuleType]
+
+PANOPTIC_FPN = """
+_base_ = 'mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py'
+c = 8
+model = dict(
+    backbone=dict(type='mmdet.ResNet', depth=18, base_channels=8, init_cfg=None),
+    neck=dict(in_channels=[8, 16, 32, 64], out_channels=c),
+    rpn_head=dict(in_channels=c, feat_channels=c),
+    roi_head=dict(
+        bbox_roi_extractor=dict(out_channels=c), mask_roi_extractor=dict(out_channels=c),
+        bbox_head=dict(in_channels=c, fc_out_channels=8, num_classes=2),
+        mask_head=dict(in_channels=c, conv_out_channels=c, num_classes=2)),
+    semantic_head=dict(
+        in_channels=c, inner_channels=32, num_things_classes=2, num_stuff_classes=2),
+    panoptic_fusion_head=dict(num_things_classes=2, num_stuff_classes=2),
+    test_cfg=dict(rcnn=dict(score_thr=0.0), panoptic=dict(score_thr=0.0, stuff_area_limit=1)))
+metainfo = dict(
+    classes=('cat', 'dog', 'grass', 'sky'), thing_classes=('cat', 'dog'),
+    stuff_classes=('grass', 'sky'))
+pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(96, 96), keep_ratio=True),
+    dict(type='LoadPanopticAnnotations'),
+    dict(type='PackDetInputs'),
+]
+test_dataloader = dict(dataset=dict(metainfo=metainfo, pipeline=pipeline))
+"""
+UPSNET = """
+_base_ = '{configs}/upsnet_demo.py'
+model = dict(test_cfg=dict(rcnn=dict(score_thr=0.01), panoptic=dict(stuff_area_limit=1)))
+"""
+
+
+@pytest.fixture(scope='module')
+def checkpoint(trained: Path) -> Path:
+    """The tiny detector's weights, which carry their config and classes."""
+    return trained / 'epoch_2.pth'
+
+
+@pytest.fixture(scope='module')
+def photos(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with names that differ in folder or ending only, and a broken picture."""
+    folder = tmp_path_factory.mktemp('photos')
+    (folder / 'more').mkdir()
+    first, second, third = sorted((data / 'images').iterdir())[:3]
+    cv2.imwrite(str(folder / 'a.jpg'), cv2.imread(str(first)))
+    cv2.imwrite(str(folder / 'a.bmp'), cv2.imread(str(second))[:50])
+    (folder / 'more' / 'a.png').write_bytes(third.read_bytes())
+    (folder / 'broken.png').write_bytes(third.read_bytes()[:50])
+    (folder / 'notes.txt').write_text('not a picture')
+    return folder
+
+
+def test_folder(
+    checkpoint: Path, photos: Path, call: Callable[..., None], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """In batches of pictures of different size, with the config in the checkpoint."""
+    call('infer', photos, '--checkpoint', checkpoint, '--out', tmp_path, '--batch-size', 2)
+    captured = capsys.readouterr()
+    assert 'broken.png cannot be read' in captured.err and '3 pictures' in captured.out
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob('*') if path.is_file()} == {
+        'pictures/a.jpg', 'pictures/a.bmp.png', 'pictures/more/a.png',
+        'predictions.instances.json',
+    }  # fmt: skip
+
+    coco = COCO(str(tmp_path / 'predictions.instances.json'))
+    names = {image['file_name']: image for image in coco.imgs.values()}
+    assert set(names) == {'a.jpg', 'a.bmp', 'more/a.png'}
+    assert (names['a.bmp']['height'], names['a.bmp']['width']) == (50, 64)
+    # the ids of the data set's file, which is at hand
+    assert {item['name']: item['id'] for item in coco.cats.values()} == {'square': 11, 'disc': 22}
+    assert coco.anns and all(
+        0 <= item['score'] <= 1 and len(item['bbox']) == 4 for item in coco.anns.values()
+    )
+
+
+def test_agrees_with_the_evaluation(
+    checkpoint: Path, data: Path, call: Callable[..., None], tmp_path: Path
+) -> None:
+    """The same boxes as tools/test.py finds through the data set, under the same image ids."""
+    config = data / 'tiny.py'
+    images = data / 'images'
+    call('infer', images, '--config', config, '--checkpoint', checkpoint, '--out', tmp_path)
+    call('test', config, checkpoint, '--work-dir', tmp_path, '--out', tmp_path / 'reference.pkl')
+    reference = pickle.loads((tmp_path / 'reference.pkl').read_bytes())
+    content = json.loads((tmp_path / 'predictions.instances.json').read_text())
+    for sample in reference:
+        found = [item for item in content['annotations'] if item['image_id'] == sample['img_id']]
+        left_top_right_bottom = sample['pred_instances']['bboxes'].numpy()
+        boxes = np.array([item['bbox'] for item in found])
+        boxes[:, 2:] += boxes[:, :2]
+        np.testing.assert_allclose(boxes, left_top_right_bottom, rtol=1e-5)
+
+
+def test_video_becomes_a_video(
+    checkpoint: Path, data: Path, call: Callable[..., None], tmp_path: Path
+) -> None:
+    writer = cv2.VideoWriter(
+        str(tmp_path / 'street.avi'), cv2.VideoWriter.fourcc(*'MJPG'), 5.0, (64, 64)
+    )
+    for image in sorted((data / 'images').iterdir()):
+        writer.write(cv2.imread(str(image)))
+    writer.release()
+    out = tmp_path / 'out'
+    call(
+        'infer', tmp_path / 'street.avi', '--checkpoint', checkpoint, '--out', out,
+        '--batch-size', 4,
+    )  # fmt: skip
+    video = cv2.VideoCapture(str(out / 'pictures' / 'street.mp4'))
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 6 and video.get(cv2.CAP_PROP_FPS) == 5.0
+    assert video.read()[1].shape == (64, 132, 3)
+    content = json.loads((out / 'predictions.instances.json').read_text())
+    assert [image['id'] for image in content['images']] == list(range(6))
+
+
+@pytest.mark.parametrize('text', [PANOPTIC_FPN, UPSNET], ids=['PanopticFPN', 'UPSNet'])
+def test_panoptic(
+    text: str, photos: Path, call: Callable[..., None], tools_folder: Path, tmp_path: Path
+) -> None:
+    """PNG and JSON belong together; every pixel that is not void has a listed segment."""
+    path = tmp_path / 'panoptic.py'
+    path.write_text(text.replace('{configs}', str(tools_folder.parent / 'configs')))
+    config = Config.fromfile(path)
+    torch.manual_seed(0)
+    torch.save(MODELS.build(config.model).state_dict(), tmp_path / 'model.pth')
+    out = tmp_path / 'out'
+    call('infer', photos, '--config', path, '--checkpoint', tmp_path / 'model.pth', '--out', out)
+
+    content = json.loads((out / 'predictions.panoptic.json').read_text())
+    meta = config.metainfo
+    assert [item['name'] for item in content['categories']] == list(meta['classes'])
+    things = [item['name'] for item in content['categories'] if item['isthing']]
+    assert things == list(meta['thing_classes'])
+    assert (out / 'predictions.instances.json').exists() == (text is UPSNET)
+    assert len({item['file_name'] for item in content['annotations']}) == 3
+    assert {item['image_id'] for item in content['annotations']} == {'a.jpg', 'a.bmp', 'more/a.png'}
+    folder = out / 'predictions.panoptic'
+    for item in content['annotations']:
+        ids = decode_id_png((folder / item['file_name']).read_bytes(), item['file_name'])
+        assert ids.shape == ((50, 64) if item['image_id'] == 'a.bmp' else (64, 64))
+        listed = {segment['id']: segment['area'] for segment in item['segments_info']}
+        assert listed == {int(i): int((ids == i).sum()) for i in np.unique(ids) if i != 0}
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['{tmp}/gone.jpg', '--checkpoint', '{ok}'], 'input not found: {tmp}/gone.jpg'),
+        (['{tmp}', '--checkpoint', '{ok}'], 'no images in {tmp}'),
+        (['99', '--checkpoint', '{ok}'], 'camera 99 cannot be opened'),
+        (['{tmp}/notes.mp4', '--checkpoint', '{ok}'], 'notes.mp4 cannot be opened as a video'),
+        (['{data}/images', '--checkpoint', '{tmp}/gone.pth'], 'checkpoint not found'),
+        (['{data}/images', '--checkpoint', '{ok}', '--config', 'x.py'], 'config file not found'),
+        (['{data}/images', '--checkpoint', '{ok}', '--device', 'tpu:0'], '--device tpu:0'),
+        (['{data}/images', '--checkpoint', '{tmp}/bare.pth'], 'carries no config'),
+        (['{tmp}/bad.png', '--checkpoint', '{ok}'], 'no image could be read'),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: list[str],
+    message: str,
+    checkpoint: Path,
+    data: Path,
+    tool: Tool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    places = dict(tmp=tmp_path, ok=checkpoint, data=data)
+    if 'no images' not in message:
+        (tmp_path / 'notes.mp4').write_text('no video')
+        (tmp_path / 'bad.png').write_text('no picture')
+        torch.save({'weight': torch.zeros(1)}, tmp_path / 'bare.pth')
+    out = str(tmp_path / 'out')
+    assert (
+        run_tool(tool('infer').main, [*(a.format(**places) for a in arguments), '--out', out]) == 2
+    )
+    (line,) = [e for e in capsys.readouterr().err.splitlines() if e.startswith('error: ')]
+    assert message.format(**places) in line

@@ -1,0 +1,118 @@
+"""Apply a trained model to an image, a folder, a video or a camera.
+
+python tools/infer.py photo.jpg --config configs/upsnet.py --checkpoint upsnet.pth --out results
+python tools/infer.py street.mp4 --checkpoint work_dirs/upsnet_demo/iter_700.pth
+
+Writes to --out: pictures/ (photo and prediction side by side; a video for a video),
+predictions.panoptic.json with its PNGs, and predictions.instances.json, in COCO's formats.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
+from mmext.cli.arguments import add_cfg_options
+from mmext.cli.checkpoints import check_exists
+from mmext.cli.configuration import load_config
+from mmext.cli.errors import UserError, run_tool
+from mmext.cli.host import import_mmdet
+from mmext.cli.media import Source, open_source
+
+if TYPE_CHECKING:
+    from mmext.cli.coco_results import ResultsWriter
+    from mmext.cli.media import PictureWriter
+    from mmext.cli.prediction import Predictor
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('input', help='image file, folder of images, video file, or camera index')
+    parser.add_argument('--checkpoint', required=True, help='trained weights')
+    parser.add_argument('--config', help='config file (default: the one stored in the checkpoint)')
+    add_cfg_options(parser)
+    parser.add_argument('--out', type=Path, default=Path('predictions'), metavar='DIR')
+    parser.add_argument('--device', default='auto', help='cpu, cuda:0, ... (default: GPU if any)')
+    parser.add_argument(
+        '--score-thr', type=float, default=0.3, help='lowest score of a drawn box (default 0.3)'
+    )
+    parser.add_argument('--batch-size', type=int, default=1)
+    parser.add_argument(
+        '--allow-partial',
+        action='store_true',
+        help='accept a checkpoint that lacks some of the weights',
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Predict as the command line says."""
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.batch_size < 1:
+        parser.error(f'--batch-size: expected 1 or more, got {arguments.batch_size}')
+    if arguments.cfg_options and not arguments.config:
+        parser.error('--cfg-options needs --config')
+    source = open_source(arguments.input)
+    check_exists(arguments.checkpoint)
+    config = load_config(arguments.config, arguments.cfg_options) if arguments.config else None
+
+    # takes seconds: after everything that can be checked without it
+    import_mmdet()
+
+    from mmext.cli.coco_results import ResultsWriter, category_table
+    from mmext.cli.media import PictureWriter
+    from mmext.cli.prediction import load_predictor
+
+    predictor = load_predictor(
+        config, arguments.checkpoint, arguments.device, arguments.allow_partial
+    )
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    table = category_table(predictor.config, predictor.classes, predictor.thing_classes)
+    results = ResultsWriter(arguments.out, table)
+    pictures = PictureWriter(arguments.out / 'pictures', source)
+    try:
+        predict(source, predictor, results, pictures, arguments)
+    except KeyboardInterrupt:
+        print('stopped; what was predicted so far is kept')
+    finally:
+        results.close()
+        pictures.close()
+    for name in source.skipped:
+        print(f'warning: {name} cannot be read as an image, skipped', file=sys.stderr)
+    if not results.count and source.skipped:
+        raise UserError(f'{arguments.input}: no image could be read')
+    print(f'{results.count} pictures and COCO results in {arguments.out}')
+
+
+def predict(
+    source: Source,
+    predictor: 'Predictor',
+    results: 'ResultsWriter',
+    pictures: 'PictureWriter',
+    arguments: argparse.Namespace,
+) -> None:
+    """Predict, draw and write every frame."""
+    from mmext.cli.drawing import side_by_side
+    from mmext.cli.progress import progress_bar
+
+    frames = iter(source)
+    with progress_bar('predicting', source.length, 'image') as advance:
+        while batch := list(islice(frames, arguments.batch_size)):
+            samples = predictor([frame.image for frame in batch])
+            for frame, sample in zip(batch, samples, strict=True):
+                results.write(frame, sample)
+                drawn = predictor.draw(frame.image, sample, arguments.score_thr)
+                photo = frame.image[..., ::-1]
+                pictures.write(frame.name, side_by_side([photo, drawn]))
+            advance(len(batch))
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main))

@@ -1,0 +1,50 @@
+"""Send what MLflow logging has kept on disk, and end the runs of processes that died.
+
+python tools/mlflow_replay.py work_dirs/upsnet
+python tools/mlflow_replay.py work_dirs --tracking-uri http://user:password@server:5000
+python tools/mlflow_replay.py --reap http://server:5000
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmext.cli.errors import UserError, run_tool
+from mmext.hooks.mlflow_logging.replay import describe, reap, replay
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Replay the folders that the command line names."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('folders', nargs='*', type=Path, help='work folders, or folders of them')
+    parser.add_argument('--tracking-uri', help='send there, not where the run was going')
+    parser.add_argument(
+        '--reap', metavar='URI', help='also mark runs on this server that went silent as KILLED'
+    )
+    parser.add_argument(
+        '--stale-after', type=float, default=1800.0, help='seconds of silence (default 1800)'
+    )
+    arguments = parser.parse_args(argv)
+    if not arguments.folders and not arguments.reap:
+        parser.error('nothing to do: name a folder or --reap')
+    kept = 0
+    for folder in arguments.folders:
+        if not folder.is_dir():
+            raise UserError(f'no such folder: {folder}')
+        for result in replay(folder, arguments.tracking_uri):
+            print(describe(result), flush=True)
+            kept += result.outcome == 'kept'
+    if arguments.reap:
+        for run_id in reap(arguments.reap, arguments.stale_after):
+            print(f'killed  run {run_id}', flush=True)
+    if kept:
+        raise UserError(
+            f'{kept} not sent, the server does not answer; all is kept, try again later'
+        )
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main))

@@ -1,0 +1,82 @@
+"""Evaluate a checkpoint on the test data set of its config.
+
+python tools/test.py configs/upsnet.py work_dirs/upsnet/iter_90000.pth --show-dir pictures
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+
+import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
+from mmext.cli.arguments import add_run_arguments
+from mmext.cli.checkpoints import check_exists, load_checkpoint, load_weights
+from mmext.cli.configuration import apply_run_arguments, load_config, remove_pretrained
+from mmext.cli.data_checks import check_data
+from mmext.cli.errors import run_tool
+from mmext.cli.host import import_mmdet
+from mmext.cli.launch import prepare_launch
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='trained weights')
+    add_run_arguments(parser)
+    parser.add_argument('--out', metavar='FILE.pkl', help='pickle all predictions into this file')
+    parser.add_argument(
+        '--show-dir', type=Path, metavar='DIR', help='draw every prediction beside its photo'
+    )
+    parser.add_argument(
+        '--score-thr', type=float, default=0.3, help='lowest score of a drawn box (default 0.3)'
+    )
+    parser.add_argument(
+        '--allow-partial',
+        action='store_true',
+        help='accept a checkpoint that lacks some of the weights',
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Evaluate as the command line says."""
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.out and not arguments.out.endswith(('.pkl', '.pickle')):
+        parser.error(f'--out: expected a name that ends in .pkl or .pickle, got {arguments.out}')
+    config = load_config(arguments.config, arguments.cfg_options)
+    apply_run_arguments(config, arguments)
+    remove_pretrained(config)
+    check_data(config, ['test'])
+    check_exists(arguments.checkpoint)
+    prepare_launch(config, arguments.local_rank)
+    test(config, arguments)
+
+
+def test(config: Config, arguments: argparse.Namespace) -> None:
+    """Check the weights, build the runner and evaluate."""
+    import_mmdet()
+    from mmdet.evaluation import DumpDetResults
+    from mmengine.runner import Runner
+
+    from mmext.cli.drawing_hook import DrawPredictionsHook
+
+    checkpoint = load_checkpoint(arguments.checkpoint)
+    config.load_from = arguments.checkpoint
+    runner = Runner.from_cfg(config)
+    model = getattr(runner.model, 'module', runner.model)
+    load_weights(model, checkpoint, arguments.checkpoint, arguments.allow_partial)
+    if arguments.show_dir:
+        runner.register_hook(DrawPredictionsHook(arguments.show_dir, arguments.score_thr))
+    if arguments.out:
+        runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=arguments.out))
+    runner.test()
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main))

@@ -1,0 +1,112 @@
+"""Train a model of a config.
+
+python tools/train.py configs/upsnet.py --work-dir work_dirs/upsnet
+torchrun --nproc-per-node 8 tools/train.py configs/upsnet.py --launcher pytorch --auto-scale-lr
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from mmengine.config import Config
+
+import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
+from mmext.cli.arguments import add_run_arguments
+from mmext.cli.checkpoints import (
+    check_exists,
+    check_pretrained,
+    latest_checkpoint,
+    load_checkpoint,
+    load_weights,
+)
+from mmext.cli.configuration import apply_run_arguments, load_config, remove_pretrained
+from mmext.cli.data_checks import check_data
+from mmext.cli.errors import UserError, run_tool
+from mmext.cli.host import import_mmdet
+from mmext.cli.launch import prepare_launch
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file')
+    add_run_arguments(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from a checkpoint; without a name from the last one in the work directory',
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by batch size, from auto_scale_lr.base_batch_size',
+    )
+    parser.add_argument(
+        '--no-pretrained',
+        action='store_true',
+        help='start from random weights: no pretrained backbone, no load_from',
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train as the command line says."""
+    arguments = build_parser().parse_args(argv)
+    config = load_config(arguments.config, arguments.cfg_options)
+    apply_run_arguments(config, arguments)
+    if arguments.no_pretrained:
+        remove_pretrained(config)
+    if arguments.auto_scale_lr:
+        enable_auto_scale_lr(config)
+    if arguments.resume:
+        resume(config, arguments.resume)
+    check_data(config, ('train', 'val'))
+    if config.get('load_from'):
+        check_exists(config.load_from)
+    prepare_launch(config, arguments.local_rank)
+    train(config)
+
+
+def enable_auto_scale_lr(config: Config) -> None:
+    """Let mmengine scale the learning rate, from the batch size the config was made for."""
+    if 'base_batch_size' not in config.get('auto_scale_lr', {}):
+        raise UserError(
+            '--auto-scale-lr: the config does not say for how many images a step its learning '
+            'rate was chosen; set auto_scale_lr=dict(base_batch_size=...)'
+        )
+    config.auto_scale_lr.enable = True
+
+
+def resume(config: Config, checkpoint: str) -> None:
+    """Go on from a checkpoint, ``'auto'`` for the last one in the work directory."""
+    found = latest_checkpoint(config.work_dir) if checkpoint == 'auto' else checkpoint
+    if found is None:
+        print(f'--resume: no checkpoint in {config.work_dir}, training starts from the beginning')
+        return
+    config.resume, config.load_from = True, found
+
+
+def train(config: Config) -> None:
+    """Check the weights, build the runner and train."""
+    import_mmdet()
+    from mmengine.runner import Runner
+
+    check_pretrained(config)
+    checkpoint = load_checkpoint(config.load_from) if config.get('load_from') else None
+    runner = Runner.from_cfg(config)
+    if checkpoint is not None:
+        load_weights(
+            getattr(runner.model, 'module', runner.model),
+            checkpoint,
+            config.load_from,
+            allow_partial=not config.get('resume'),
+        )
+    runner.train()
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main))

@@ -1,10 +1,18 @@
-"""What every test runs under: one thread per worker, and mmengine's global scope put back."""
+"""What every test runs under: one thread per worker, and mmengine's global scope put back.
+
+``run_to_end`` starts the programs: one that hangs is ended with all it has started, and says where.
+"""
 
 import os
+import signal
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
+
+RunToEnd = Callable[..., 'subprocess.CompletedProcess[str]']
 
 # Before torch, numpy and OpenCV are loaded, and inherited by the processes that tests start:
 # the workers share the cores, and more threads than cores make everything slower.
@@ -19,3 +27,42 @@ def _own_default_scope() -> Iterator[None]:
     registry = sys.modules.get('mmengine.registry')
     if registry is not None:
         registry.DefaultScope._instance_dict.clear()
+
+
+def _run_to_end(
+    command: Sequence[Any], timeout_s: float = 150.0, **options: Any
+) -> 'subprocess.CompletedProcess[str]':
+    """Run a program as ``subprocess.run`` does, with its output as text, for a limited time.
+
+    What a program leaves behind (a loader's worker, a rank) holds its pipes: the whole process
+    group is waited for, and aborted when time is up, so that every Python in it prints its stacks.
+    """
+    environment = {**(options.pop('env', None) or os.environ), 'PYTHONFAULTHANDLER': '1'}
+    process = subprocess.Popen(
+        [str(word) for word in command],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        **options,
+    )
+    try:
+        out, err = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGABRT)
+        try:
+            out, err = process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            out, err = process.communicate()
+        message = f'{command} did not end within {timeout_s:.0f} s\n{out[-4000:]}\n{err[-8000:]}'
+        raise AssertionError(message) from None
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+@pytest.fixture(scope='session')
+def run_to_end() -> RunToEnd:
+    """Runs a program for a limited time; returns what ``subprocess.run`` would."""
+    return _run_to_end

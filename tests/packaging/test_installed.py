@@ -81,7 +81,9 @@ assert found
 def run(*command: object, cwd: Path) -> str:
     """Run a command; the test fails with its output if it fails."""
     words = [str(word) for word in command]
-    done = subprocess.run(words, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True)
+    done = subprocess.run(
+        words, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=250
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return done.stdout
 
@@ -200,7 +202,9 @@ def test_python_m_runs_an_installed_tool(python: Path, tmp_path: Path) -> None:
 
 def test_python_m_names_the_tools(python: Path, tmp_path: Path) -> None:
     command = [python, '-m', 'mmext', 'no_such_tool']
-    done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=250
+    )
     assert done.returncode == 1
     assert "no tool and no script named 'no_such_tool'" in done.stderr
     assert 'Traceback' not in done.stderr

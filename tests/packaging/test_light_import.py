@@ -7,7 +7,8 @@ import sys
 def loaded_after(code: str, *packages: str) -> str:
     """Run ``code`` in a fresh interpreter; return which of ``packages`` are loaded then."""
     code = f'import sys; {code}; print([name for name in {packages} if name in sys.modules])'
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    command = [sys.executable, '-c', code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1]
 

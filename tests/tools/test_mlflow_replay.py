@@ -21,6 +21,7 @@ def _replay(*arguments: object) -> subprocess.CompletedProcess[str]:
         text=True,
         env={**os.environ, 'MLFLOW_DISABLE_TELEMETRY': 'true'},
         cwd=_TOOL.parents[1],
+        timeout=120,
     )
 
 

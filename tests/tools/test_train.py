@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -179,18 +178,18 @@ def test_faults_of_the_software_keep_their_traceback(
         run_tool(tool('train').main, [*arguments, *options])
 
 
-def test_help_and_usage(tools_folder: Path) -> None:
+def test_help_and_usage(tools_folder: Path, run_to_end: Any) -> None:
     """The programs run as files, from any folder."""
     for name in ('train', 'test', 'infer', 'benchmark'):
-        command = [sys.executable, str(tools_folder / f'{name}.py')]
-        shown = subprocess.run([*command, '--help'], capture_output=True, text=True, check=True)
+        command = [sys.executable, tools_folder / f'{name}.py']
+        shown = run_to_end([*command, '--help'])
         assert shown.stdout.startswith('usage: ')
-        refused = subprocess.run([*command, '--nonsense'], capture_output=True, text=True)
+        refused = run_to_end([*command, '--nonsense'])
         assert refused.returncode == 2 and 'usage: ' in refused.stderr
 
 
 def test_two_processes_give_the_metric_of_one(
-    trained: Path, config_file: Path, tmp_path: Path, tools_folder: Path
+    trained: Path, config_file: Path, tmp_path: Path, tools_folder: Path, run_to_end: Any
 ) -> None:
     """Two gloo processes load the trained weights, train with rate 0 and evaluate together."""
     command = [
@@ -202,7 +201,7 @@ def test_two_processes_give_the_metric_of_one(
         'model.backbone.init_cfg=None',
     ]  # fmt: skip
     environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    done = run_to_end(command, env=environment, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert 'no GPU: 2 processes on CPU, connected by gloo' in done.stdout
     alone, together = scalars(trained)[-1], scalars(tmp_path)[-1]

@@ -1,10 +1,10 @@
 """The whole chain on a tiny generated set: train, resume, evaluate, one process and two."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,14 +18,19 @@ TORCHRUN = ['torch.distributed.run', '--standalone', '--nproc-per-node', '2']
 METRICS = {'coco_panoptic/PQ', 'coco/bbox_mAP', 'coco/segm_mAP', 'mIoU'}
 
 
-def run(*arguments: str | Path, processes: int = 1) -> str:
-    """Run a tool of ours; returns what it printed."""
-    launch = ['-m', *TORCHRUN] if processes == 2 else []
-    last = ['--launcher', 'pytorch'] if processes == 2 else []
-    command = [sys.executable, *launch, *map(str, arguments), *last]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(arguments[1]).parent)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return done.stdout
+@pytest.fixture(scope='module')
+def run(run_to_end: Callable[..., Any]) -> Callable[..., str]:
+    """Runs a tool of ours; returns what it printed."""
+
+    def run(*arguments: str | Path, processes: int = 1) -> str:
+        launch = ['-m', *TORCHRUN] if processes == 2 else []
+        last = ['--launcher', 'pytorch'] if processes == 2 else []
+        command = [sys.executable, *launch, *arguments, *last]
+        done = run_to_end(command, cwd=Path(arguments[1]).parent)
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+        return done.stdout
+
+    return run
 
 
 def last_metrics(work_dir: Path) -> dict[str, float]:
@@ -71,7 +76,7 @@ def config_file(
 
 
 @pytest.fixture(scope='module')
-def trained(config_file: Path) -> Path:
+def trained(config_file: Path, run: Callable[..., str]) -> Path:
     """The work directory of a training on two processes."""
     work_dir = config_file.parent / 'two'
     run(ROOT / 'tools/train.py', config_file, '--work-dir', work_dir, processes=2)
@@ -84,7 +89,9 @@ def test_pq_ap_and_miou_come_out_of_one_run(trained: Path) -> None:
     assert all(0 <= value <= 100 for value in metrics.values())
 
 
-def test_one_process_measures_what_two_do(config_file: Path, trained: Path) -> None:
+def test_one_process_measures_what_two_do(
+    config_file: Path, trained: Path, run: Callable[..., str]
+) -> None:
     work_dir = config_file.parent / 'one'
     run(
         ROOT / 'tools/test.py', config_file, trained / 'iter_4.pth', '--work-dir', work_dir
@@ -92,7 +99,9 @@ def test_one_process_measures_what_two_do(config_file: Path, trained: Path) -> N
     assert last_metrics(work_dir) == last_metrics(trained)
 
 
-def test_resumes_from_the_last_checkpoint(config_file: Path, trained: Path) -> None:
+def test_resumes_from_the_last_checkpoint(
+    config_file: Path, trained: Path, run: Callable[..., str]
+) -> None:
     (trained / 'iter_4.pth').rename(trained / 'finished.pth')
     (trained / 'last_checkpoint').write_text(str(trained / 'iter_2.pth'))
     try:

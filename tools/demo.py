@@ -89,10 +89,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         table.add_row(text, f'{metrics[key] * (100 if "mAP" in key else 1):.1f}')
     console.print(table)
     console.print(f'photo, truth, prediction:  {sheet}')
-    console.print(
-        'the run in MLflow:         mlflow ui --backend-store-uri '
-        f'sqlite:///{config.work_dir}/mlflow.db'
-    )
+    for hook in runner.hooks:
+        if getattr(hook, 'whereabouts', None):  # of MLflowHook, which may have been taken out
+            console.print(f'the run in MLflow:         {hook.whereabouts}', soft_wrap=True)
 
 
 def generate_data(root: str) -> None:

@@ -1,12 +1,12 @@
 """Which errors end in one line, and which keep their traceback."""
 
 import importlib
+import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-import torch
 from mmengine.registry import Registry
-from torch.utils.data import DataLoader, Dataset
 
 from mmext.cli import errors
 from mmext.cli.drawing import side_by_side
@@ -22,22 +22,6 @@ def caught(function: Callable[[], object]) -> Exception:
     raise AssertionError('no exception')
 
 
-class Refusing(Dataset[int]):
-    """A data set whose items our package (the drawing module) or torch refuses."""
-
-    def __init__(self, ours: bool) -> None:
-        self.ours = ours
-
-    def __len__(self) -> int:
-        return 1
-
-    def __getitem__(self, index: int) -> int:
-        if self.ours:
-            side_by_side([])
-        torch.zeros(2).view(torch.Size([-7]))
-        return index
-
-
 def test_refusals_of_ours_are_input_errors() -> None:
     message = input_error(caught(lambda: side_by_side([])))
     assert message is not None and message.startswith('titles: expected one for each')
@@ -48,13 +32,38 @@ def test_refusals_of_a_registry_are_input_errors() -> None:
     assert message is not None and message.startswith('Wheel is not in the')
 
 
-def test_refusals_in_a_worker_are_input_errors() -> None:
-    error = caught(lambda: list(DataLoader(Refusing(ours=True), num_workers=1)))
-    message = input_error(error)
-    assert message is not None and message.startswith('titles: expected one for each')
-    assert 'Traceback' not in message
-    error = caught(lambda: list(DataLoader(Refusing(ours=False), num_workers=1)))
-    assert input_error(error) is None
+_REFUSING = """
+import sys
+import torch
+from torch.utils.data import DataLoader
+from mmext.cli.drawing import side_by_side
+from mmext.cli.errors import input_error
+
+class Refusing(torch.utils.data.Dataset):
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        if sys.argv[1] == 'ours':
+            side_by_side([])  # the drawing module
+        torch.zeros(2).view(torch.Size([-7]))
+
+try:
+    list(DataLoader(Refusing(), num_workers=1, timeout=60))
+except Exception as error:
+    print(input_error(error))
+"""
+
+
+@pytest.mark.parametrize(
+    ('whose', 'expected'), [('ours', 'titles: expected one for each'), ('torch', 'None')]
+)
+def test_refusals_in_a_worker_are_input_errors(
+    run_to_end: Callable[..., Any], whose: str, expected: str
+) -> None:
+    done = run_to_end([sys.executable, '-c', _REFUSING, whose])
+    assert done.stdout.startswith(expected), done.stderr
+    assert 'Traceback' not in done.stdout
 
 
 @pytest.mark.parametrize(

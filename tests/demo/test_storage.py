@@ -1,7 +1,9 @@
 """A set is there whole or not at all, and other people's files are never touched."""
 
-import multiprocessing
 import os
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -130,18 +132,38 @@ def test_a_second_writer_with_another_set_fails_clearly(tmp_path: Path) -> None:
         store_set(root, {'seed': 1}, overtaken)
 
 
-def _store(root: Path) -> None:
-    store_set(root, {'seed': 1}, write_two)
+_STORE = """
+import sys
+from pathlib import Path
+from mmext.demo.storage import store_set
+
+def write_two(folder):
+    (folder / 'sub').mkdir()
+    (folder / 'a.txt').write_text('a')
+    (folder / 'sub' / 'b.txt').write_text('b')
+
+print('ready', flush=True)
+sys.stdin.readline()
+store_set(Path(sys.argv[1]), {'seed': 1}, write_two)
+"""
 
 
 def test_processes_at_once(tmp_path: Path) -> None:
-    context = multiprocessing.get_context('fork')
-    workers = [context.Process(target=_store, args=(tmp_path / 'set',)) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert [worker.exitcode for worker in workers] == [0] * 4
+    command = [sys.executable, '-c', _STORE, str(tmp_path / 'set')]
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    workers = [subprocess.Popen(command, **pipes) for _ in range(4)]
+    stop = threading.Timer(60, lambda: [worker.kill() for worker in workers])
+    stop.start()  # a worker that hangs ends, and the test with it
+    try:
+        for worker in workers:
+            assert worker.stdout.readline() == 'ready\n'
+        for worker in workers:
+            worker.communicate('go\n')
+    finally:
+        stop.cancel()
+        for worker in workers:
+            worker.kill()
+    assert [worker.returncode for worker in workers] == [0] * 4
     assert os.listdir(tmp_path) == ['set']
 
 

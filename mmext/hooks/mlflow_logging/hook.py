@@ -15,26 +15,34 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.dist import is_main_process
-from mmengine.hooks import CheckpointHook, Hook
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from mmengine.runner.base_loop import BaseLoop
 
-from mmext.hooks.mlflow_logging import evaluation, params, provenance, records
+from mmext.hooks.mlflow_logging import params, provenance, records
 from mmext.hooks.mlflow_logging.checkpoints import POLICIES, CheckpointPolicy
 from mmext.hooks.mlflow_logging.datasets import dataset_records
+from mmext.hooks.mlflow_logging.evaluation_log import EvaluationLog
 from mmext.hooks.mlflow_logging.failures import FailureWatch
 from mmext.hooks.mlflow_logging.gradients import GradientNorm
-from mmext.hooks.mlflow_logging.identity import RunIdentity
-from mmext.hooks.mlflow_logging.panel_collector import PanelCollector, truth_is_resized
+from mmext.hooks.mlflow_logging.identity import HUB_ID, HUB_KEY, RunIdentity
+from mmext.hooks.mlflow_logging.model_record import is_servable, model_record
 from mmext.hooks.mlflow_logging.records import Record
 from mmext.hooks.mlflow_logging.redaction import Redactor
+from mmext.hooks.mlflow_logging.runner_facts import (
+    built_loops,
+    classes_of,
+    epochs_done,
+    is_training,
+    keeps_best,
+    unclipped_optimizer,
+)
 from mmext.hooks.mlflow_logging.session import SessionOptions, start_session
 from mmext.hooks.mlflow_logging.store import resolve_store
 from mmext.hooks.mlflow_logging.system_metrics import SystemMetrics
 from mmext.hooks.mlflow_logging.writer import RunWriter
 from mmext.registry import HOOKS
 
-_KEY, _ID = 'mmext_mlflow_run_key', 'mmext_mlflow_run_id'  # in the message hub
+_OVERFLOW = 'amp/first_nonfinite'  # by mixed precision: where the last overflow began
 _SIGTERM_LIMIT_S = 8.0  # clusters kill 10 to 30 s after they ask
 
 
@@ -59,10 +67,18 @@ class MLflowHook(Hook):
             truth beside prediction.
         checkpoints: which ones become artifacts: ``best`` (``last`` where the
             config keeps no best), ``last``, ``every`` or ``none``.
+        model: a detector of mmdet is logged as a model that MLflow can serve,
+            with the weights of the best checkpoint (or the last) when the
+            training is finished. ``dict(registered_name=…, alias=…)`` also
+            registers it; False leaves it out.
         system_interval_s: seconds between two looks at the machine; 0 for none.
         close_timeout_s: how long the end of the run waits for a server that
             does not answer; what is left is kept on disk for
             ``tools/mlflow_replay.py``.
+
+    Attributes:
+        whereabouts: after a run, how to look at it, or how to send what could
+            not be sent; None before.
 
     Raises:
         ImportError: mlflow is not installed.
@@ -80,6 +96,7 @@ class MLflowHook(Hook):
         interval: int = 10,
         images: int = 4,
         checkpoints: str = 'best',
+        model: bool | Mapping[str, str] = True,
         system_interval_s: float = 10.0,
         close_timeout_s: float = 30.0,
     ) -> None:
@@ -87,6 +104,11 @@ class MLflowHook(Hook):
             raise ValueError(f'interval: expected at least 1, got {interval}')
         if checkpoints not in POLICIES:
             raise ValueError(f'checkpoints: expected one of {POLICIES}, got {checkpoints!r}')
+        registration = dict(model) if isinstance(model, Mapping) else {}
+        if unknown := registration.keys() - {'registered_name', 'alias'}:
+            raise ValueError(f'model: expected registered_name and alias, got {sorted(unknown)}')
+        if 'alias' in registration and 'registered_name' not in registration:
+            raise ValueError('model: an alias needs a registered_name')
         self._main = is_main_process()
         if self._main and importlib.util.find_spec('mlflow') is None:
             raise ImportError(
@@ -101,6 +123,7 @@ class MLflowHook(Hook):
         self.interval = interval
         self.images = images
         self.checkpoints = checkpoints
+        self.model = model
         self.system_interval_s = system_interval_s
         self.close_timeout_s = close_timeout_s
         self._loaded_key: str | None = None
@@ -108,6 +131,7 @@ class MLflowHook(Hook):
         self._redactor = Redactor()
         self._watch: FailureWatch | None = None
         self._writer: RunWriter | None = None
+        self.whereabouts: str | None = None
 
     # the run is opened when the loop starts: only then are checkpoints loaded
 
@@ -118,12 +142,12 @@ class MLflowHook(Hook):
         if self._watch is not None:  # of a run that was given up before its loop
             self._watch.stop()
         self._watch = FailureWatch(self._fail)
-        self._watch.start(_built_loops(runner).values())
+        self._watch.start(built_loops(runner).values())
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Note which run the checkpoint is from."""
         info = checkpoint.get('message_hub', {}).get('runtime_info', {})
-        self._loaded_key = info.get(_KEY)
+        self._loaded_key = info.get(HUB_KEY)
         self._loaded_step = checkpoint.get('meta', {}).get('iter', 0)
 
     def before_train(self, runner: Runner) -> None:
@@ -132,35 +156,43 @@ class MLflowHook(Hook):
 
     def before_val(self, runner: Runner) -> None:
         """Open the run, unless this is a validation within a training."""
-        self._open(runner, 'val')
-        self._panels = self._panel_collector(runner, 'val')
+        self._begin_evaluation(runner, 'val')
 
     def before_test(self, runner: Runner) -> None:
         """Open the run."""
-        self._open(runner, 'test')
-        self._panels = self._panel_collector(runner, 'test')
+        self._begin_evaluation(runner, 'test')
 
     def _open(self, runner: Runner, mode: str) -> None:
         if not self._main or self._writer is not None:
             return
+        import mlflow  # noqa: F401 - here, where no other thread imports at the same time
+
         config = runner.cfg.to_dict()
         self._redactor = Redactor.of_config(config)
         identity = self._identity(runner, mode)
-        runner.message_hub.update_info(_KEY, identity.key)
-        options = self._session_options(runner, mode)
+        runner.message_hub.update_info(HUB_KEY, identity.key)
+        self._options = self._session_options(runner, mode)
         self._writer, spool = start_session(
-            options,
+            self._options,
             identity,
             self._redactor,
-            on_open=lambda run_id: runner.message_hub.update_info(_ID, run_id),
+            on_open=lambda run_id: runner.message_hub.update_info(HUB_ID, run_id),
             logger=runner.logger,
         )
         scalars = runner.message_hub.log_scalars
         self._seen = {name: buffer.data[0] for name, buffer in scalars.items()}
-        self._checkpoints = CheckpointPolicy(self.checkpoints, _keeps_best(runner), spool.files_dir)
-        self._tables: dict[str, evaluation.ClasswiseTable] = {}
-        self._gradient_norm = _gradient_norm(runner) if mode == 'train' else None
-        loops = {name: loop.dataloader.dataset for name, loop in _built_loops(runner).items()}
+        self._files_dir = spool.files_dir
+        self._checkpoints = CheckpointPolicy(
+            self.checkpoints, keeps_best(runner), spool.files_dir, runner.logger
+        )
+        for record in self._checkpoints.update(runner.message_hub.runtime_info, step=None):
+            self._writer.put(record)
+        self._overflow: object = None
+        introduces = mode == 'train' and not runner._resume
+        self._evaluations = EvaluationLog(self._writer.put, self.images, introduces)
+        optimizer = unclipped_optimizer(runner) if mode == 'train' else None
+        self._gradient_norm = None if optimizer is None else GradientNorm(optimizer)
+        loops = {name: loop.dataloader.dataset for name, loop in built_loops(runner).items()}
         redactor = self._redactor
         self._writer.put(lambda: _describe_run(config, loops, redactor))
 
@@ -194,9 +226,9 @@ class MLflowHook(Hook):
         known = RunIdentity.load(runner.work_dir)
         resumes = mode == 'train' and runner._resume
         hub = runner.message_hub
-        key = hub.get_info(_KEY) if resumes else self._loaded_key if mode != 'train' else None
+        key = hub.get_info(HUB_KEY) if resumes else self._loaded_key if mode != 'train' else None
         if key is not None and (known is None or known.key != key):
-            return RunIdentity(key, hub.get_info(_ID) if resumes else None)
+            return RunIdentity(key, hub.get_info(HUB_ID) if resumes else None)
         if known is not None and (resumes or mode != 'train'):
             return known
         return RunIdentity.new(os.environ.get('MLFLOW_RUN_ID'))
@@ -221,15 +253,15 @@ class MLflowHook(Hook):
         if self._is_logged(runner):
             step = runner.iter + 1
             values = self._fresh_scalars(runner)
-            values['train/epoch'] = _epochs_done(runner, step)
+            values['train/epoch'] = epochs_done(runner, step)
             if self._gradient_norm and (norm := self._gradient_norm.take()) is not None:
                 values['train/grad_norm'] = norm
             self._writer.put(records.metrics(values, step, once=True))
-        self._note_checkpoints(runner, runner.iter + 1)
+        self._note_news(runner, runner.iter + 1)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """See whether there is a new checkpoint."""
-        self._note_checkpoints(runner, runner.iter)
+        self._note_news(runner, runner.iter)
 
     def _is_logged(self, runner: Runner) -> bool:
         step = runner.iter + 1
@@ -251,10 +283,17 @@ class MLflowHook(Hook):
                     values[name] = float(history[-1])
         return values
 
-    def _note_checkpoints(self, runner: Runner, step: int) -> None:
-        if self._writer is not None:
-            for record in self._checkpoints.update(runner.message_hub.runtime_info, step):
-                self._writer.put(record)
+    def _note_news(self, runner: Runner, step: int) -> None:
+        """Log what other hooks have announced in the message hub: checkpoints, an overflow."""
+        if self._writer is None:
+            return
+        info = runner.message_hub.runtime_info
+        for record in self._checkpoints.update(info, step):
+            self._writer.put(record)
+        overflow = info.get(_OVERFLOW)
+        if overflow is not None and overflow != self._overflow:
+            self._overflow = overflow
+            self._writer.put(records.tags({'mmext.first_nonfinite': overflow}))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Mask credentials in the config that a checkpoint carries, as it may be sent."""
@@ -290,57 +329,54 @@ class MLflowHook(Hook):
     def after_val_epoch(self, runner: Runner, metrics: Mapping[str, Any] | None = None) -> None:
         """Log the results."""
         self._log_evaluation(runner, 'val', metrics or {})
-        self._note_checkpoints(runner, runner.iter)
+        self._note_news(runner, runner.iter)
 
     def after_test_epoch(self, runner: Runner, metrics: Mapping[str, Any] | None = None) -> None:
         """Log the results."""
         self._log_evaluation(runner, 'test', metrics or {})
 
-    def _panel_collector(self, runner: Runner, mode: str) -> PanelCollector | None:
-        if self._writer is None or not self.images:
-            return None
-        loader = _built_loops(runner)[mode].dataloader
-        batch_size = loader.batch_size or 1
-        return PanelCollector(
-            self.images,
-            min(len(loader) * batch_size, len(loader.dataset)),
-            batch_size,
-            resized_truth=truth_is_resized(loader.dataset),
-        )
+    def _begin_evaluation(self, runner: Runner, mode: str) -> None:
+        self._open(runner, mode)
+        if self._writer is not None:
+            self._evaluations.begin(built_loops(runner)[mode].dataloader)
 
     def _collect_panels(
         self, runner: Runner, mode: str, batch_idx: int, data_batch: Any, outputs: Any
     ) -> None:
-        if self._writer is None or self._panels is None:
-            return
-        step, classes = self._step(runner), _classes(runner, mode)
-        for panel in self._panels.collect(batch_idx, data_batch, outputs or ()):
-            self._writer.put(functools.partial(panel.records, mode, step, classes))
+        if self._writer is not None:
+            batch = batch_idx, data_batch, outputs or ()
+            self._evaluations.collect(mode, self._step(runner), classes_of(runner, mode), batch)
 
     def _log_evaluation(self, runner: Runner, mode: str, results: Mapping[str, Any]) -> None:
-        if self._writer is None:
-            return
-        step, classes = self._step(runner), _classes(runner, mode)
-        once = mode == 'val' and _is_training(runner)
-        values = {f'{mode}/{name}': value for name, value in evaluation.scalars(results).items()}
-        self._writer.put(records.metrics(values, step, once=once))
-        table = self._tables.setdefault(
-            mode, evaluation.ClasswiseTable(f'tables/{mode}_classwise.json')
-        )
-        record = table.add(evaluation.split_by_class(results, classes), step)
-        if record is not None:
-            self._writer.put(record)
-        sources = [results, *_built_loops(runner)[mode].evaluator.metrics]
-        self._writer.put(lambda: evaluation.plot_records(sources, classes, mode, step))
+        if self._writer is not None:
+            self._evaluations.finish(
+                mode,
+                self._step(runner),
+                classes_of(runner, mode),
+                results,
+                built_loops(runner)[mode].evaluator.metrics,
+                once=mode == 'val' and is_training(runner),
+            )
 
     def _step(self, runner: Runner) -> int:
-        return int(runner.iter if _is_training(runner) else self._loaded_step)
+        return int(runner.iter if is_training(runner) else self._loaded_step)
 
     # the end
 
     def after_run(self, runner: Runner) -> None:
-        """Wait for what is still to be sent, and end the run."""
+        """Log the model, wait for what is still to be sent, and end the run."""
+        if self._writer is not None and self.model is not False and is_training(runner):
+            self._writer.put(functools.partial(self._model_records, runner))
         self._close('FINISHED')
+
+    def _model_records(self, runner: Runner) -> Iterator[Record]:
+        config = self._redactor.tree(runner.cfg.to_dict())
+        source = self._checkpoints.newest
+        if source is not None and is_servable(runner.model, config):
+            registration = self.model if isinstance(self.model, Mapping) else {}
+            path, step = source
+            folder, example = self._files_dir, self._evaluations.example
+            yield model_record(path, config, folder, step, example, **registration)
 
     def _fail(self, status: str, reason: str) -> None:
         if self._writer is not None:
@@ -355,41 +391,12 @@ class MLflowHook(Hook):
         if writer is not None:
             if self._gradient_norm:
                 self._gradient_norm.remove()
-            writer.close(status, self.close_timeout_s, limit_s)
-
-
-def _built_loops(runner: Runner) -> dict[str, Any]:
-    """The loops of this call of the runner; those not built yet are configs still."""
-    loops = {'train': runner._train_loop, 'val': runner._val_loop, 'test': runner._test_loop}
-    return {name: loop for name, loop in loops.items() if isinstance(loop, BaseLoop)}
-
-
-def _is_training(runner: Runner) -> bool:
-    return isinstance(runner._train_loop, BaseLoop)
-
-
-def _keeps_best(runner: Runner) -> bool:
-    hooks = (hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
-    return any(hook.save_best is not None for hook in hooks)
-
-
-def _gradient_norm(runner: Runner) -> GradientNorm | None:
-    """A meter, where mmengine does not measure the norm for clipping anyway."""
-    wrapper = runner.optim_wrapper
-    optimizer = getattr(wrapper, 'optimizer', None)
-    if not isinstance(optimizer, torch.optim.Optimizer) or wrapper.clip_grad_kwargs:
-        return None
-    return GradientNorm(optimizer)
-
-
-def _classes(runner: Runner, mode: str) -> list[str]:
-    metainfo = getattr(_built_loops(runner)[mode].dataloader.dataset, 'metainfo', None) or {}
-    return [str(name) for name in metainfo.get('classes') or ()]
-
-
-def _epochs_done(runner: Runner, step: int) -> float:
-    length = len(runner.train_dataloader) if runner.max_epochs > 1 else 0
-    return step / length if length else float(runner.epoch)
+            delivered = writer.close(status, self.close_timeout_s, limit_s)
+            self.whereabouts = (
+                self._options.store.how_to_view()
+                if delivered
+                else f'not sent yet; later: python tools/mlflow_replay.py {self._options.work_dir}'
+            )
 
 
 def _describe_run(

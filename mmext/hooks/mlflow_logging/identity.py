@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SIDECAR = 'mlflow_run.json'
+HUB_KEY, HUB_ID = 'mmext_mlflow_run_key', 'mmext_mlflow_run_id'  # in mmengine's message hub
 KEY_TAG = 'mmext.run_key'
 SESSION_TAG = 'mmext.first_session'
 

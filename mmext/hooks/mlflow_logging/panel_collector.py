@@ -8,14 +8,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 
+from mmext.hooks.mlflow_logging import records
+from mmext.hooks.mlflow_logging.clip_panel import ClipCollector, ClipPanel, Frame, object_ids
 from mmext.hooks.mlflow_logging.images import image_records
-from mmext.hooks.mlflow_logging.panels import Scene, draw_panel
+from mmext.hooks.mlflow_logging.panels import Scene, draw_panel, draw_question, draw_sheet
 from mmext.hooks.mlflow_logging.records import Record
 
 _MOST_OBJECTS = 50
+_JPEG_QUALITY = 92
 _INSTANCE_OFFSET = 1000  # mmdet's panoptic map: label + number * 1000
 
 
@@ -37,15 +41,23 @@ class PanelCollector:
         self._positions = {round(i * length / count) for i in range(count)} if count else set()
         self._batch_size = batch_size
         self._resized_truth = resized_truth
+        self._clip = ClipCollector()
 
-    def collect(self, batch_idx: int, data_batch: Any, outputs: Sequence[Any]) -> list['Panel']:
-        """The panels that a validation batch holds, mostly none."""
+    def collect(
+        self, batch_idx: int, data_batch: Any, outputs: Sequence[Any]
+    ) -> list['Panel | ClipPanel']:
+        """The panels that a validation batch holds, mostly none; of a video also one clip."""
         start = batch_idx * self._batch_size
+        if not self._positions or not isinstance(data_batch, Mapping):
+            return []
         wanted = [i for i in range(len(outputs)) if start + i in self._positions]
-        if not wanted or not isinstance(data_batch, Mapping) or 'inputs' not in data_batch:
+        of_clip = [i for i in range(len(outputs)) if self._clip.wants(outputs[i])]
+        if not (wanted or of_clip) or 'inputs' not in data_batch:
             return []
         inputs = data_batch['inputs']
-        found = (self._panel(start + i, inputs[i], outputs[i]) for i in wanted)
+        found: list[Panel | ClipPanel | None]
+        found = [self._panel(start + i, inputs[i], outputs[i]) for i in wanted]
+        found += [self._clip.add(_clip_frame(inputs[i], outputs[i])) for i in of_clip]
         return [panel for panel in found if panel is not None]
 
     def _panel(self, position: int, image: Any, sample: Any) -> 'Panel | None':
@@ -59,7 +71,7 @@ class PanelCollector:
         resized = tuple(meta.get('img_shape', image.shape[-2:]))[:2]
         return Panel(
             name=Path(str(meta.get('img_path', position))).stem or str(position),
-            image=_to_picture(image),
+            image=_to_picture(without_border(image, meta.get('border'))),
             truth=truth_scene(sample, resized if self._resized_truth else original),
             prediction=predicted_scene(sample, original),
         )
@@ -75,12 +87,48 @@ class Panel:
         self.image = image
         self.truth = truth
         self.prediction = prediction
-        self.score_thr = 0.0
+        self.drawn: np.ndarray | None = None
 
-    def records(self, mode: str, step: int, classes: Sequence[str]) -> Iterator[Record]:
-        """Draw it."""
-        drawn = draw_panel(self.image, self.truth, self.prediction, classes)
-        yield from image_records(f'{mode}/{self.name}', drawn, step)
+    def records(
+        self, mode: str, step: int, classes: Sequence[str], first: bool = False
+    ) -> Iterator[Record]:
+        """Draw it.
+
+        Args:
+            mode: ``val`` or ``test``.
+            step: global training iterations done.
+            classes: class names.
+            first: also show photo and truth at step 0, where MLflow's slider begins.
+        """
+        key = f'{mode}/{self.name}'
+        if first and step > 0:
+            frame_hw = self.prediction.frame_hw
+            question = draw_question(self.image, self.truth, frame_hw, classes)
+            yield from image_records(key, question, 0)
+        self.drawn = draw_panel(self.image, self.truth, self.prediction, classes)
+        yield from image_records(key, self.drawn, step)
+
+
+def sheet_records(panels: Sequence[Panel | ClipPanel], mode: str, step: int) -> Iterator[Record]:
+    """All pictures of an evaluation in one file, for MLflow's artifact page.
+
+    Its charts page puts a run's parameters above each picture, which of a
+    detector's config are hundreds.
+    """
+    drawn = [panel.drawn for panel in panels if panel.drawn is not None]
+    if drawn:
+        bgr = np.ascontiguousarray(draw_sheet(drawn)[..., ::-1])
+        jpeg = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
+        yield records.blob(jpeg.tobytes(), f'panels/{mode}_{step:06d}.jpg')
+
+
+def _clip_frame(image: Any, sample: Any) -> Frame:
+    """A frame of a video with the ids of its objects."""
+    semantic, instances = (getattr(sample, key, None) for key in ('gt_sem_seg', 'gt_instances'))
+    truth = None
+    if semantic is not None:
+        truth = object_ids(_map(semantic), {} if instances is None else instances)
+    return Frame(_to_picture(image), truth, _map(sample.pred_panoptic_seg))
 
 
 def predicted_scene(sample: Any, frame_hw: tuple[int, int], score_thr: float = 0.3) -> Scene:
@@ -133,6 +181,8 @@ def _add_instances(scene: Scene, instances: Any) -> None:
             points = points.reshape(len(scene.labels), -1, points.shape[-1])
             if points.shape[-1] > 2:  # a third number 0: not labelled
                 points[points[..., 2] <= 0] = np.nan
+            if 'keypoints_visible' in instances:
+                points[_numpy(instances.keypoints_visible) <= 0] = np.nan
             scene.points_xy = points[..., :2]
 
 
@@ -144,6 +194,19 @@ def _instance_map(scene: Scene) -> np.ndarray:
         for number, (label, mask) in enumerate(zip(scene.labels, scene.masks, strict=True), 1):
             ids[mask & (scene.segment_labels == label)] = int(label) + number * _INSTANCE_OFFSET
     return ids
+
+
+def without_border(image: torch.Tensor, border: Sequence[float] | None) -> torch.Tensor:
+    """The part of a (C, H, W) canvas that shows the image, as CornerNet and CenterNet set it.
+
+    Args:
+        image: the canvas.
+        border: top, bottom, left, right, px; None: no canvas.
+    """
+    if border is None:
+        return image
+    top, bottom, left, right = (max(0, round(float(side))) for side in border)
+    return image[:, top : image.shape[1] - bottom, left : image.shape[2] - right]
 
 
 def _to_picture(image: torch.Tensor) -> np.ndarray:

@@ -5,13 +5,14 @@ masks, key points or landmarks, semantic and panoptic maps, whatever a
 :class:`Scene` has. Shapes: H, W picture; N objects; K points of an object.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
-LONGEST_SIDE_PX = 640
+LONGEST_SIDE_PX, SMALLEST_SIDE_PX = 640, 256
 
 _MAP_OPACITY, _MASK_OPACITY = 0.6, 0.45
 _HEADER_PX, _GAP_PX = 22, 4
@@ -52,7 +53,7 @@ def draw_panel(
 
     Args:
         image: (H, W, 3) RGB uint8; any size, it is scaled to the prediction's
-            frame and that to at most 640 px.
+            frame and that to 256 to 640 px.
         truth: the labels.
         prediction: the model's output.
         classes: class names.
@@ -60,21 +61,31 @@ def draw_panel(
     Returns:
         (H', W', 3) RGB uint8.
     """
-    height, width = prediction.frame_hw
-    scale = min(1.0, LONGEST_SIDE_PX / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    canvas = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    sides = (
-        [('prediction', prediction)]
-        if truth is None
-        else [
-            ('truth', truth),
-            ('prediction', prediction),
-        ]
-    )
-    drawn = [_with_header(draw_scene(canvas, scene, classes), title) for title, scene in sides]
-    gap = np.full((drawn[0].shape[0], _GAP_PX, 3), 255, np.uint8)
-    return np.hstack([drawn[0], *(part for side in drawn[1:] for part in (gap, side))])
+    canvas = _scaled(image, prediction.frame_hw)
+    predicted = draw_scene(canvas, prediction, classes)
+    if truth is None:
+        return _side_by_side(prediction=predicted)
+    return _side_by_side(truth=draw_scene(canvas, truth, classes), prediction=predicted)
+
+
+def draw_question(
+    image: np.ndarray, truth: Scene | None, frame_hw: tuple[int, int], classes: Sequence[str]
+) -> np.ndarray:
+    """What there is before any prediction, as large as :func:`draw_panel`: photo and truth."""
+    canvas = _scaled(image, frame_hw)
+    if truth is None:
+        return _side_by_side(photo=canvas)
+    return _side_by_side(photo=canvas, truth=draw_scene(canvas, truth, classes))
+
+
+def draw_sheet(panels: Sequence[np.ndarray]) -> np.ndarray:
+    """Pictures of any size below each other, on white."""
+    width = max(panel.shape[1] for panel in panels)
+    rows = [
+        np.pad(panel, ((0, _GAP_PX), (0, width - panel.shape[1]), (0, 0)), constant_values=255)
+        for panel in panels
+    ]
+    return np.vstack(rows)
 
 
 def draw_scene(image: np.ndarray, scene: Scene, classes: Sequence[str]) -> np.ndarray:
@@ -107,15 +118,20 @@ def _draw_segments(canvas: np.ndarray, scene: Scene, classes: Sequence[str]) -> 
     segments = np.where((labels >= 0) & (labels < len(classes)), labels, -1) * (
         int(ids.max()) + 1
     ) + ids.reshape(labels.shape)
-    for order, segment in enumerate(np.unique(segments)):
+    names: list[tuple[str, tuple[int, int]]] = []
+    of_class: dict[int, int] = {}  # so that stuff has one colour in truth and prediction
+    for segment in np.unique(segments):
         mask = segments == segment
         label = int(labels[mask][0])
         if not 0 <= label < len(classes):
             continue
-        _blend(canvas, mask, color_of(label, order), _MAP_OPACITY)
+        of_class[label] = of_class.get(label, -1) + 1
+        _blend(canvas, mask, color_of(label, of_class[label]), _MAP_OPACITY)
         if mask.mean() >= _NAMED_AREA_RATIO:
             row, column = (int(np.median(axis)) for axis in np.nonzero(mask))
-            _write(canvas, classes[label], (column, row))
+            names.append((classes[label], (column, row)))
+    for name, corner_xy in names:  # on top of every segment
+        _write(canvas, name, corner_xy)
 
 
 def _draw_masks(canvas: np.ndarray, scene: Scene) -> None:
@@ -155,6 +171,22 @@ def _draw_points(canvas: np.ndarray, scene: Scene) -> None:
             if np.isfinite(point).all():
                 center = np.clip(point, -1e4, 1e4).round().astype(int).tolist()
                 cv2.circle(canvas, center, 2, color_of(order), -1)
+
+
+def _scaled(image: np.ndarray, frame_hw: tuple[int, int]) -> np.ndarray:
+    height, width = frame_hw
+    scale = min(1.0, LONGEST_SIDE_PX / max(height, width))
+    if max(height, width) < SMALLEST_SIDE_PX:  # names would cover the objects
+        scale = math.ceil(SMALLEST_SIDE_PX / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    method = cv2.INTER_AREA if scale <= 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size, interpolation=method))
+
+
+def _side_by_side(**pictures: np.ndarray) -> np.ndarray:
+    drawn = [_with_header(picture, title) for title, picture in pictures.items()]
+    gap = np.full((drawn[0].shape[0], _GAP_PX, 3), 255, np.uint8)
+    return np.hstack([drawn[0], *(part for side in drawn[1:] for part in (gap, side))])
 
 
 def _scale(canvas: np.ndarray, scene: Scene) -> np.ndarray:

@@ -85,6 +85,19 @@ def checkpoint(role: str, path: str | Path, name: str, **facts: object) -> Recor
     }
 
 
+def model(weights: str | Path, config: str, **facts: Any) -> Record:
+    """A detector that MLflow can serve; the weights are deleted once sent.
+
+    Args:
+        weights: checkpoint file without optimizer, in the spool's own folder.
+        config: the resolved config as Python text.
+        facts: ``name`` of the model, ``digest`` that tells it from others,
+            ``classes``, ``requirements`` (lines for pip), ``example`` (a picture in
+            base64, or None), ``step``, ``registered_name`` and ``alias`` (or None).
+    """
+    return {'kind': 'model', 'weights': str(weights), 'config': config, **facts}
+
+
 def dataset(
     context: str, name: str, digest: str, source: str, profile: Mapping[str, Any]
 ) -> Record:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mmext.hooks.mlflow_logging import records
 from mmext.hooks.mlflow_logging.shipper import Shipper
@@ -91,14 +92,24 @@ def reap(tracking_uri: str, stale_after_s: float = 1800.0) -> Iterator[str]:
 
     client = MlflowClient(tracking_uri=tracking_uri)
     for experiment in client.search_experiments():
-        running = client.search_runs(
-            [experiment.experiment_id], "attributes.status = 'RUNNING'", max_results=1000
-        )
+        running = _all_running(client, experiment.experiment_id)
         for run in running:
             beat_ms = int(run.data.tags.get('mmext.heartbeat', 0))
             if beat_ms and time.time() - beat_ms / 1000 > stale_after_s:
                 client.set_terminated(run.info.run_id, 'KILLED', beat_ms)
                 yield str(run.info.run_id)
+
+
+def _all_running(client: Any, experiment_id: str) -> list[Any]:
+    runs: list[Any] = []
+    token: str | None = ''
+    while token is not None:
+        page = client.search_runs(
+            [experiment_id], "attributes.status = 'RUNNING'", page_token=token or None
+        )
+        runs += page
+        token = page.token or None
+    return runs
 
 
 def describe(result: Replayed) -> str:

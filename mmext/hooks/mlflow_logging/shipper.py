@@ -9,11 +9,12 @@ import functools
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mmext.hooks.mlflow_logging import names, params
+from mmext.hooks.mlflow_logging import forking, names, params
 from mmext.hooks.mlflow_logging.records import Record, now_ms
 from mmext.hooks.mlflow_logging.spool import Spool
 from mmext.hooks.mlflow_logging.store import Store
@@ -57,6 +58,7 @@ class Shipper:
         self._connect = connect
         self._tracking: Tracking | None = None
         self._outages = 0
+        self._spent: list[str] = []  # files that may go once it is noted that they were sent
         self._state: dict[str, Any] = {
             'offset': 0,
             'done': False,
@@ -97,6 +99,9 @@ class Shipper:
                 self._send(tracking, group)
                 self._state['offset'] = offset
                 self._spool.save_state(self._state)
+                while self._spent:
+                    self._spool.discard_file(self._spent.pop())
+                forking.rest()
 
     def beat(self) -> None:
         """Tell the server that the session lives."""
@@ -206,15 +211,23 @@ class Shipper:
 
     def _send_file(self, tracking: Tracking, record: Record) -> None:
         self._send_as(tracking, record['path'], record['artifact'])
-        self._spool.discard_file(record['path'])
+        self._spent.append(record['path'])
 
     def _send_checkpoint(self, tracking: Tracking, record: Record) -> None:
         before = self._state['checkpoints'].get(record['role'])
         self._state['checkpoints'][record['role']] = record
         if before is not None and before['path'] != record['path']:
-            self._spool.discard_file(before['path'])
+            self._spent.append(before['path'])
         facts = {f'mmext.{record["role"]}.{key}': value for key, value in record['facts'].items()}
         tracking.set_tags(self._run_id, facts)
+
+    def _send_model(self, tracking: Tracking, record: Record) -> None:
+        folder = self._spool.files_dir / 'model'
+        try:
+            tracking.log_model(self._run_id, record, folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        self._spent.append(record['weights'])
 
     def _send_dataset(self, tracking: Tracking, record: Record) -> None:
         profile = json.dumps(record['profile'])

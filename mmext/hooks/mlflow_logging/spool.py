@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from mmext.hooks.mlflow_logging.records import Record
 
@@ -31,7 +31,9 @@ class Spool:
         self.path = path
         self.files_dir = path.with_suffix('.files')
         self._state_path = path.with_suffix('.state.json')
-        self._file: IO[bytes] | None = None
+        # a descriptor, not a file object: those have a buffer with a lock, which a fork
+        # copies in whatever state it is
+        self._descriptor: int | None = None
 
     def claim(self) -> bool:
         """Open for writing and lock, until :meth:`release` or the end of the process.
@@ -43,29 +45,38 @@ class Spool:
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         last_sign_s = self.path.stat().st_mtime if self.path.exists() else 0.0
-        file = self.path.open('ab+')
+        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             free = True
         except BlockingIOError:
             free = False
         except OSError:  # some network file systems have no locks
             free = time.time() - last_sign_s > _STALE_AFTER_S
         if not free:
-            file.close()
+            os.close(descriptor)
             return False
-        file.seek(0)
-        content = file.read()
-        file.truncate(content.rfind(b'\n') + 1)
-        self._file = file
+        os.ftruncate(descriptor, self.path.read_bytes().rfind(b'\n') + 1)
+        self._descriptor = descriptor
         return True
 
     def append(self, records: Iterable[Record]) -> None:
-        """Write the records as complete lines and hand them to the system."""
-        if self._file is None:
+        """Write the records as complete lines and hand them to the system.
+
+        Raises:
+            OSError: the disk is full; the spool is as it was before.
+        """
+        if self._descriptor is None:
             raise RuntimeError(f'spool {self.path} is not claimed')
-        self._file.write(b''.join(json.dumps(record).encode() + b'\n' for record in records))
-        self._file.flush()
+        lines = b''.join(json.dumps(record).encode() + b'\n' for record in records)
+        left = memoryview(lines)
+        size = os.fstat(self._descriptor).st_size
+        try:
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+        except OSError:
+            os.ftruncate(self._descriptor, size)
+            raise
 
     def store_file(self, data: bytes, name: str) -> Path:
         """Keep the contents of a file that a record will refer to."""
@@ -85,9 +96,9 @@ class Spool:
 
     def release(self) -> None:
         """Close the file and let go of the lock."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
     def read(self, offset: int, limit: int = 2000) -> Iterator[tuple[Record, int]]:
         """Yield up to ``limit`` records from a byte offset, each with the offset behind it."""

@@ -20,6 +20,15 @@ class Store:
     tracking_uri: str
     artifact_location: str | None
 
+    def how_to_view(self) -> str:
+        """A command or an address for people, without a login."""
+        if self.tracking_uri.startswith(('http://', 'https://')):
+            return _LOGIN.sub('', self.tracking_uri)
+        return f'mlflow ui --backend-store-uri {_LOGIN.sub("", self.tracking_uri)}'
+
+
+_LOGIN = re.compile(r'(?<=://)[^/@]+@')
+
 
 def resolve_store(
     tracking_uri: str | None, work_dir: str | Path, environ: Mapping[str, str] = os.environ

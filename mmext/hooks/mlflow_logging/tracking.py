@@ -12,9 +12,11 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from mmext.hooks.mlflow_logging.identity import KEY_TAG, SESSION_TAG
+from mmext.hooks.mlflow_logging.logged_model import log_model
 from mmext.hooks.mlflow_logging.store import Store
 
 if TYPE_CHECKING:
@@ -128,6 +130,7 @@ class Tracking:
         # spool; the writer waits and tries again by itself.
         os.environ.setdefault('MLFLOW_HTTP_REQUEST_MAX_RETRIES', '0')
         os.environ.setdefault('MLFLOW_HTTP_REQUEST_TIMEOUT', '30')
+        os.environ.setdefault('MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR', 'false')
         from mlflow import MlflowClient
 
         self._store = store
@@ -205,6 +208,18 @@ class Tracking:
 
         tags = [InputTag('mlflow.data.context', context)]
         self._client.log_inputs(run_id, datasets=[DatasetInput(Dataset(**facts), tags)])
+
+    @_sorts_errors
+    def log_model(self, run_id: str, record: Mapping[str, Any], folder: Path) -> None:
+        """Store a detector as a model of the run; twice makes one.
+
+        Args:
+            run_id: the run it comes from.
+            record: see :func:`.records.model`.
+            folder: where its files may lie meanwhile; must not exist.
+        """
+        uri = log_model(self._client, run_id, record, folder)
+        self.set_tags(run_id, {'mmext.model': uri})
 
     @_sorts_errors
     def tags_of(self, run_id: str) -> Mapping[str, str]:

@@ -5,7 +5,8 @@ spool on disk ten times a second, whatever else goes on, so that a session that
 dies loses at most the last tenth of a second. A second one does the jobs that
 take time (digests, pictures) and queues the records that come out. A third one
 sends the spool to the server, and can hang in a dead connection for as long as
-it likes.
+it likes. All three let the process fork only between two pieces of work, see
+:mod:`.forking`.
 
 This file knows neither torch nor mmengine nor mlflow.
 """
@@ -20,7 +21,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from mmext.hooks.mlflow_logging import records
+from mmext.hooks.mlflow_logging import forking, records
 from mmext.hooks.mlflow_logging.records import Record
 from mmext.hooks.mlflow_logging.shipper import Shipper
 from mmext.hooks.mlflow_logging.spool import Spool
@@ -28,10 +29,14 @@ from mmext.hooks.mlflow_logging.spool import Spool
 Job = Callable[[], Iterable[Record]]
 
 _CAPACITY = 20_000  # records; beyond it the caller itself writes the queue to disk
+_MOST_RECORDS = 10 * _CAPACITY  # in memory while the disk takes none; then the oldest go
 _SPOOL_EVERY_S = 0.1
 _BEAT_EVERY_S = 60.0
 _WARN_EVERY_S = 60.0
 _LONGEST_PAUSE_S = 30.0
+_JOBS_PATIENCE_S = 120.0  # for the jobs that are left at the end
+_SHORTEST_S = 2.0  # for them, however short the end must be
+_STANDSTILL_S = 900.0  # without anything sent, after which the end of a run waits no longer
 
 
 class RunWriter:
@@ -71,6 +76,8 @@ class RunWriter:
         self._spooling = threading.RLock()
         self._working = threading.RLock()
         self._last_step = 0
+        self._next_warning: dict[str, float] = {}
+        self._next_beat = 0.0
         self._nonfinite: dict[str, int] = {}
         self._wake = threading.Event()
         self._closing_since: float | None = None
@@ -110,14 +117,15 @@ class RunWriter:
         """
         if self._disabled or self._closing_since is not None:
             return self._shippers[-1].done
-        self._do_jobs()
+        end = math.inf if limit_s is None else time.monotonic() + limit_s
+        self._do_jobs(_JOBS_PATIENCE_S if limit_s is None else max(_SHORTEST_S, limit_s / 2))
         with self._spooling:  # nothing may come behind the end
             self._empty_queue()
-            self._spool.append([records.close(status)])
+            self._append([records.close(status)])
             self._patience_s = patience_s
             self._closing_since = time.monotonic()
         self._wake.set()
-        self._threads[-1].join(limit_s)
+        self._await_delivery(end)
         self._disabled = True
         self._spool.release()
         done = self._shippers[-1].done
@@ -135,19 +143,34 @@ class RunWriter:
         self._jobs.clear()
         self._spool.release()
 
+    def _await_delivery(self, end: float) -> None:
+        """Wait for the ship thread, until a point of the clock or until it stands still."""
+        moved, place = time.monotonic(), self._place()
+        while self._threads[-1].is_alive():
+            now = time.monotonic()
+            if self._place() != place:
+                moved, place = now, self._place()
+            if now >= end or now - moved >= _STANDSTILL_S:
+                return
+            self._threads[-1].join(min(1.0, end - now))
+
+    def _place(self) -> int:
+        return sum(shipper.offset for shipper in self._shippers)
+
     # the spool thread
 
     def _spool_loop(self) -> None:
         next_sample = next_beat = time.monotonic()
         while self._closing_since is None and not self._disabled:
-            now = time.monotonic()
-            if self._sample is not None and now >= next_sample:
-                next_sample = now + self._sample_every_s
-                self._jobs.append(self._system_metrics)
-            if now >= next_beat:
-                next_beat = now + _BEAT_EVERY_S
-                self._spool.touch()
-            self._empty_queue()
+            with forking.busy():
+                now = time.monotonic()
+                if self._sample is not None and now >= next_sample:
+                    next_sample = now + self._sample_every_s
+                    self._jobs.append(self._system_metrics)
+                if now >= next_beat:
+                    next_beat = now + _BEAT_EVERY_S
+                    self._spool.touch()
+                self._empty_queue()
             time.sleep(_SPOOL_EVERY_S)
 
     def _empty_queue(self) -> None:
@@ -157,12 +180,24 @@ class RunWriter:
             counts = sum(self._nonfinite.values())
             lines = []
             while self._queue:
-                lines.append(self._checked(self._queue.popleft()))
+                record = self._queue.popleft()
+                try:
+                    lines.append(self._checked(record))
+                except Exception as error:  # a disk without room for a picture
+                    self._warn(f'MLflow leaves out a {record["kind"]} record: {error}')
             if sum(self._nonfinite.values()) > counts:
                 summary = ', '.join(f'{k}: {n}' for k, n in self._nonfinite.items())
                 lines.append(records.tags({'mmext.nonfinite': summary}))
             if lines:
-                self._spool.append(lines)
+                self._append(lines)
+
+    def _append(self, lines: list[Record]) -> None:
+        """Store the records; while the disk is full they wait in memory, within limits."""
+        try:
+            self._spool.append(lines)
+        except OSError as error:
+            self._queue.extendleft(reversed(lines[-_MOST_RECORDS:]))
+            self._warn(f'MLflow log cannot be written, it waits in memory: {error}')
 
     def _checked(self, record: Record) -> Record:
         if record['kind'] == 'blob':
@@ -184,49 +219,70 @@ class RunWriter:
 
     def _job_loop(self) -> None:
         while self._closing_since is None and not self._disabled:
-            self._do_jobs()
+            with forking.busy():
+                self._do_jobs()
             time.sleep(_SPOOL_EVERY_S)
 
-    def _do_jobs(self) -> None:
+    def _do_jobs(self, patience_s: float = math.inf) -> None:
         """Queue the records of all jobs; what goes wrong there must not stop the run."""
-        with self._working:
-            while self._jobs:
+        end = time.monotonic() + patience_s
+        if not self._working.acquire(timeout=min(patience_s, threading.TIMEOUT_MAX)):
+            self._logger.warning('MLflow: a part of the log hangs and is left out')
+            return
+        try:
+            while self._jobs and time.monotonic() < end:
                 job = self._jobs.popleft()
                 try:
-                    self._queue.extend(job())
+                    for record in job():
+                        self._queue.append(record)
+                        forking.rest()
                 except Exception as error:
                     self._logger.warning(f'MLflow: {type(error).__name__} while logging: {error}')
+        finally:
+            self._working.release()
 
     # the ship thread
 
     def _ship_loop(self) -> None:
-        pause, next_beat, next_warning = 0.0, 0.0, 0.0
+        pause = 0.0
         while not self._disabled:
             self._wake.wait(pause)
-            closing = self._closing_since is not None
-            try:
-                for shipper in self._shippers:
-                    shipper.ship()
-                if time.monotonic() >= next_beat:
-                    next_beat = time.monotonic() + _BEAT_EVERY_S
-                    self._shippers[-1].beat()
-                pause = self._ship_every_s
-            except Exception as outage:  # Outage, or a fault of ours that must not end the thread
-                now = time.monotonic()
-                if now >= next_warning:
-                    next_warning = now + _WARN_EVERY_S
-                    self._logger.warning(
-                        f'MLflow does not answer; training goes on, the log is kept on disk and '
-                        f'sent later ({outage})'
-                    )
-                pause = min(_LONGEST_PAUSE_S, max(1.0, 2 * pause))
-                if self._closing_since is not None:
-                    if now - self._closing_since >= self._patience_s:
-                        return
-                    time.sleep(min(1.0, self._patience_s))
-            else:
-                if closing:
+            closing_since = self._closing_since
+            with forking.busy():
+                delivered = self._deliver()
+            if delivered:
+                if closing_since is not None:
                     return
+                pause = self._ship_every_s
+                continue
+            pause = min(_LONGEST_PAUSE_S, max(1.0, 2 * pause))
+            if closing_since is not None:
+                if time.monotonic() - closing_since >= self._patience_s:
+                    return
+                time.sleep(min(1.0, self._patience_s))
+
+    def _deliver(self) -> bool:
+        """Send what there is; returns whether the server has taken it."""
+        try:
+            for shipper in self._shippers:
+                shipper.ship()
+            if time.monotonic() >= self._next_beat:
+                self._next_beat = time.monotonic() + _BEAT_EVERY_S
+                self._shippers[-1].beat()
+        except Exception as outage:  # Outage, or a fault of ours that must not end the thread
+            self._warn(
+                'MLflow does not answer; training goes on, the log is kept on disk and '
+                f'sent later: {outage}'
+            )
+            return False
+        return True
+
+    def _warn(self, message: str) -> None:
+        """A warning, each kind of it once a minute at most."""
+        kind, now = message.partition(':')[0], time.monotonic()
+        if now >= self._next_warning.get(kind, 0.0):
+            self._next_warning[kind] = now + _WARN_EVERY_S
+            self._logger.warning(message)
 
 
 _LIVE: 'weakref.WeakSet[RunWriter]' = weakref.WeakSet()

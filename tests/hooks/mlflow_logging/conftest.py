@@ -1,6 +1,6 @@
 """A migrated store that is copied for each test, a real server, and a reader for both."""
 
-import importlib.util
+import importlib
 import os
 import shutil
 import socket
@@ -85,12 +85,8 @@ def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope='session')
 def tiny() -> ModuleType:
     """The module ``tiny_training``."""
-    spec = importlib.util.spec_from_file_location('tiny_training', _FOLDER / 'tiny_training.py')
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules['tiny_training'] = module
-    spec.loader.exec_module(module)
-    return module
+    sys.path.insert(0, str(_FOLDER))  # processes that tests start look there as well
+    return importlib.import_module('tiny_training')
 
 
 @pytest.fixture(scope='session')
@@ -165,7 +161,7 @@ class Server:
         """End it without notice, with its worker processes."""
         if self._process is not None:
             os.killpg(self._process.pid, 9)
-            self._process.wait()
+            self._process.wait(timeout=30)
             self._process = None
 
     @property

@@ -39,3 +39,38 @@ def test_what_cannot_be_linked_is_named_as_it_is(tmp_path: Path) -> None:
     (record,) = policy.update({'last_ckpt': 's3://bucket/epoch_1.pth'}, 3)
     assert record['name'] == 'epoch_1.pth' and not Path(record['path']).exists()
     assert list(policy.update({}, 4)) == []
+
+
+def test_files_of_sessions_before_keep_what_was_said_of_them(tmp_path: Path, saved: Path) -> None:
+    announced = {'best_ckpt': str(saved), 'best_score': 0.5, 'last_ckpt': '/gone/epoch_0.pth'}
+    policy = CheckpointPolicy('best', True, tmp_path / 'spool')
+    (record,) = policy.update(announced, None)
+    assert record['role'] == 'best' and record['facts'] == {}
+    assert policy.newest == (str(saved), None)
+    assert list(policy.update(announced, 9)) == []
+    assert list(CheckpointPolicy('last', True, tmp_path / 'spool').update(announced, None)) == []
+    assert list(CheckpointPolicy('every', True, tmp_path / 'spool').update(announced, None)) == []
+
+
+def test_the_newest_is_known_whatever_is_sent(tmp_path: Path, saved: Path) -> None:
+    announced = {'last_ckpt': str(saved)}
+    for policy, keeps_best, newest in (
+        ('none', False, (str(saved), 4)), ('every', False, (str(saved), 4)), ('last', True, None),
+    ):  # fmt: skip
+        policy_ = CheckpointPolicy(policy, keeps_best, tmp_path / 'spool')
+        list(policy_.update(announced, 4))
+        assert policy_.newest == newest
+
+
+def test_large_files_are_told_of_once(
+    tmp_path: Path, saved: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with saved.open('r+b') as file:
+        file.truncate(3_000_000_000)  # takes no room on the disk
+    again = saved.with_name('epoch_2.pth')
+    again.hardlink_to(saved)
+    policy = CheckpointPolicy('every', False, tmp_path / 'spool')
+    for step, path in enumerate((saved, again)):
+        assert list(policy.update({'last_ckpt': str(path)}, step))
+    (message,) = caplog.messages
+    assert '3.0 GB, each of them' in message and "checkpoints='none'" in message

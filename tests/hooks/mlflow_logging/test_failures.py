@@ -1,11 +1,8 @@
 """Processes that are killed, each a real one; and what is found of them afterwards."""
 
 import multiprocessing
-import os
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -16,40 +13,42 @@ import pytest
 from mmext.hooks.mlflow_logging.failures import FailureWatch
 from mmext.hooks.mlflow_logging.replay import replay
 
-_FORK = multiprocessing.get_context('fork')  # a child with everything imported
+pytestmark = pytest.mark.xdist_group('killed_trainings')  # one worker: one fork server
+
+# children of a process that has everything imported and no thread
+_SERVER = multiprocessing.get_context('forkserver')
+_LIMIT_S = 120.0
 
 
-def _train_in_child(tiny: ModuleType, work_dir: Path, action: Callable[[], None]) -> int | None:
-    """Train, act after iteration 7 of 10, return the exit code."""
+@pytest.fixture(scope='module')
+def train_until(tiny: ModuleType) -> Callable[[Path, int], int | None]:
+    """Trains in a process that gets a signal after iteration 7 of 10; its exit code."""
+    _SERVER.set_forkserver_preload(['tiny_training', 'mlflow', 'mmext.hooks.mlflow_logging.hook'])
 
-    def train() -> None:
-        hook = {'close_timeout_s': 5.0}
-        tiny.make_runner(work_dir, hook=hook, custom_hooks=[tiny.At(7, action)]).train()
+    def train(work_dir: Path, signal_number: int) -> int | None:
+        child = _SERVER.Process(target=tiny.train_until, args=(str(work_dir), signal_number))
+        child.start()
+        child.join(_LIMIT_S)
+        if child.is_alive():
+            child.kill()
+            child.join(10)
+            raise AssertionError(f'the training did not end within {_LIMIT_S:.0f} s')
+        return child.exitcode
 
-    child = _FORK.Process(target=train)
-    child.start()
-    child.join(120)
-    return child.exitcode
+    return train
 
 
-def test_sigterm_ends_killed(tiny: ModuleType, work_dir: Path, logged: Any) -> None:
-    def terminate() -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    assert _train_in_child(tiny, work_dir, terminate) == -signal.SIGTERM
+def test_sigterm_ends_killed(train_until: Any, work_dir: Path, logged: Any) -> None:
+    assert train_until(work_dir, signal.SIGTERM) == -signal.SIGTERM
     assert logged.only_run().info.status == 'KILLED'
     assert logged.steps('train/loss') == list(range(1, 7))
     assert 'traceback.txt' in logged.artifacts()
 
 
 def test_sigkill_is_found_and_closed_by_replay(
-    tiny: ModuleType, work_dir: Path, logged: Any
+    train_until: Any, work_dir: Path, logged: Any
 ) -> None:
-    def die() -> None:
-        time.sleep(0.5)  # the spool is a tenth of a second behind
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    assert _train_in_child(tiny, work_dir, die) == -signal.SIGKILL
+    assert train_until(work_dir, signal.SIGKILL) == -signal.SIGKILL
     (result,) = replay(work_dir)
 
     assert result.outcome == 'killed'
@@ -61,13 +60,9 @@ def test_sigkill_is_found_and_closed_by_replay(
 
 
 def test_killed_run_is_resumed_with_its_lost_points(
-    tiny: ModuleType, work_dir: Path, logged: Any
+    train_until: Any, tiny: ModuleType, work_dir: Path, logged: Any
 ) -> None:
-    def die() -> None:
-        time.sleep(0.5)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    _train_in_child(tiny, work_dir, die)
+    train_until(work_dir, signal.SIGKILL)
     tiny.make_runner(work_dir, resume=True, load_from=str(work_dir / 'epoch_1.pth')).train()
 
     assert logged.only_run().info.status == 'FINISHED'
@@ -93,14 +88,16 @@ def test_a_living_session_is_left_alone(tiny: ModuleType, work_dir: Path) -> Non
         ('sys.exit(3)', 'KILLED the process ended before the run did'),
     ],
 )
-def test_exit_without_an_end_is_reported(ending: str, expected: str) -> None:
+def test_exit_without_an_end_is_reported(
+    ending: str, expected: str, run_to_end: Callable[..., Any]
+) -> None:
     script = (
         'import sys\n'
         'from mmext.hooks.mlflow_logging.failures import FailureWatch\n'
         'watch = FailureWatch(lambda s, r: print(s, r.strip().splitlines()[-1], flush=True))\n'
         f'watch.start([])\n{ending}\n'
     )
-    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    done = run_to_end([sys.executable, '-c', script])
     assert done.stdout.strip() == expected
 
 

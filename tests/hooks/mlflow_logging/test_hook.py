@@ -230,6 +230,42 @@ def test_non_finite_values_are_kept_and_counted(
     assert logged.only_run().data.tags['mmext.nonfinite'] == 'val/nothing: 2, val/much: 2'
 
 
+def test_epochs_are_counted_where_the_loop_counts_none(
+    tiny: ModuleType, work_dir: Path, logged: Any
+) -> None:
+    loop = {'by_epoch': False, 'max_iters': 6, 'val_interval': 6}
+    tiny.make_runner(work_dir, train_cfg=loop, saving={'by_epoch': False, 'interval': 6}).train()
+
+    assert [p.value for p in logged.history('train/epoch')] == [s / 5 for s in range(1, 7)]
+
+
+def test_the_place_of_an_overflow_is_a_tag(tiny: ModuleType, work_dir: Path, logged: Any) -> None:
+    """As mixed precision announces it."""
+    runner = tiny.make_runner(work_dir, epochs=1)
+    hub = runner.message_hub
+    places = iter(['neck.fpn_convs.0', 'roi_head.bbox_head'])
+    for step in (2, 4):
+        announce = tiny.At(step, lambda: hub.update_info('amp/first_nonfinite', next(places)))
+        runner.register_hook(announce)
+    runner.train()
+
+    assert logged.only_run().data.tags['mmext.first_nonfinite'] == 'roi_head.bbox_head'
+
+
+def test_resume_keeps_the_step_of_the_best(tiny: ModuleType, work_dir: Path, logged: Any) -> None:
+    """The best of the first session stays the best; the second one only knows its file."""
+    saving = {'save_best': 'mae', 'rule': 'greater'}  # which shrinks: the first is the best
+    tiny.make_runner(work_dir, epochs=1, saving=saving).train()
+    before = {k: v for k, v in logged.only_run().data.tags.items() if k.startswith('mmext.best')}
+    tiny.make_runner(
+        work_dir, epochs=2, saving=saving, resume=True, load_from=str(work_dir / 'epoch_1.pth')
+    ).train()
+    after = {k: v for k, v in logged.only_run().data.tags.items() if k.startswith('mmext.best')}
+
+    assert before['mmext.best.step'] == '5'
+    assert after == before
+
+
 def test_interval_keeps_the_last_iteration(tiny: ModuleType, work_dir: Path, logged: Any) -> None:
     tiny.make_runner(work_dir, hook={'interval': 4}).train()
 
@@ -291,7 +327,15 @@ def test_missing_mlflow_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         MLflowHook()
 
 
-@pytest.mark.parametrize('wrong', [{'interval': 0}, {'checkpoints': 'some'}])
+@pytest.mark.parametrize(
+    'wrong',
+    [
+        {'interval': 0},
+        {'checkpoints': 'some'},
+        {'model': {'alias': 'a'}},
+        {'model': {'registered_name': 'a', 'name': 'b'}},
+    ],
+)
 def test_wrong_arguments_are_named(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         MLflowHook(**wrong)

@@ -74,6 +74,12 @@ def test_unlabelled_points_are_not_drawn(sample_type: Any) -> None:
     scene = truth_scene(sample, (8, 8))
     assert scene is not None and scene.points_xy is not None
     assert np.isnan(scene.points_xy[0, 1]).all() and scene.points_xy[0, 0].tolist() == [1, 2]
+    # faces and poses of ours have the visibility in a field of its own
+    sample.gt_instances.keypoints = points[..., :2]
+    sample.gt_instances.keypoints_visible = points[..., 2]
+    again = truth_scene(sample, (8, 8))
+    assert again is not None and again.points_xy is not None
+    np.testing.assert_array_equal(again.points_xy, scene.points_xy)
 
 
 def test_the_same_images_are_picked_every_time(sample_type: Any) -> None:
@@ -204,12 +210,18 @@ def test_a_detector_gets_its_panels(
     assert logged.only_run().info.status == 'FINISHED'
     assert logged.steps('train/loss_cls') == [1, 2, 3, 4]
     panels = sorted(path for path in logged.artifacts('images') if path.endswith('.png'))
-    assert [path.split('+timestamp')[0] for path in panels] == [
-        'images/val~0+step+2', 'images/val~0+step+4', 'images/val~2+step+2', 'images/val~2+step+4',
-    ]  # fmt: skip
+    steps = [f'images/val~{image}+step+{step}' for image in (0, 2) for step in (0, 2, 4)]
+    assert [path.split('+timestamp')[0] for path in panels] == steps
     picture = cv2.imdecode(
-        np.frombuffer(logged.read(panels[0], tmp_path), np.uint8), cv2.IMREAD_COLOR
+        np.frombuffer(logged.read(panels[1], tmp_path), np.uint8), cv2.IMREAD_COLOR
     )
-    assert picture.shape == (SIDE + 22, 2 * SIDE + 4, 3)
-    truth = picture[22:, :SIDE]
-    assert (truth[40, 12:30] != truth[44, 12:30]).any(), 'the true box is drawn'
+    assert logged.artifacts('panels') == ['panels/val_000002.jpg', 'panels/val_000004.jpg']
+    sheet = cv2.imdecode(
+        np.frombuffer(logged.read('panels/val_000002.jpg', tmp_path), np.uint8), cv2.IMREAD_COLOR
+    )
+    drawn = 4 * SIDE  # small pictures are magnified
+    assert sheet.shape == (2 * (drawn + 22 + 4), 2 * drawn + 4, 3)
+    assert np.abs(sheet[: drawn + 22].astype(int) - picture).mean() < 5
+    assert picture.shape == (drawn + 22, 2 * drawn + 4, 3)
+    truth = picture[22:, :drawn]
+    assert (truth[160, 48:120] != truth[176, 48:120]).any(), 'the true box is drawn'

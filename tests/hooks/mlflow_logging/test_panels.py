@@ -1,8 +1,16 @@
 """Drawing: what is marked where, and what stays untouched."""
 
 import numpy as np
+import pytest
 
-from mmext.hooks.mlflow_logging.panels import Scene, color_of, draw_panel, draw_scene
+from mmext.hooks.mlflow_logging.panels import (
+    Scene,
+    color_of,
+    draw_panel,
+    draw_question,
+    draw_scene,
+    draw_sheet,
+)
 
 GRAY = np.full((40, 60, 3), 100, np.uint8)
 CLASSES = ['car', 'sky']
@@ -57,17 +65,55 @@ def test_nothing_to_draw_changes_nothing() -> None:
 def test_truth_is_left_and_prediction_right() -> None:
     everything = Scene((40, 60), segment_labels=np.zeros((40, 60), int))
     panel = draw_panel(GRAY, Scene((40, 60)), everything, CLASSES)
-    header = panel.shape[0] - 40
-    assert panel.shape[1] == 60 + 4 + 60
-    assert (panel[header:, :60] == GRAY).all()
-    assert (panel[header:, 64:] != GRAY).any(axis=2).mean() > 0.95
-    assert draw_panel(GRAY, None, everything, CLASSES).shape[1] == 60
+    header = panel.shape[0] - 200
+    assert panel.shape[1] == 300 + 4 + 300
+    assert (panel[header:, :300] == 100).all()
+    assert (panel[header:, 304:] != 100).any(axis=2).mean() > 0.95
+    assert draw_panel(GRAY, None, everything, CLASSES).shape[1] == 300
 
 
-def test_large_pictures_are_made_smaller() -> None:
-    assert draw_panel(GRAY, None, Scene((2000, 3000)), CLASSES).shape[1] == 640
+@pytest.mark.parametrize(
+    ('frame_hw', 'drawn_hw'),
+    [((2000, 3000), (427, 640)), ((300, 256), (300, 256)), ((40, 60), (200, 300))],
+)
+def test_pictures_have_a_size_to_look_at(
+    frame_hw: tuple[int, int], drawn_hw: tuple[int, int]
+) -> None:
+    drawn = draw_panel(GRAY, None, Scene(frame_hw), CLASSES)
+    assert drawn.shape == (drawn_hw[0] + 22, drawn_hw[1], 3)
+
+
+def test_stuff_has_the_same_colour_in_truth_and_prediction() -> None:
+    """Whatever else is in the picture; instances of a thing differ."""
+    few = Scene((40, 60), segment_labels=np.ones((40, 60), int))
+    many = Scene((40, 60), segment_labels=np.ones((40, 60), int), segment_ids=np.ones((40, 60)))
+    assert many.segment_labels is not None and many.segment_ids is not None
+    for number in (1, 2):
+        many.segment_labels[:10, 10 * number : 10 * number + 10] = 0
+        many.segment_ids[:10, 10 * number : 10 * number + 10] = 1000 * number
+    first, second = (draw_scene(GRAY, scene, CLASSES) for scene in (few, many))
+    assert (first[38] == second[38]).all()
+    assert (second[2, 12] != second[2, 22]).any()
 
 
 def test_neighbouring_classes_have_distinct_colours() -> None:
     colours = {color_of(label) for label in range(20)}
     assert len(colours) == 20
+
+
+def test_before_a_prediction_there_are_photo_and_truth() -> None:
+    image = np.full((20, 30, 3), 90, np.uint8)
+    scene = Scene((20, 30), np.array([0]), np.array([[5.0, 5, 25, 15]]))
+    drawn = draw_question(image, scene, (20, 30), ['a'])
+    assert drawn.shape == draw_panel(image, scene, scene, ['a']).shape
+    assert (drawn[22:, :270] == 90).all() and (drawn[22:, 274:] != 90).any()
+    assert draw_question(image, None, (20, 30), ['a']).shape == (202, 270, 3)
+
+
+def test_sheet_holds_every_picture() -> None:
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 255, (h, w, 3), dtype=np.uint8) for h, w in ((5, 9), (3, 4))]
+    sheet = draw_sheet(pictures)
+    assert sheet.shape == (5 + 4 + 3 + 4, 9, 3)
+    assert (sheet[:5] == pictures[0]).all() and (sheet[9:12, :4] == pictures[1]).all()
+    assert (sheet[5:9] == 255).all() and (sheet[9:, 4:] == 255).all()

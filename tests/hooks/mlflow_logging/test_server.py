@@ -7,12 +7,18 @@ from typing import Any
 
 import pytest
 
-from mmext.hooks.mlflow_logging.replay import replay
+from mmext.hooks.mlflow_logging.replay import reap, replay
+
+pytestmark = pytest.mark.xdist_group('mlflow_server')  # one worker: one server
 
 
 @pytest.fixture
 def experiment(request: pytest.FixtureRequest) -> str:
     return str(request.node.name)
+
+
+def _hook(runner: Any) -> Any:
+    return next(hook for hook in runner.hooks if type(hook).__name__ == 'MLflowHook')
 
 
 def _only_run(logged: Any, experiment: str) -> Any:
@@ -30,6 +36,7 @@ def test_run_over_http(
 ) -> None:
     runner = tiny.make_runner(tmp_path, hook={'tracking_uri': server.uri, 'experiment': experiment})
     runner.train()
+    assert _hook(runner).whereabouts == server.uri
     runner.test()
 
     logged = reader(server.uri)
@@ -79,6 +86,9 @@ def test_without_a_server_all_is_kept_and_replayed_once(
     start = time.monotonic()
     runner = tiny.make_runner(tmp_path, hook=hook)
     runner.train()
+    assert _hook(runner).whereabouts == (
+        f'not sent yet; later: python tools/mlflow_replay.py {tmp_path}'
+    )
     runner.test()
     assert time.monotonic() - start < 60, 'a dead server must not hold up the training'
     assert [result.outcome for result in replay(tmp_path)] == ['kept', 'kept']
@@ -119,3 +129,23 @@ def test_acceptance_outage_crash_and_resume(
     assert run.info.status == 'FINISHED'
     assert _steps(logged, run, 'train/loss') == list(range(1, 21))
     assert _steps(logged, run, 'val/mae') == [5, 10, 15, 20]
+
+
+def test_silent_runs_are_reaped(server: Any, reader: Any, experiment: str) -> None:
+    """Runs whose work folder is out of reach."""
+    client = reader(server.uri).client
+    place = client.create_experiment(experiment)
+    now_ms = int(time.time() * 1000)
+    beats = {'silent': now_ms - 7_200_000, 'alive': now_ms - 60_000, 'foreign': None}
+    runs = {}
+    for name, beat in beats.items():
+        tags = {} if beat is None else {'mmext.heartbeat': str(beat)}
+        runs[name] = client.create_run(place, tags=tags, run_name=name).info.run_id
+
+    assert list(reap(server.uri, stale_after_s=3600)) == [runs['silent']]
+    assert list(reap(server.uri, stale_after_s=3600)) == []
+
+    ended = client.get_run(runs['silent'])
+    assert ended.info.status == 'KILLED' and ended.info.end_time == beats['silent']
+    for name in ('alive', 'foreign'):
+        assert client.get_run(runs[name]).info.status == 'RUNNING'

@@ -1,5 +1,9 @@
-import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,13 +35,16 @@ def test_a_line_cut_off_is_not_read_and_taken_away(tmp_path: Path) -> None:
     assert path.read_bytes() == b'{"a": 1}\n{"c": 3}\n'
 
 
-def test_the_lock_lives_as_long_as_the_process(tmp_path: Path) -> None:
+def test_the_lock_lives_as_long_as_the_process(
+    tmp_path: Path, run_to_end: Callable[..., Any]
+) -> None:
     path = tmp_path / 'a.jsonl'
-    child = os.fork()
-    if child == 0:
-        Spool(path).claim()
-        os._exit(0)
-    os.waitpid(child, 0)
+    code = (
+        'import os, sys; from pathlib import Path\n'
+        'from mmext.hooks.mlflow_logging.spool import Spool\n'
+        'assert Spool(Path(sys.argv[1])).claim(); os._exit(7)'
+    )
+    assert run_to_end([sys.executable, '-c', code, path]).returncode == 7
     first, second = Spool(path), Spool(path)
     assert first.claim()
     assert not second.claim()
@@ -61,3 +68,20 @@ def test_state_is_replaced_whole(tmp_path: Path) -> None:
     assert spool.load_state() == {}
     spool.save_state({'offset': 3})
     assert Spool(tmp_path / 'a.jsonl').load_state() == {'offset': 3}
+
+
+def test_a_full_disk_leaves_no_torn_line(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / 'a.jsonl')
+    spool.claim()
+    spool.append([{'a': 1}])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match='too large'):
+            spool.append([{'text': 'x' * 2000}])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    spool.append([{'b': 2}])
+    assert [record for record, _ in spool.read(0)] == [{'a': 1}, {'b': 2}]

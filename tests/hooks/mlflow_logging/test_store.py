@@ -20,3 +20,10 @@ def test_relative_sqlite_becomes_absolute(tmp_path: Path, monkeypatch: object) -
     assert store.tracking_uri == f'sqlite:///{tmp_path}/new folder/x.db?timeout=5'
     assert store.artifact_location == f'file://{tmp_path}/new%20folder/mlartifacts'
     assert Path(resolve_store('sqlite:///x.db', 'w', {}).tracking_uri[10:]) == Path.cwd() / 'x.db'
+
+
+def test_people_are_told_how_to_look_and_no_password(tmp_path: Path) -> None:
+    assert resolve_store(None, tmp_path, {}).how_to_view() == (
+        f'mlflow ui --backend-store-uri sqlite:///{tmp_path}/mlflow.db'
+    )
+    assert Store('https://me:pw@host:5/x', None).how_to_view() == 'https://host:5/x'

@@ -18,7 +18,7 @@ from mmext.hooks.mlflow_logging.writer import RunWriter
 class _Hanging:
     """A shipper whose server takes the connection and says nothing."""
 
-    done = False
+    done, offset = False, 0
 
     def __init__(self) -> None:
         self.released = threading.Event()
@@ -123,3 +123,51 @@ def test_closing_waits_for_a_dead_server_only_so_long(
     out.put(records.tags({'late': 1}))
     out.close('FAILED')
     assert _stored(spool)[-1]['status'] == 'FINISHED', 'the first end counts'
+
+
+def test_a_full_disk_costs_neither_the_training_nor_the_log(
+    spool: Spool, shipper: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shipper.released.set()
+    full = threading.Event()
+    full.set()
+    append = spool.append
+
+    def append_if_room(lines: Any) -> None:
+        if full.is_set():
+            raise OSError(28, 'No space left on device')
+        append(lines)
+
+    monkeypatch.setattr(spool, 'append', append_if_room)
+    out = RunWriter(spool, shipper)
+    out.put(records.metrics({'x': 1.0}, 1))
+    deadline = time.monotonic() + 10
+    while 'No space left' not in caplog.text and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert 'waits in memory' in caplog.text
+    full.clear()
+    out.put(records.metrics({'x': 2.0}, 2))
+    out.close('FINISHED', limit_s=1.0)
+    assert [record.get('step') for record in _stored(spool)] == [1, 2, None]
+
+
+def test_a_job_that_hangs_does_not_hold_up_the_end(
+    spool: Spool, shipper: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    shipper.released.set()
+    begun, end = threading.Event(), threading.Event()
+
+    def job() -> Iterator[Record]:
+        begun.set()
+        end.wait(30)
+        yield records.tags({'late': 1})
+
+    out = RunWriter(spool, shipper)
+    out.put(job)
+    assert begun.wait(10)
+    start = time.monotonic()
+    out.close('KILLED', limit_s=1.0)
+    assert time.monotonic() - start < 10
+    end.set()
+    assert _stored(spool)[-1]['kind'] == 'close'
+    assert 'hangs and is left out' in caplog.text

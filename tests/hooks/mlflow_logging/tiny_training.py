@@ -5,6 +5,7 @@ Loaded by ``conftest.py``, and run as a script where a test needs processes of i
 
 import os
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -123,6 +124,16 @@ def make_runner(work_dir: Path, epochs: int = 2, workers: int = 0, **changes: An
         'cfg': Config({'lr': 0.01, 'pipeline': [{'type': 'Resize', 'scale': [4, 4]}]}),
     }
     return Runner(**{**settings, **changes})
+
+
+def train_until(work_dir: str, signal_number: int) -> None:
+    """Train in a process of its own that is sent a signal after iteration 7 of 10."""
+
+    def end() -> None:
+        time.sleep(0.5)  # the spool is a tenth of a second behind
+        os.kill(os.getpid(), signal_number)
+
+    make_runner(Path(work_dir), hook={'close_timeout_s': 5.0}, custom_hooks=[At(7, end)]).train()
 
 
 def main() -> None:

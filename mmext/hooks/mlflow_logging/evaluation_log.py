@@ -1,0 +1,98 @@
+"""What a validation or a test leaves in the log: curves, a table by class, plots, pictures."""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mmext.hooks.mlflow_logging import evaluation, records
+from mmext.hooks.mlflow_logging.clip_panel import ClipPanel
+from mmext.hooks.mlflow_logging.panel_collector import (
+    Panel,
+    PanelCollector,
+    sheet_records,
+    truth_is_resized,
+)
+from mmext.hooks.mlflow_logging.records import Record
+from mmext.hooks.mlflow_logging.writer import Job
+
+
+class EvaluationLog:
+    """The evaluations of one session.
+
+    Args:
+        put: takes records, and jobs that make records on another thread.
+        images: this many are shown at every evaluation.
+        introduces: whether photo and truth are shown at step 0, where MLflow's
+            slider begins; not again in a resumed run.
+    """
+
+    def __init__(self, put: Callable[[Record | Job], None], images: int, introduces: bool) -> None:
+        self._put = put
+        self._images = images
+        self._introduces = introduces
+        self._introduced: set[str] = set()
+        self._collector: PanelCollector | None = None
+        self._shown: list[Panel | ClipPanel] = []
+        self._tables: dict[str, evaluation.ClasswiseTable] = {}
+        self.example: np.ndarray | None = None
+        """The first picture that was shown, (H, W, 3) RGB uint8."""
+
+    def begin(self, loader: Any) -> None:
+        """An evaluation on a data loader starts."""
+        batch_size = loader.batch_size or 1
+        self._collector = PanelCollector(
+            self._images,
+            min(len(loader) * batch_size, len(loader.dataset)),
+            batch_size,
+            resized_truth=truth_is_resized(loader.dataset),
+        )
+
+    def collect(
+        self,
+        mode: str,
+        step: int,
+        classes: Sequence[str],
+        batch: tuple[int, Any, Sequence[Any]],
+    ) -> None:
+        """Copy the pictures to show from a batch: its index, its data, the model's outputs."""
+        if self._collector is None or not self._images:
+            return
+        for panel in self._collector.collect(*batch):
+            self.example = panel.image if self.example is None else self.example
+            first = self._introduces and panel.name not in self._introduced
+            self._introduced.add(panel.name)
+            self._shown.append(panel)
+            self._put(functools.partial(panel.records, mode, step, classes, first))
+
+    def finish(
+        self,
+        mode: str,
+        step: int,
+        classes: Sequence[str],
+        results: Mapping[str, Any],
+        metrics: Iterable[Any],
+        once: bool,
+    ) -> None:
+        """Log the results.
+
+        Args:
+            mode: ``val`` or ``test``.
+            step: global training iterations done.
+            classes: class names.
+            results: what the evaluator returned.
+            metrics: the evaluator's parts, which may offer plots.
+            once: see :func:`.records.metrics`.
+        """
+        values = {f'{mode}/{name}': value for name, value in evaluation.scalars(results).items()}
+        self._put(records.metrics(values, step, once=once))
+        artifact = f'tables/{mode}_classwise.json'
+        table = self._tables.setdefault(mode, evaluation.ClasswiseTable(artifact))
+        record = table.add(evaluation.split_by_class(results, classes), step)
+        if record is not None:
+            self._put(record)
+        shown, self._shown = self._shown, []
+        self._put(lambda: sheet_records(shown, mode, step))
+        sources = [results, *metrics]
+        self._put(lambda: evaluation.plot_records(sources, classes, mode, step))

@@ -1,0 +1,90 @@
+"""Makes a model of a checkpoint that is there already; ``tools/mlflow_model.py`` calls it."""
+
+import logging
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from mmext.hooks.mlflow_logging.identity import HUB_KEY, RunIdentity
+from mmext.hooks.mlflow_logging.model_record import model_record
+from mmext.hooks.mlflow_logging.redaction import Redactor
+from mmext.hooks.mlflow_logging.session import SessionOptions, start_session
+from mmext.hooks.mlflow_logging.store import resolve_store
+
+
+def log_checkpoint(
+    checkpoint_path: str,
+    config: Config | None = None,
+    work_dir: str | Path | None = None,
+    tracking_uri: str | None = None,
+    registered_name: str | None = None,
+    alias: str | None = None,
+    example: np.ndarray | None = None,
+) -> tuple[RunIdentity, bool]:
+    """Log a checkpoint as a model, in the run that trained it or in a new one.
+
+    Args:
+        checkpoint_path: a file of mmengine's.
+        config: its config; default the one that it carries.
+        work_dir: where what could not be sent is kept, and the default store
+            lies; default the folder of the checkpoint.
+        tracking_uri: see :class:`.hook.MLflowHook`.
+        registered_name: name in the model registry; None leaves it unregistered.
+        alias: alias of the registered version.
+        example: (H, W, 3) RGB uint8 picture, stored as an example of a request.
+
+    Returns:
+        The run, and whether the store has taken everything.
+
+    Raises:
+        ValueError: the checkpoint names no classes or carries no config.
+    """
+    checkpoint = CheckpointLoader.load_checkpoint(checkpoint_path, map_location='cpu')
+    if config is None:
+        text = checkpoint.get('meta', {}).get('cfg')
+        if not isinstance(text, str):
+            raise ValueError(f'{checkpoint_path}: meta.cfg: expected a config, but missing')
+        config = Config.fromstring(text, '.py')
+    folder = Path(work_dir or Path(checkpoint_path).resolve().parent)
+    content = config.to_dict()
+    redactor = Redactor.of_config(content)
+    name = Path(config.filename).stem if config.filename else folder.resolve().name
+    options = SessionOptions(
+        work_dir=folder,
+        name=time.strftime('%Y%m%d_%H%M%S'),
+        mode='model',
+        store=resolve_store(tracking_uri, folder),
+        experiment=os.environ.get('MLFLOW_EXPERIMENT_NAME') or name,
+        run_name=Path(checkpoint_path).stem,
+    )
+    info = checkpoint.get('message_hub', {}).get('runtime_info', {})
+    identity = _run_of(info.get(HUB_KEY), folder)
+    logger = logging.getLogger(__name__)
+    writer, spool = start_session(options, identity, redactor, lambda run_id: None, logger)
+    try:
+        writer.put(
+            model_record(
+                checkpoint_path,
+                redactor.tree(content),
+                spool.files_dir,
+                example=example,
+                registered_name=registered_name,
+                alias=alias,
+            )
+        )
+    except BaseException:
+        writer.close('FAILED')
+        raise
+    return identity, writer.close('FINISHED')
+
+
+def _run_of(key: str | None, folder: Path) -> RunIdentity:
+    """The run that the checkpoint names; else a new one, as a folder may hold many models."""
+    known = RunIdentity.load(folder)
+    if key is None:
+        return RunIdentity.new(os.environ.get('MLFLOW_RUN_ID'))
+    return known if known is not None and known.key == key else RunIdentity(key)

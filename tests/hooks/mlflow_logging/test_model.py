@@ -1,0 +1,310 @@
+"""A UPSNet trained for two iterations: logged, found again, loaded, served over HTTP."""
+
+import base64
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmext.cli.configuration import rebase_data_root
+from mmext.cli.prediction import load_predictor, panoptic_map
+from mmext.demo.panoptic import write_panoptic_dataset
+from mmext.hooks.mlflow_logging.model_record import is_servable, model_record
+from mmext.hooks.mlflow_logging.replay import replay
+from mmext.hooks.mlflow_logging.shipper import Shipper
+from mmext.hooks.mlflow_logging.spool import Spool
+from mmext.hooks.mlflow_logging.tracking import Outage
+
+pytestmark = pytest.mark.xdist_group('served_model')  # one worker: it is trained once
+
+_ROOT = Path(__file__).parents[3]
+_NAME, _ALIAS = 'street', 'champion'
+
+
+@pytest.fixture(scope='module')
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, empty_store: Path, run_to_end: Callable[..., Any]
+) -> Path:
+    """The work folder of the demo's UPSNet, after two iterations on eight pictures."""
+    folder = tmp_path_factory.mktemp('upsnet')
+    write_panoptic_dataset(folder / 'data', num_train=6, num_val=2, image_size=(64, 64))
+    config = Config.fromfile(_ROOT / 'configs/upsnet_demo.py')
+    rebase_data_root(config, str(folder / 'data'))
+    registration = {'registered_name': _NAME, 'alias': _ALIAS}
+    config.merge_from_dict(
+        {
+            'train_cfg.max_iters': 2,
+            'train_cfg.val_interval': 2,
+            'train_dataloader.batch_size': 2,
+            'default_hooks.checkpoint': {
+                'type': 'CheckpointHook', 'by_epoch': False, 'interval': 2,
+                'save_best': 'coco_panoptic/PQ', 'rule': 'greater',
+            },
+            'default_hooks.mlflow': {'model': registration, 'api_key': 'hunter2-hunter2'},
+            # an untrained net is unsure of everything: take all it says
+            'model.test_cfg.panoptic.score_thr': 0.0,
+            'model.test_cfg.panoptic.stuff_area_limit': 0,
+            'model.test_cfg.rcnn.score_thr': 0.0,
+        }
+    )  # fmt: skip
+    config.default_hooks.mlflow.pop('api_key')
+    config.secret_token = 'hunter2-hunter2'
+    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
+        loader.update(num_workers=0, persistent_workers=False)
+    config.dump(folder / 'tiny.py')
+    (folder / 'work').mkdir()
+    shutil.copy(empty_store, folder / 'work' / 'mlflow.db')
+    tool = _ROOT / 'tools/train.py'
+    done = run_to_end([sys.executable, tool, folder / 'tiny.py', '--work-dir', folder / 'work'])
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / 'work'
+
+
+@pytest.fixture
+def store(trained: Path, reader: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The store of the training, also named in the environment as users have it."""
+    logged = reader(f'sqlite:///{trained / "mlflow.db"}')
+    monkeypatch.setenv('MLFLOW_TRACKING_URI', logged.uri)
+    return logged
+
+
+@pytest.fixture
+def picture(trained: Path) -> Path:
+    return next((trained.parent / 'data' / 'val2017').iterdir())
+
+
+def _models(store: Any) -> list[Any]:
+    experiment = store.only_run().info.experiment_id
+    return list(store.client.search_logged_models([experiment]))
+
+
+def _load(store: Any, **settings: Any) -> Any:
+    import mlflow
+
+    mlflow.set_tracking_uri(store.uri)
+    try:
+        return mlflow.pyfunc.load_model(
+            f'models:/{_NAME}@{_ALIAS}', model_config={'device': 'cpu', **settings}
+        )
+    finally:
+        mlflow.set_tracking_uri(None)
+
+
+def test_model_is_complete(store: Any, trained: Path, tmp_path: Path) -> None:
+    run = store.only_run()
+    (model,) = _models(store)
+    assert model.status == 'READY' and model.source_run_id == run.info.run_id
+    assert model.name == 'UPSNet'
+    assert run.data.tags['mmext.model'] == f'models:/{_NAME}@{_ALIAS}'
+    assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
+    results = {m.key: m.value for m in model.metrics}
+    assert results['val/coco_panoptic/PQ'] == run.data.metrics['val/coco_panoptic/PQ']
+
+    folder = Path(model.artifact_location.removeprefix('file://'))
+    assert 'is_signature_from_type_hint: true' in (folder / 'MLmodel').read_text()
+    lines = (folder / 'requirements.txt').read_text().splitlines()
+    assert f'torch=={torch.__version__.partition("+")[0]}' in {x.partition('+')[0] for x in lines}
+    (example,) = json.loads((folder / 'input_example.json').read_text())
+    assert len(example) < 50_000
+    (weights,) = (folder / 'artifacts').glob('*.pth')
+    assert set(torch.load(weights, weights_only=False)) == {'state_dict', 'meta'}
+    assert not list(folder.rglob('*.pkl')) and not list(folder.rglob('*.pyc'))
+    for path in folder.rglob('*'):
+        assert path.is_dir() or b'hunter2' not in path.read_bytes(), path
+
+
+def test_predicts_arrays_paths_and_base64_as_the_detector_does(
+    store: Any, trained: Path, picture: Path
+) -> None:
+    bgr = cv2.imread(str(picture))
+    encoded = picture.read_bytes()
+    model = _load(store, min_score=0.2)
+    forms = [bgr[..., ::-1], str(picture), base64.b64encode(encoded).decode(), encoded]
+    results = model.predict(forms)
+
+    assert all(result == results[0] for result in results[1:])
+    best = next(trained.glob('best_*.pth'))
+    predictor = load_predictor(None, str(best), 'cpu')
+    (sample,) = predictor([bgr])
+    kept = sample.pred_instances[sample.pred_instances.scores >= 0.2]
+    expected = kept.scores.sort(descending=True).values
+    assert [found['score'] for found in results[0]['objects']] == pytest.approx(expected.tolist())
+    ids = panoptic_map(sample)
+    known = ids % 1000 < len(predictor.classes)
+    panoptic = results[0]['panoptic']
+    areas = sorted(segment['area_px'] for segment in panoptic['segments_info'])
+    assert areas == sorted(np.unique(ids[known], return_counts=True)[1].tolist())
+
+
+def test_sending_again_makes_no_second_model(store: Any, trained: Path) -> None:
+    for state in (trained / 'mlflow_spool').glob('*.state.json'):
+        state.unlink()
+    assert [result.outcome for result in replay(trained)] == ['sent']
+    assert len(_models(store)) == 1
+    (version,) = store.client.search_model_versions(f"name='{_NAME}'")
+    assert store.client.get_model_version_by_alias(_NAME, _ALIAS).version == version.version
+
+
+def test_a_checkpoint_is_registered_in_its_run(
+    trained: Path,
+    picture: Path,
+    tmp_path: Path,
+    reader: Callable[[str], Any],
+    run_to_end: Callable[..., Any],
+) -> None:
+    shutil.copytree(trained, tmp_path / 'work')
+    store = reader(f'sqlite:///{tmp_path / "work" / "mlflow.db"}')
+    tool = [sys.executable, _ROOT / 'tools/mlflow_model.py', tmp_path / 'work' / 'iter_2.pth']
+    done = run_to_end([*tool, '--register', 'other', '--alias', 'new', '--example', picture])
+
+    assert done.returncode == 0, done.stderr
+    run = store.only_run()
+    assert done.stdout.endswith(f'logged in run {run.info.run_id} as models:/other@new\n')
+    assert run.info.status == 'FINISHED'
+    (model,) = _models(store)  # the training has logged the same weights
+    version = store.client.get_model_version_by_alias('other', 'new')
+    assert version.source == model.artifact_location
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['nowhere.pth'], 'checkpoint not found'),
+        (['x.pth', '--alias', 'a'], '--alias: needs --register NAME'),
+    ],
+)
+def test_bad_input_is_one_line(
+    words: list[str], message: str, tmp_path: Path, run_to_end: Callable[..., Any]
+) -> None:
+    done = run_to_end([sys.executable, _ROOT / 'tools/mlflow_model.py', *words], cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr and done.stderr.count('\n') == 1
+
+
+@pytest.fixture
+def served(store: Any, tmp_path: Path) -> Iterator[str]:
+    """``mlflow models serve`` of the registered model."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port = probe.getsockname()[1]
+    command = [
+        sys.executable, '-m', 'mlflow', 'models', 'serve', '--env-manager', 'local',
+        '-m', f'models:/{_NAME}@{_ALIAS}', '--port', str(port),
+    ]  # fmt: skip
+    with open(tmp_path / 'serve.log', 'wb') as log:
+        process = subprocess.Popen(
+            command, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                urllib.request.urlopen(f'http://127.0.0.1:{port}/ping', timeout=5)
+                break
+            except OSError:
+                log_text = (tmp_path / 'serve.log').read_text()
+                assert process.poll() is None and time.monotonic() < deadline, log_text
+                time.sleep(0.2)
+        yield f'http://127.0.0.1:{port}/invocations'
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, 9)
+        process.wait(timeout=30)
+
+
+def _ask(url: str, content: Any) -> Any:
+    request = urllib.request.Request(
+        url, json.dumps(content).encode(), {'Content-Type': 'application/json'}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def test_served_over_http(store: Any, served: str, picture: Path) -> None:
+    rgb = np.ascontiguousarray(cv2.imread(str(picture))[..., ::-1])
+    text = base64.b64encode(picture.read_bytes()).decode()
+    answers = _ask(served, {'inputs': [text, rgb.tolist()]})['predictions']
+
+    expected = _load(store).predict([rgb])[0]
+    for answer in answers:
+        assert answer['size'] == list(rgb.shape[:2])
+        assert answer['panoptic'] == expected['panoptic']
+        assert [o['label'] for o in answer['objects']] == [o['label'] for o in expected['objects']]
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        _ask(served, {'inputs': [str(picture)]})
+    assert refused.value.code == 400
+    assert 'base64' in refused.value.read().decode()
+
+
+# the way into the store, with weights that nothing is predicted with
+
+
+@pytest.fixture
+def left_behind(work_dir: Path, tmp_path: Path) -> Spool:
+    """The spool of a session that could not send its model."""
+    checkpoint = tmp_path / 'iter_3.pth'
+    meta = {'iter': 3, 'dataset_meta': {'CLASSES': ('car',)}}
+    state = {'a': torch.arange(3.0), 'b': torch.tensor(5)}
+    torch.save({'state_dict': state, 'meta': meta, 'optimizer': 'large'}, checkpoint)
+    spool = Spool(work_dir / 'mlflow_spool' / 'a.jsonl')
+    spool.claim()
+    run = {
+        'key': 'k', 'session': 's', 'run_id': None, 'continues': False, 'experiment': 'e',
+        'name': 'n', 'start_ms': 5, 'tags': {}, 'parent': None,
+    }  # fmt: skip
+    header = {
+        'kind': 'open', 'mode': 'train', 'run': run,
+        'artifact_location': (work_dir / 'mlartifacts').as_uri(),
+        'tracking_uri': f'sqlite:///{work_dir / "mlflow.db"}',
+    }  # fmt: skip
+    config = {'model': {'type': 'mmdet.FCOS'}, 'val_dataloader': {'dataset': {'pipeline': []}}}
+    record = model_record(str(checkpoint), config, spool.files_dir)
+    spool.append([header, record])
+    return spool
+
+
+def test_a_model_outlives_an_outage(left_behind: Spool, logged: Any) -> None:
+    with pytest.raises(Outage):
+        Shipper(left_behind, tracking_uri='http://127.0.0.1:9').ship()
+    assert list(left_behind.files_dir.glob('*.pth'))
+    Shipper(left_behind).ship()
+
+    (model,) = _models(logged)
+    assert model.status == 'READY' and model.name == 'FCOS'
+    assert logged.only_run().data.tags['mmext.model'] == f'models:/{model.model_id}'
+    assert not list(left_behind.files_dir.glob('*.pth')), 'sent weights must not stay behind'
+
+
+def test_a_model_that_was_begun_is_finished(
+    left_behind: Spool, logged: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    def cut_off(*_: Any, **__: Any) -> None:
+        raise ConnectionError
+
+    with monkeypatch.context() as patch, pytest.raises(Outage):
+        patch.setattr(MlflowClient, 'finalize_logged_model', cut_off)
+        Shipper(left_behind).ship()
+    assert [model.status for model in _models(logged)] == ['PENDING']
+    Shipper(left_behind).ship()
+    assert [model.status for model in _models(logged)] == ['READY']
+
+
+def test_other_models_are_left_out() -> None:
+    loaders = {'val_dataloader': {'dataset': {}}}
+    assert not is_servable(torch.nn.Linear(1, 1), loaders)

@@ -1,0 +1,129 @@
+"""What goes into a served model and what comes out, without a net (test_model.py has one)."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mlflow.exceptions import MlflowException
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData, PixelData
+from pycocotools import mask as rle
+
+from mmext.hooks.mlflow_logging.served_detector import describe, read_image
+
+META = {'classes': ('car', 'dog', 'sky'), 'thing_classes': ('car', 'dog')}
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (7, 5, 3), dtype=np.uint8)
+
+
+def test_every_form_of_an_image_is_the_same_image(tmp_path: Path, image: np.ndarray) -> None:
+    png = cv2.imencode('.png', image[..., ::-1])[1].tobytes()
+    path = tmp_path / 'a.png'
+    path.write_bytes(png)
+    text = base64.b64encode(png).decode()
+    lines = '\n'.join(text[i : i + 60] for i in range(0, len(text), 60))
+    forms: list[Any] = [
+        image, image.tolist(), image.astype(int), str(path), png, text, text.encode(), lines,
+        f'data:image/png;base64,{text}',
+    ]  # fmt: skip
+    for form in forms:
+        assert np.array_equal(read_image(form), image)
+        assert read_image(form).dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [
+        (np.zeros((4, 4), np.uint8), r'expected an array \[H, W, 3\], got shape \[4, 4\]'),
+        (np.zeros((4, 4, 3)), 'expected uint8 values, got float64'),
+        (np.full((4, 4, 3), 256), 'expected uint8 values, got int64'),
+        ([[[1, 2, 3]], [[1, 2]]], 'lists of unequal length'),
+        ('nowhere/a.jpg', "'nowhere/a.jpg', which is no file"),
+        ('not base64!', 'expected a picture in base64'),
+        (b'\x00\x01', 'bytes that are none'),
+        (None, 'got shape'),
+        ('', 'bytes that are none'),
+    ],
+)
+def test_what_is_no_image_is_named(wrong: Any, message: str) -> None:
+    with pytest.raises(MlflowException, match=message) as caught:
+        read_image(wrong)
+    assert caught.value.get_http_status_code() == 400
+
+
+def test_a_server_reads_no_files_for_strangers(tmp_path: Path, image: np.ndarray) -> None:
+    cv2.imwrite(str(tmp_path / 'a.png'), image)
+    with pytest.raises(MlflowException, match='base64'):
+        read_image(str(tmp_path / 'a.png'), allow_paths=False)
+
+
+def test_objects_are_sorted_cut_and_plain() -> None:
+    masks = torch.zeros(3, 4, 6, dtype=torch.bool)
+    masks[1, 1:3, 2:5] = True
+    sample = DetDataSample()
+    sample.pred_instances = InstanceData(
+        labels=torch.tensor([0, 1, 0]),
+        scores=torch.tensor([0.5, 0.75, 0.25]),
+        bboxes=torch.tensor([[0.0, 1, 2, 3], [4, 5, 6, 7], [0, 0, 1, 1]]),
+        masks=masks,
+        keypoints=torch.arange(12.0).reshape(3, 2, 2),
+    )
+    result = describe(sample, (4, 6), META, 0.3)
+
+    assert result['size'] == [4, 6]
+    first, second = result['objects']
+    decoded = rle.decode(first.pop('mask'))
+    assert np.array_equal(decoded.astype(bool), masks[1].numpy())
+    assert first == {
+        'label': 'dog',
+        'label_id': 1,
+        'score': 0.75,
+        'box_xyxy': [4.0, 5.0, 6.0, 7.0],
+        'keypoints': [[4.0, 5.0], [6.0, 7.0]],
+    }
+    assert second['label'] == 'car' and 'panoptic' not in result
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_panoptic_map_against_a_loop(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    ids = rng.choice([1000, 2001, 3001, 2, 3], (9, 8))  # two dogs, a car 0, sky, void
+    sample = DetDataSample()
+    sample.pred_panoptic_seg = PixelData(sem_seg=torch.from_numpy(ids)[None])
+    panoptic = describe(sample, ids.shape, META, 0.3)['panoptic']
+
+    png = cv2.imdecode(np.frombuffer(base64.b64decode(panoptic['png']), np.uint8), 1).astype(int)
+    table = {segment['id']: segment for segment in panoptic['segments_info']}
+    areas = dict.fromkeys(table, 0)
+    numbers: dict[int, int] = {}
+    for row in range(9):
+        for column in range(8):
+            blue, green, red = png[row, column]
+            number = int(red + 256 * green + 65536 * blue)
+            value = int(ids[row, column])
+            assert numbers.setdefault(value, number) == number
+            if value == 3:
+                assert number == 0
+                continue
+            areas[number] += 1
+            assert table[number]['label'] == META['classes'][value % 1000]
+            assert table[number]['isthing'] == (value >= 1000)
+    assert areas == {number: segment['area_px'] for number, segment in table.items()}
+    assert len(table) == len(set(numbers.values()) - {0})
+
+
+def test_nothing_found_is_empty_lists() -> None:
+    sample = DetDataSample()
+    sample.pred_instances = InstanceData(
+        labels=torch.zeros(0, dtype=torch.long), scores=torch.zeros(0), bboxes=torch.zeros(0, 4)
+    )
+    sample.pred_panoptic_seg = PixelData(sem_seg=torch.full((1, 2, 2), 3))
+    result = describe(sample, (2, 2), META, 0.3)
+    assert result['objects'] == [] and result['panoptic']['segments_info'] == []

@@ -1,0 +1,119 @@
+"""Points of instances under geometric changes of their image.
+
+Frame: that of the boxes. x to the right, y down, pixels, (0, 0) is the upper left *corner* of
+the image and (width, height) its lower right one; a mirror takes x to ``width - x``.
+
+Shapes: N instances, K points. Points are ``[N, K, D]`` with x, y first; a third number is a
+depth in pixels. Visibility is ``[N, K]``: 0 = not annotated, 1 = occluded, 2 = visible.
+
+A mirror image of a left hand is a right hand: whatever turns the handedness of the image
+(determinant below 0) renames the points as well, by a permutation.
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.int64]
+Array = TypeVar('Array', Floats, torch.Tensor)
+
+UNKNOWN, OCCLUDED, VISIBLE = 0, 1, 2
+
+
+def mirror_permutation(num_points: int, flip_pairs: Sequence[Sequence[int]]) -> Ints:
+    """Which point takes the name of each point in the mirror image, ``[K]``.
+
+    Args:
+        num_points: K.
+        flip_pairs: pairs of points that swap; a point in no pair keeps its name.
+
+    Raises:
+        ValueError: a pair is no pair, names a point that does not exist, or a point is in two.
+
+    >>> mirror_permutation(5, [(0, 1), (3, 4)])
+    array([1, 0, 2, 4, 3])
+    """
+    permutation = np.arange(num_points)
+    for pair in flip_pairs:
+        if len(pair) != 2 or not all(0 <= point < num_points for point in pair):
+            raise ValueError(f'flip_pairs: expected two of 0 to {num_points - 1}, got {pair}')
+        first, second = pair
+        if permutation[first] != first or permutation[second] != second:
+            raise ValueError(f'flip_pairs: a point of {tuple(pair)} is in another pair too')
+        permutation[[first, second]] = second, first
+    return permutation
+
+
+def flip_points(points: Array, width_px: float, permutation: Ints | torch.Tensor) -> Array:
+    """The points in the horizontally mirrored image, renamed; numpy or torch.
+
+    Args:
+        points: ``[..., K, D]``.
+        width_px: of the image.
+        permutation: ``[K]``, see :func:`mirror_permutation`.
+    """
+    flipped: Array = points[..., permutation, :]  # a copy
+    flipped[..., 0] = width_px - flipped[..., 0]
+    return flipped
+
+
+def turns_handedness(matrix: Floats) -> bool:
+    """Whether an affine map ``[3, 3]`` makes a mirror image."""
+    return float(np.linalg.det(np.asarray(matrix, np.float64)[:2, :2])) < 0
+
+
+def warp_points(points: Floats, matrix: Floats, permutation: Ints | None = None) -> Floats:
+    """The points after an affine map, renamed if it makes a mirror image.
+
+    Args:
+        points: ``[..., K, D]``; a depth is scaled by the mean scale of the map.
+        matrix: ``[3, 3]``, acts on columns (x, y, 1).
+        permutation: ``[K]``, see :func:`mirror_permutation`; None keeps all names.
+
+    Returns:
+        As ``points``, in its type.
+
+    Raises:
+        ValueError: the map is not affine.
+    """
+    exact = np.asarray(matrix, np.float64)
+    if exact.shape != (3, 3) or not np.allclose(exact[2], (0, 0, 1), atol=1e-6):
+        raise ValueError(f'matrix: expected an affine map [3, 3], got {exact.tolist()}')
+    if permutation is not None and turns_handedness(exact):
+        points = points[..., permutation, :]
+    warped = np.asarray(points, np.float64).copy()
+    warped[..., :2] = warped[..., :2] @ exact[:2, :2].T + exact[:2, 2]
+    warped[..., 2:] *= np.sqrt(abs(np.linalg.det(exact[:2, :2])))
+    return warped.astype(points.dtype)
+
+
+def is_inside(points: Array, shape: tuple[int, int]) -> Any:
+    """Which points lie in an image of ``shape`` (height, width), ``[..., K]`` bool; borders do."""
+    x, y = points[..., 0], points[..., 1]
+    return (x >= 0) & (y >= 0) & (x <= shape[1]) & (y <= shape[0])
+
+
+def hide_outside(points: Floats, visible: Floats, shape: tuple[int, int]) -> Floats:
+    """The visibility with points outside of an image of ``shape`` (height, width) unknown."""
+    return np.where(is_inside(points, shape), visible, np.asarray(UNKNOWN, visible.dtype))
+
+
+def clamp_points(points: Floats, shape: tuple[int, int]) -> Floats:
+    """The points moved onto the nearest border where they are outside of ``shape``."""
+    clamped = points.copy()
+    clamped[..., 0] = np.clip(points[..., 0], 0, shape[1])
+    clamped[..., 1] = np.clip(points[..., 1], 0, shape[0])
+    return clamped
+
+
+def enclosing_boxes(points: Floats, visible: Floats) -> Floats:
+    """The smallest boxes around the annotated points, ``[N, 4]`` xyxy; 0 where there are none."""
+    known = (visible > UNKNOWN)[..., None]
+    low = np.where(known, points[..., :2], np.inf).min(axis=-2, initial=np.inf)
+    high = np.where(known, points[..., :2], -np.inf).max(axis=-2, initial=-np.inf)
+    boxes = np.concatenate([low, high], axis=-1)
+    return np.where(np.isfinite(boxes), boxes, 0).astype(points.dtype)

@@ -1,0 +1,111 @@
+"""Gaussian soft non-maximum suppression of whole batches, on the device they are on.
+
+Bodla et al., "Soft-NMS", ICCV 2017, section 3. It is a greedy procedure: the best box is taken,
+the boxes of its class lose score by their overlap with it, and again. Taken over all classes at
+once, the boxes come out in the order of their final scores, so that a result of the best
+hundred needs a hundred steps and not one for each box.
+
+Shapes: B images, N boxes, M kept.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class KeptBoxes(NamedTuple):
+    """The best boxes of each image, best first."""
+
+    boxes: Tensor
+    """[B, M, 4], merged if that was wanted."""
+    scores: Tensor
+    """[B, M], decayed; -inf where an image has fewer boxes."""
+    indices: Tensor
+    """[B, M] place of each in the input."""
+
+
+def soft_nms(
+    boxes: Tensor,
+    scores: Tensor,
+    labels: Tensor,
+    max_boxes: int,
+    *,
+    sigma: float = 0.5,
+    min_score: float = 0.001,
+    extent_px: float = 0.0,
+    corner_weights: Tensor | None = None,
+    merge_exponent: float = 10.0,
+) -> KeptBoxes:
+    """The best boxes after decay by overlap, class by class.
+
+    Args:
+        boxes: [B, N, 4], x1 y1 x2 y2.
+        scores: [B, N]; -inf for boxes that do not count.
+        labels: [B, N] integers.
+        max_boxes: M becomes ``min(max_boxes, N)``; all if it is not positive.
+        sigma: scores decay by ``exp(-IoU^2 / sigma)``.
+        min_score: a box that decays below is dropped.
+        extent_px: added to widths and heights; 1 where a box includes its last pixel.
+        corner_weights: [B, N, 2] scores of the two corners of each box. If given, each
+            corner of a kept box is the mean of that of the boxes it suppresses and its
+            own, weighted by these, for several views of one image.
+        merge_exponent: that mean counts a box with ``(1 - decay) ** merge_exponent``.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+    """
+    if boxes.shape != (*scores.shape, 4) or labels.shape != scores.shape or scores.dim() != 2:
+        raise ValueError(
+            'boxes, scores, labels: expected [B, N, 4], [B, N], [B, N], got '
+            f'{list(boxes.shape)}, {list(scores.shape)}, {list(labels.shape)}'
+        )
+    count = scores.shape[1]
+    steps = min(max_boxes, count) if max_boxes > 0 else count
+    alive = scores.clone()
+    on_cpu = scores.device.type == 'cpu'
+    picks, pick_scores, pick_boxes = [], [], []
+    for _ in range(steps):
+        best, pick = alive.max(1, keepdim=True)  # [B, 1]
+        if on_cpu and bool((best == -torch.inf).all()):
+            break  # a GPU would have to wait to know
+        chosen = boxes.gather(1, pick[..., None].expand(-1, -1, 4))  # [B, 1, 4]
+        iou = box_iou(chosen, boxes, extent_px) * (labels == labels.gather(1, pick))
+        decay = torch.exp(-iou.square() / sigma)
+        alive.scatter_(1, pick, -torch.inf)
+        if corner_weights is not None:
+            shares = (1 - decay).pow(merge_exponent) * (alive > -torch.inf)
+            shares.scatter_(1, pick, 1.0)
+            chosen = _weighted_corners(boxes, shares[..., None] * corner_weights)
+        decayed = alive * decay
+        alive = decayed.masked_fill((iou > 0) & (decayed < min_score), -torch.inf)
+        picks.append(pick)
+        pick_scores.append(best)
+        pick_boxes.append(chosen)
+    if not picks:
+        nothing = labels.new_zeros((len(scores), 0), dtype=torch.long)
+        return KeptBoxes(boxes[:, :0], scores[:, :0], nothing)
+    return KeptBoxes(torch.cat(pick_boxes, 1), torch.cat(pick_scores, 1), torch.cat(picks, 1))
+
+
+def box_iou(boxes1: Tensor, boxes2: Tensor, extent_px: float = 0.0) -> Tensor:
+    """IoU of boxes [..., 4] that broadcast; 0 for boxes without area."""
+    top_left = torch.maximum(boxes1[..., :2], boxes2[..., :2])
+    bottom_right = torch.minimum(boxes1[..., 2:], boxes2[..., 2:])
+    shared = _area(top_left, bottom_right, extent_px)
+    areas = [_area(b[..., :2], b[..., 2:], extent_px) for b in (boxes1, boxes2)]
+    union = areas[0] + areas[1] - shared
+    return shared / union.clamp(min=torch.finfo(union.dtype).tiny)
+
+
+def _area(top_left: Tensor, bottom_right: Tensor, extent_px: float) -> Tensor:
+    width, height = (bottom_right - top_left + extent_px).clamp(min=0).unbind(-1)
+    return width * height
+
+
+def _weighted_corners(boxes: Tensor, weights: Tensor) -> Tensor:
+    """Weighted means of both corners, [B, 1, 4], from boxes [B, N, 4] and weights [B, N, 2]."""
+    corners = boxes.unflatten(2, (2, 2))  # [B, N, 2 corners, xy]
+    total = weights.sum(1).clamp(min=torch.finfo(weights.dtype).tiny)
+    means: Tensor = (corners * weights[..., None]).sum(1) / total[..., None]  # [B, 2, 2]
+    return means.flatten(1)[:, None]

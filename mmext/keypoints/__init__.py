@@ -1,0 +1,1 @@
+"""Keypoints in mmdet's pipelines: loading, following the image, packing."""

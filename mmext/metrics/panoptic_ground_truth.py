@@ -72,6 +72,10 @@ class AnnotationTable:
         self._annotations = {a['image_id']: a for a in content.get('annotations', [])}
         self._seg_prefix, self._source = seg_prefix, source
 
+    def __contains__(self, image_id: int | str) -> bool:
+        """Whether the file annotates the image."""
+        return image_id in self._annotations
+
     def annotation(self, image_id: int | str) -> Mapping[str, Any]:
         """The entry of an image as it stands in the file.
 

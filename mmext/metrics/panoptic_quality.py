@@ -158,14 +158,31 @@ def classwise_values(counts: FloatArray, classes: Sequence[str]) -> dict[str, fl
         classes: class names, ``[C]``.
 
     Returns:
-        ``{'PQ/person': ..., 'SQ/person': ..., ...}``, nan for a class that occurs nowhere.
-        Characters besides letters, digits and ``_-. `` become ``_``; should
-        two names become equal, the label is appended to the later one.
+        ``{'PQ/person': ..., 'SQ/person': ..., ...}``, nan for a class that occurs nowhere;
+        see :func:`name_by_class`.
     """
-    values: dict[str, float] = {}
-    for label, column in enumerate(classwise_quality(counts).T.tolist()):
+    return name_by_class(classwise_quality(counts), MEASURES, classes)
+
+
+def name_by_class(
+    values: FloatArray, measures: Sequence[str], classes: Sequence[str]
+) -> dict[str, float]:
+    """Values of each class under names that every logger takes.
+
+    Args:
+        values: ``[M, C]``.
+        measures: names of the M rows.
+        classes: class names, ``[C]``.
+
+    Returns:
+        ``{'{measure}/{class}': value}``. Characters of a class besides letters, digits and
+        ``_-. `` become ``_``; should two names become equal, the label is appended to the
+        later one.
+    """
+    named: dict[str, float] = {}
+    for label, column in enumerate(values.T.tolist()):
         name = re.sub(r'[^A-Za-z0-9_\-. ]', '_', classes[label])
-        if f'PQ/{name}' in values:
+        if f'{measures[0]}/{name}' in named:
             name = f'{name}_{label}'
-        values |= {f'{m}/{name}': v for m, v in zip(MEASURES, column, strict=True)}
-    return values
+        named |= {f'{m}/{name}': v for m, v in zip(measures, column, strict=True)}
+    return named

@@ -72,12 +72,26 @@ class PanopticResultsWriter:
         Raises:
             ValueError: two images share an id, hence a PNG.
         """
-        names = [a['file_name'] for a in annotations]
-        if len(set(names)) < len(names):
-            repeated = sorted({n for n in names if names.count(n) > 1})
-            raise ValueError(f'{self.json_path}: images of equal id share {repeated[:8]}')
-        with open(self.json_path, 'w', encoding='utf-8') as file:
-            json.dump({'annotations': list(annotations), 'categories': list(categories)}, file)
+        write_results_json(self.json_path, annotations, categories)
+
+
+def write_results_json(path: str, annotations: Sequence[Any], categories: Sequence[Any]) -> None:
+    """Writes the JSON of a results format.
+
+    Args:
+        path: of the file.
+        annotations: of all images, with ``file_name``.
+        categories: ``id``, ``name``, ``isthing``.
+
+    Raises:
+        ValueError: two images share a PNG.
+    """
+    names = [a['file_name'] for a in annotations]
+    if len(set(names)) < len(names):
+        repeated = sorted({n for n in names if names.count(n) > 1})
+        raise ValueError(f'{path}: images of equal id share {repeated[:8]}')
+    with open(path, 'w', encoding='utf-8') as file:
+        json.dump({'annotations': list(annotations), 'categories': list(categories)}, file)
 
 
 def hotcoco_counts(

@@ -1,0 +1,77 @@
+"""VPQ and STQ of a folder of predictions, as a table and as JSON."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from mmext.cli.errors import UserError
+from mmext.cli.progress import progress_bar
+from mmext.metrics.video_panoptic_report import report
+from mmext.metrics.video_panoptic_submission import (
+    by_video,
+    categories_of,
+    frame_table,
+    pair_frames,
+)
+
+
+def evaluate_folder(
+    truth_json: Path,
+    truth_folder: Path,
+    predictions: Path,
+    windows: tuple[int, ...],
+    label_interval: int,
+    frames_per_video: int | None,
+    workers: int,
+) -> tuple[str, dict[str, float]]:
+    """Evaluate ``pred.json`` and ``pan_pred/`` in a folder.
+
+    Args:
+        truth_json: panoptic JSON.
+        truth_folder: its PNGs.
+        predictions: the folder.
+        windows: window lengths in labelled frames.
+        label_interval: frames from one label to the next.
+        frames_per_video: see :func:`~mmext.metrics.video_panoptic_submission.pair_frames`.
+        workers: threads that read PNGs.
+
+    Returns:
+        The table for a person, and the values of
+        :class:`~mmext.metrics.video_panoptic_report.VideoReport`.
+
+    Raises:
+        UserError: a file is missing or no JSON.
+    """
+    truth = _load(truth_json)
+    categories = categories_of(truth, str(truth_json))
+    pairs = pair_frames(
+        truth,
+        truth_folder,
+        _load(predictions / 'pred.json'),
+        predictions / 'pan_pred',
+        frames_per_video,
+    )
+    tables = []
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        progress_bar('frames', len(pairs), 'frame') as advance,
+    ):
+        for table in pool.map(lambda pair: frame_table(pair, categories), pairs):
+            tables.append(table)
+            advance(1)
+    videos = by_video(pairs, tables)
+    values, text = report(videos, windows, label_interval, *categories[:2], classwise=True)
+    return f'{len(videos)} videos, {len(pairs)} labelled frames\n{text}', values
+
+
+def _load(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(f'no file {path.absolute()}')
+    try:
+        content = json.loads(path.read_text('utf-8'))
+    except ValueError as error:
+        raise UserError(f'{path}: no JSON ({error})') from None
+    if not isinstance(content, dict) or 'annotations' not in content:
+        raise UserError(f'{path}: no annotations in it')
+    return content

@@ -1,0 +1,284 @@
+"""COCO's average precision and recall of boxes, masks and key points, by one of two engines.
+
+Lin et al., "Microsoft COCO", ECCV 2014, and its reference evaluation, pycocotools. hotcoco computes
+the same numbers many times faster. False-discovery rates: Duan et al., "CenterNet: Keypoint
+Triplets", ICCV 2019, section 4.3: 1 - AP at low IoUs, the share of detections that are no object.
+
+Shapes: n detections, T IoU thresholds, R = 101 recalls, K categories, A ranges of area, M limits
+of detections per image.
+"""
+
+import contextlib
+import importlib.util
+import io
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+IouType = Literal['bbox', 'segm', 'keypoints']
+Backend = Literal['auto', 'hotcoco', 'pycocotools']
+
+AP_IOUS: FloatArray = np.linspace(0.5, 0.95, 10, dtype=np.float64)
+FALSE_DISCOVERY_IOUS: FloatArray = np.linspace(0.05, 0.5, 10, dtype=np.float64)
+_AREAS = {'bbox': ('', 's', 'm', 'l'), 'segm': ('', 's', 'm', 'l'), 'keypoints': ('', 'm', 'l')}
+_MAX_DETECTIONS = {'bbox': (1, 10, 100), 'segm': (1, 10, 100), 'keypoints': (20,)}
+
+
+@dataclass
+class Detections:
+    """Detections of any number of images.
+
+    Attributes:
+        image_ids: [n].
+        category_ids: [n].
+        boxes_xywh: [n, 4], px.
+        scores: [n].
+        masks: run-length codes of COCO, n of them, or None.
+        keypoints: [n, 3 J] x, y and score of each joint, or None.
+    """
+
+    image_ids: IntArray
+    category_ids: IntArray
+    boxes_xywh: FloatArray
+    scores: FloatArray
+    masks: list[dict[str, Any]] | None = None
+    keypoints: FloatArray | None = None
+
+    def rows(self) -> FloatArray:
+        """[n, 7] image, x, y, w, h, score, category: what both engines read without dicts."""
+        columns = (self.image_ids[:, None], self.boxes_xywh, self.scores[:, None])
+        return np.concatenate([*columns, self.category_ids[:, None]], axis=1)
+
+    def records(self, iou_type: IouType) -> list[dict[str, Any]]:
+        """In COCO's results format."""
+        names = {'bbox': 'bbox', 'segm': 'segmentation', 'keypoints': 'keypoints'}
+        values: Sequence[Any]
+        if iou_type == 'segm':
+            values = self.masks or []
+        else:
+            array = self.boxes_xywh if iou_type == 'bbox' else self.keypoints
+            values = [] if array is None else array.tolist()
+        columns = (self.image_ids.tolist(), self.category_ids.tolist(), self.scores.tolist())
+        return [
+            {'image_id': image, 'category_id': category, 'score': score, names[iou_type]: value}
+            for image, category, score, value in zip(*columns, values, strict=True)
+        ]
+
+
+class Curves(NamedTuple):
+    """Precision at 101 recalls, and the largest recall; -1 where there is no object."""
+
+    precision: FloatArray
+    """[T, R, K, A, M]"""
+    recall: FloatArray
+    """[T, K, A, M]"""
+    ious: FloatArray
+    """[T]"""
+    areas: tuple[str, ...]
+    """A names: '' is all, then 's', 'm', 'l'"""
+    limits: tuple[int, ...]
+    """M"""
+
+    def average_precision(self, iou: float | None = None, area: str = '') -> float:
+        """Mean over categories (and IoUs), 0..1; nan without an object."""
+        return _mean(self.precision[self._rows(iou)][:, :, :, self.areas.index(area), -1])
+
+    def average_recall(self, iou: float | None = None, area: str = '', limit: int = -1) -> float:
+        """As :meth:`average_precision`; ``limit`` is an index into ``limits``."""
+        return _mean(self.recall[self._rows(iou)][:, :, self.areas.index(area), limit])
+
+    def by_category(self, iou: float | None = None) -> FloatArray:
+        """Average precision of each category [K], nan for those without an object."""
+        values = self.precision[self._rows(iou)][:, :, :, 0, -1]  # [t, R, K]
+        return np.array([_mean(values[:, :, k]) for k in range(values.shape[2])])
+
+    def has_iou(self, iou: float) -> bool:
+        """Whether it was evaluated."""
+        return bool(np.isclose(self.ious, iou).any())
+
+    def _rows(self, iou: float | None) -> npt.NDArray[np.bool_]:
+        return np.ones(len(self.ious), bool) if iou is None else np.isclose(self.ious, iou)
+
+
+@dataclass
+class CocoTruth:
+    """Ground truth in COCO's format, and the engine that reads it.
+
+    Attributes:
+        content: ``images``, ``annotations`` and ``categories``.
+        backend: 'hotcoco', 'pycocotools', or 'auto' for the first that is installed;
+            afterwards the one that is used.
+
+    Raises:
+        ValueError: unknown backend.
+        ImportError: hotcoco was asked for and is not there.
+    """
+
+    content: Mapping[str, Any]
+    backend: Backend = 'auto'
+    _engine: Any = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.backend not in get_args(Backend):
+            raise ValueError(f'backend: expected one of {get_args(Backend)}, got {self.backend!r}')
+        found = importlib.util.find_spec('hotcoco') is not None
+        if self.backend == 'hotcoco' and not found:
+            raise ImportError("backend='hotcoco': not installed, pip install hotcoco")
+        if self.backend == 'auto':
+            self.backend = 'hotcoco' if found else 'pycocotools'
+
+    def evaluate(
+        self,
+        detections: Detections,
+        iou_type: IouType,
+        image_ids: Sequence[int],
+        category_ids: Sequence[int],
+        *,
+        ious: FloatArray = AP_IOUS,
+        sigmas: Sequence[float] | None = None,
+    ) -> Curves:
+        """Precision and recall of detections.
+
+        Args:
+            detections: of these images and categories; others must not occur.
+            iou_type: what is compared.
+            image_ids: that are evaluated.
+            category_ids: K, the order of the results.
+            ious: T thresholds (of object keypoint similarity for key points).
+            sigmas: one per joint, for key points; None is COCO's person.
+
+        Raises:
+            ValueError: detections of images that the truth does not have; without masks or
+                key points where these are compared; other numbers of key points.
+        """
+        module = _engine_module(self.backend)
+        limits = _MAX_DETECTIONS[iou_type]
+        order = np.unique(category_ids)  # the engines' own
+        self._check(detections, iou_type, 17 if sigmas is None else len(sigmas))
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.filterwarnings('ignore', message='hotcoco: ')  # settings unlike COCO's
+            truth = self._truth(module)
+            results = _load_results(truth, detections, iou_type, self.backend)
+            evaluation = module.COCOeval(truth, results, iou_type)
+            evaluation.params.imgIds = sorted(set(image_ids))
+            evaluation.params.catIds = order.tolist()
+            evaluation.params.iouThrs = np.asarray(ious, float)
+            evaluation.params.maxDets = list(limits)
+            if sigmas is not None:
+                evaluation.params.kpt_oks_sigmas = np.asarray(sigmas, float)
+            evaluation.evaluate()
+            evaluation.accumulate()
+        places = np.searchsorted(order, category_ids)
+        precision, recall = evaluation.eval['precision'], evaluation.eval['recall']
+        return Curves(
+            np.asarray(precision)[:, :, places],
+            np.asarray(recall)[:, places],
+            np.asarray(ious, float),
+            _AREAS[iou_type],
+            limits,
+        )
+
+    def _truth(self, module: Any) -> Any:
+        if self._engine is None:
+            content = {**self.content, 'info': {}}
+            content['annotations'] = [_complete(a) for a in self.content.get('annotations', ())]
+            if self.backend == 'hotcoco':
+                self._engine = module.COCO(content)
+            else:
+                self._engine = module.COCO()
+                self._engine.dataset = content
+                self._engine.createIndex()
+        return self._engine
+
+    def _check(self, detections: Detections, iou_type: IouType, num_points: int) -> None:
+        """The engines fail in their arithmetic, or not at all."""
+        known = [image['id'] for image in self.content['images']]
+        strangers = np.setdiff1d(detections.image_ids, known)
+        if strangers.size:
+            raise ValueError(
+                f'detections: {strangers.size} images are not annotated, as {strangers[0]}'
+            )
+        needed = {'segm': detections.masks, 'keypoints': detections.keypoints}
+        if needed.get(iou_type, ()) is None:
+            raise ValueError(f'detections: none with what {iou_type!r} compares')
+        if iou_type != 'keypoints':
+            return
+        assert detections.keypoints is not None
+        lengths = {len(a.get('keypoints', ())) for a in self.content.get('annotations', ())}
+        lengths |= {detections.keypoints.shape[1]} if len(detections.keypoints) else set()
+        if wrong := lengths - {0, 3 * num_points}:
+            raise ValueError(
+                f'key points: expected {num_points} for each object as there are sigmas, '
+                f'got {wrong.pop() / 3:g}'
+            )
+
+
+def summarise(curves: Curves) -> dict[str, float]:
+    """The customary numbers, 0..1 and not rounded, nan where there is nothing to find.
+
+    ``mAP``, ``mAP_50``, ``mAP_75``, ``mAP_s`` …, ``AR_1`` … ``AR_100``, ``AR_s`` …; as far as the
+    thresholds, areas and limits of the curves go.
+    """
+    values = {'mAP': curves.average_precision()}
+    for iou in (0.5, 0.75):
+        if curves.has_iou(iou):
+            values[f'mAP_{iou * 100:.0f}'] = curves.average_precision(iou)
+    sizes = [area for area in curves.areas if area]
+    values |= {f'mAP_{area}': curves.average_precision(area=area) for area in sizes}
+    for index, limit in enumerate(curves.limits):
+        values[f'AR_{limit}'] = curves.average_recall(limit=index)
+    return values | {f'AR_{area}': curves.average_recall(area=area) for area in sizes}
+
+
+def false_discovery_rates(curves: Curves) -> dict[str, float]:
+    """``FD`` over IoUs 0.05 to 0.5, at some of them, and by size; lower is better.
+
+    Args:
+        curves: of ``FALSE_DISCOVERY_IOUS``.
+    """
+    values = {'FD': 1 - curves.average_precision()}
+    values |= {f'FD_{iou}': 1 - curves.average_precision(iou / 100) for iou in (5, 25, 50)}
+    sizes = [area for area in curves.areas if area]
+    return values | {f'FD_{area}': 1 - curves.average_precision(area=area) for area in sizes}
+
+
+def _engine_module(backend: str) -> Any:
+    if backend == 'hotcoco':
+        import hotcoco
+
+        return hotcoco
+    from types import SimpleNamespace
+
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    return SimpleNamespace(COCO=COCO, COCOeval=COCOeval)
+
+
+def _load_results(truth: Any, detections: Detections, iou_type: IouType, backend: str) -> Any:
+    if not len(detections.scores) and backend == 'pycocotools':  # its loadRes wants one
+        empty = type(truth)()
+        empty.dataset = {**truth.dataset, 'annotations': []}
+        empty.createIndex()
+        return empty
+    rows = detections.rows() if iou_type == 'bbox' else detections.records(iou_type)
+    return truth.loadRes(rows)
+
+
+def _complete(annotation: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy, as pycocotools writes into it, with what key points need."""
+    copied = dict(annotation)
+    if 'keypoints' in copied and 'num_keypoints' not in copied:
+        copied['num_keypoints'] = sum(v > 0 for v in copied['keypoints'][2::3])
+    return copied
+
+
+def _mean(values: FloatArray) -> float:
+    there = values[values > -1]
+    return float(there.mean()) if there.size else float('nan')

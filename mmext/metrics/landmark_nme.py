@@ -1,0 +1,172 @@
+"""Normalised mean error of landmarks, its failure rate and the area under its curve.
+
+The error of a face is the mean distance of its annotated points from the predicted ones, divided
+by a length of the face (Zafeiriou et al., "The Menpo facial landmark localisation challenge",
+CVPRW 2017). Which prediction belongs to which face is a matter of boxes: the best scored one whose
+best overlap is that face.
+
+Shapes: N faces, M predictions, K points.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.int64]
+Normaliser = str | tuple[int, int]
+
+BOX_NORMALISERS = ('box_size', 'box_diagonal', 'box_height', 'box_width')
+
+
+def box_iou(first_xyxy: Floats, second_xyxy: Floats) -> Floats:
+    """IoU ``[M, N]`` of boxes; 0 where both are empty."""
+    low = np.maximum(first_xyxy[:, None, :2], second_xyxy[None, :, :2])
+    high = np.minimum(first_xyxy[:, None, 2:], second_xyxy[None, :, 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=2)
+    sides = [np.clip(b[:, 2:] - b[:, :2], 0, None) for b in (first_xyxy, second_xyxy)]
+    areas = [np.prod(side, axis=1) for side in sides]
+    union = areas[0][:, None] + areas[1][None] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def match_by_box(
+    boxes_xyxy: Floats, scores: Floats, faces_xyxy: Floats, min_iou: float = 0.5
+) -> Ints:
+    """The prediction of each face, ``[N]``, -1 for none.
+
+    A prediction goes to the face that it overlaps most (the first of equal ones); of several for
+    one face the best scored (the first of equal ones) is taken.
+
+    Args:
+        boxes_xyxy: predictions ``[M, 4]``.
+        scores: ``[M]``.
+        faces_xyxy: ``[N, 4]``.
+        min_iou: smallest overlap.
+    """
+    chosen = np.full(len(faces_xyxy), -1)
+    if not len(boxes_xyxy) or not len(faces_xyxy):
+        return chosen
+    iou = box_iou(boxes_xyxy, faces_xyxy)
+    best = iou.argmax(axis=1)
+    order = np.argsort(-np.asarray(scores, np.float64), kind='stable')
+    order = order[iou[order, best[order]] >= min_iou]
+    chosen[best[order[::-1]]] = order[::-1]  # of several values for one place the last one stays
+    return chosen
+
+
+def check_normaliser(normaliser: str | Sequence[int]) -> Normaliser:
+    """A name or a pair of points; ValueError for anything else."""
+    if isinstance(normaliser, str):
+        if normaliser in BOX_NORMALISERS:
+            return normaliser
+    elif len(normaliser) == 2:
+        return int(normaliser[0]), int(normaliser[1])
+    raise ValueError(
+        f'normaliser: expected one of {BOX_NORMALISERS} or two points, got {normaliser!r}'
+    )
+
+
+def face_lengths(
+    normaliser: Normaliser, boxes_xyxy: Floats, points: Floats, visible: Floats
+) -> Floats:
+    """The length of each face, ``[N]``; nan where it has none.
+
+    Args:
+        normaliser: ``'box_size'`` (root of the area), ``'box_diagonal'``, ``'box_height'``,
+            ``'box_width'``, or a pair of points whose distance it is: (0, 1) are the eyes.
+        boxes_xyxy: ``[N, 4]``.
+        points: ``[N, K, 2]``.
+        visible: ``[N, K]``, 0 = not annotated.
+
+    Raises:
+        ValueError: an unknown normaliser or point.
+    """
+    width, height = (boxes_xyxy[:, 2 + i] - boxes_xyxy[:, i] for i in range(2))
+    if isinstance(normaliser, str):
+        name = str(check_normaliser(normaliser))
+        lengths = {
+            'box_size': np.sqrt(np.clip(width, 0, None) * np.clip(height, 0, None)),
+            'box_diagonal': np.hypot(width, height),
+            'box_height': height,
+            'box_width': width,
+        }[name]
+    else:
+        first, second = normaliser
+        if not 0 <= first < points.shape[1] or not 0 <= second < points.shape[1]:
+            raise ValueError(
+                f'normaliser: expected two of points 0 to {points.shape[1] - 1}, got {normaliser}'
+            )
+        lengths = np.linalg.norm(points[:, first] - points[:, second], axis=1)
+        lengths = np.where((visible[:, first] > 0) & (visible[:, second] > 0), lengths, 0)
+    return np.where(lengths > 0, lengths, np.nan)
+
+
+def normalised_errors(
+    predicted: Floats, points: Floats, visible: Floats, lengths: Floats
+) -> Floats:
+    """Mean distance over the annotated points, in lengths of the face; nan without any, ``[N]``.
+
+    Args:
+        predicted: ``[N, K, 2]``.
+        points: ``[N, K, 2]``.
+        visible: ``[N, K]``, 0 = not annotated.
+        lengths: ``[N]``.
+    """
+    distances = np.linalg.norm(predicted - points, axis=2)
+    known = visible > 0
+    total = np.where(known, distances, 0).sum(axis=1)
+    count = known.sum(axis=1)
+    means = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+    errors: Floats = means / lengths
+    return errors
+
+
+def failure_rate(errors: Floats, threshold: float) -> float:
+    """Share of errors above the threshold, 0 to 1; nan without any."""
+    return float(np.mean(errors > threshold)) if len(errors) else float('nan')
+
+
+def area_under_curve(errors: Floats, threshold: float) -> float:
+    """Area under the share of faces with an error of at most e, for e from 0 to the threshold.
+
+    Divided by the threshold: 1 for perfect points. Exact, no grid: each face adds the part of
+    the axis to the right of its error.
+    """
+    if not len(errors):
+        return float('nan')
+    return float(np.mean(np.clip(1 - errors / threshold, 0, None)))
+
+
+def summarise(
+    errors: Floats, num_faces: int, threshold: float, quantiles: Sequence[float] = (0.5,)
+) -> dict[str, float]:
+    """All values of a set.
+
+    Args:
+        errors: of the faces that were found, ``[n]``.
+        num_faces: with landmarks, found or not.
+        threshold: of failure rate and area.
+        quantiles: of the errors.
+
+    Returns:
+        ``NME``, ``failure_rate``, ``AUC``, ``found`` in percent, and ``NME_q50`` for 0.5. A face
+        that was not found is a failure in ``failure_rate_all`` and adds no area in ``AUC_all``.
+    """
+    nothing = float('nan')
+    found = len(errors) / num_faces if num_faces else nothing
+    rate, area = failure_rate(errors, threshold), area_under_curve(errors, threshold)
+    values = {
+        'NME': float(errors.mean()) if len(errors) else nothing,
+        'failure_rate': rate,
+        'AUC': area,
+        'found': found,
+        'failure_rate_all': 1 - found * (1 - rate) if len(errors) else 1 - found,
+        'AUC_all': found * area if len(errors) else found * 0,
+    }
+    for quantile in quantiles:
+        middle = float(np.quantile(errors, quantile)) if len(errors) else nothing
+        values[f'NME_q{round(100 * quantile)}'] = middle
+    return {name: 100 * value for name, value in values.items()}

@@ -1,0 +1,192 @@
+"""The metric through mmengine's evaluator: sources, ranks, files, errors; and mmdet's own."""
+
+import copy
+import importlib.util
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from coco_set import META, random_set, with_instances
+from mmdet.evaluation.metrics import CocoMetric
+from mmengine.evaluator import Evaluator
+from pycocotools import mask as run_lengths
+
+from mmext.metrics.coco_detection_metric import CocoDetectionMetric
+from mmext.registry import METRICS
+
+HAS_HOTCOCO = importlib.util.find_spec('hotcoco') is not None
+BACKENDS = ['pycocotools', *(['hotcoco'] if HAS_HOTCOCO else [])]
+
+
+@pytest.fixture
+def ann_file(tmp_path: Path) -> str:
+    path = tmp_path / 'instances.json'
+    path.write_text(json.dumps(random_set(6)[0] | {'info': {}}))
+    return str(path)
+
+
+@pytest.fixture
+def samples() -> list[dict[str, Any]]:
+    return random_set(6)[1]
+
+
+def evaluate(samples, meta=META, **config) -> dict[str, float]:
+    metric = METRICS.build({'type': 'mmext.CocoDetectionMetric', **config})
+    evaluator = Evaluator(metric)
+    evaluator.dataset_meta = meta
+    for sample in samples:
+        evaluator.process([sample])
+    return evaluator.evaluate(len(samples))
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_values_of_the_hosts_metric(ann_file: str, samples, backend: str) -> None:
+    ours = evaluate(samples, ann_file=ann_file, metric=['bbox', 'segm'], backend=backend)
+    host = CocoMetric(ann_file=ann_file, metric=['bbox', 'segm'])
+    host.dataset_meta = META
+    host.process({}, copy.deepcopy(samples))
+    expected = host.evaluate(len(samples))
+    assert set(expected) <= set(ours)
+    for name, value in expected.items():
+        assert ours[name] == pytest.approx(value, abs=5.1e-4), name  # the host rounds
+        assert 0.02 < value < 0.95
+    assert any(round(ours[name], 3) != ours[name] for name in expected)
+
+
+def test_class_by_class_and_false_discovery(ann_file: str, samples) -> None:
+    values = evaluate(samples, ann_file=ann_file, classwise=True, false_discovery=True)
+    names = ['cat', 'traffic light', 'a_b_c']  # what a logger takes
+    each = [values[f'coco/bbox_mAP/{name}'] for name in names]
+    assert math.isnan(each[2])  # predicted, never annotated
+    assert np.nanmean(each) == pytest.approx(values['coco/bbox_mAP'])
+    assert values['coco/bbox_FD_5'] < values['coco/bbox_FD'] < values['coco/bbox_FD_50']
+    assert values['coco/bbox_FD_50'] == pytest.approx(1 - values['coco/bbox_mAP_50'])
+
+
+def test_truth_from_the_samples(ann_file: str, samples) -> None:
+    """Without a file the area of an object is that of its box: only sizes may differ."""
+    from_file = evaluate(samples, ann_file=ann_file, metric=['bbox', 'segm'])
+    content, _ = random_set(6)
+    packed = [with_instances(content, sample) for sample in samples]
+    from_samples = evaluate(packed, metric=['bbox', 'segm'])
+    for name in ('mAP', 'mAP_50', 'mAP_75', 'AR_1', 'AR_100'):
+        for kind in ('bbox', 'segm'):
+            key = f'coco/{kind}_{name}'
+            assert from_samples[key] == pytest.approx(from_file[key], abs=1e-12)
+
+
+def test_order_and_repetition_do_not_matter(ann_file: str, samples) -> None:
+    expected = evaluate(samples, ann_file=ann_file, metric=['bbox', 'segm'])
+    shuffled = [samples[i] for i in np.random.default_rng(0).permutation(len(samples))]
+    assert (
+        evaluate([*shuffled, shuffled[3]], ann_file=ann_file, metric=['bbox', 'segm']) == expected
+    )
+
+
+def test_a_subset_is_not_taken_for_missed_objects(ann_file: str, samples) -> None:
+    content, _ = random_set(6)
+    subset = samples[:5]
+    ids = {sample['img_id'] for sample in subset}
+    smaller = {
+        **content,
+        'info': {},
+        'images': [i for i in content['images'] if i['id'] in ids],
+        'annotations': [a for a in content['annotations'] if a['image_id'] in ids],
+    }
+    file = Path(ann_file).with_name('subset.json')
+    file.write_text(json.dumps(smaller))
+    assert evaluate(subset, ann_file=ann_file) == evaluate(subset, ann_file=str(file))
+
+
+def test_the_metric_is_used_again_after_an_epoch(ann_file: str, samples) -> None:
+    metric = CocoDetectionMetric(ann_file=ann_file)
+    evaluator = Evaluator(metric)
+    evaluator.dataset_meta = META
+    values = []
+    for _ in range(2):
+        evaluator.process(samples)
+        values.append(evaluator.evaluate(len(samples)))
+    assert values[0] == values[1]
+
+
+def test_codes_and_masks_are_the_same(ann_file: str, samples) -> None:
+    expected = evaluate(samples, ann_file=ann_file, metric='segm')
+    for sample in samples:
+        predicted = sample['pred_instances']
+        stack = np.asfortranarray(predicted['masks'].numpy().astype(np.uint8).transpose(1, 2, 0))
+        predicted['masks'] = run_lengths.encode(stack) if stack.shape[2] else []
+    assert evaluate(samples, ann_file=ann_file, metric='segm') == expected
+
+
+def test_no_detections_at_all(ann_file: str, samples) -> None:
+    for sample in samples:
+        sample['pred_instances'] = {k: v[:0] for k, v in sample['pred_instances'].items()}
+    for backend in BACKENDS:
+        values = evaluate(samples, ann_file=ann_file, metric=['bbox', 'segm'], backend=backend)
+        assert values['coco/bbox_mAP'] == values['coco/segm_mAP'] == 0
+
+
+def test_results_files(tmp_path: Path, ann_file: str, samples) -> None:
+    out = tmp_path / 'out' / 'run'
+    config = dict(ann_file=ann_file, metric=['bbox', 'segm'], outfile_prefix=str(out))
+    assert evaluate(samples, format_only=True, **config) == {}
+    boxes = json.loads(Path(f'{out}.bbox.json').read_text())
+    codes = json.loads(Path(f'{out}.segm.json').read_text())
+    count = sum(len(s['pred_instances']['labels']) for s in samples)
+    assert len(boxes) == len(codes) == count > 20
+    assert set(boxes[0]) == {'image_id', 'category_id', 'bbox', 'score'}
+    assert {row['category_id'] for row in boxes} == {3, 7, 9}
+    assert codes[0]['segmentation']['size'] == [200, 220]
+
+
+def test_two_ranks_measure_what_one_does(tmp_path: Path) -> None:
+    script = Path(__file__).with_name('evaluate_coco_shard.py')
+    ranks = [
+        subprocess.Popen([sys.executable, str(script), str(tmp_path), str(rank), '2'])
+        for rank in range(2)
+    ]
+    try:
+        assert [rank.wait(timeout=120) for rank in ranks] == [0, 0]
+    finally:
+        for rank in ranks:
+            rank.kill()
+    content, samples = random_set(6, 7)
+    packed = [with_instances(content, sample) for sample in samples]
+    expected = evaluate(packed, metric=['bbox', 'segm'], classwise=True)
+    for rank in range(2):
+        ways = json.loads((tmp_path / f'coco_values.{rank}.json').read_text())
+        assert len(ways) == 3
+        for values in ways.values():
+            np.testing.assert_equal(values, expected)
+
+
+def test_bad_input_is_named(tmp_path: Path, ann_file: str, samples) -> None:
+    with pytest.raises(ValueError, match="metric: expected 'bbox', 'segm' or both, got 'box'"):
+        CocoDetectionMetric(metric='box')
+    with pytest.raises(ValueError, match=r"backend: expected .*, got 'numpy'"):
+        CocoDetectionMetric(backend='numpy')
+    with pytest.raises(ValueError, match='format_only=True: set outfile_prefix'):
+        CocoDetectionMetric(format_only=True)
+    with pytest.raises(FileNotFoundError, match=r'no annotation file at .*nowhere\.json'):
+        CocoDetectionMetric(ann_file=str(tmp_path / 'nowhere.json'))
+    with pytest.raises(ValueError, match=r"no categories \['dog'\], .* it has \['a,b/c', 'cat'"):
+        evaluate(samples, meta={'classes': ('cat', 'dog')}, ann_file=ann_file)
+    with pytest.raises(ValueError, match=r"another order .*class 0 is 'traffic light', the file's"):
+        evaluate(samples, meta={'classes': ('traffic light', 'cat', 'a,b/c')}, ann_file=ann_file)
+    with pytest.raises(ValueError, match='no instances in the data sample; set ann_file'):
+        evaluate(samples)
+    stranger = {**samples[0], 'img_id': 999}
+    with pytest.raises(ValueError, match=r'no images with the ids \[999\]'):
+        evaluate([stranger], ann_file=ann_file)
+    del samples[0]['pred_instances']['masks']
+    with pytest.raises(ValueError, match='image 5: no masks in pred_instances'):
+        evaluate(samples, ann_file=ann_file, metric='segm')
+    filled = next(s for s in samples if len(s['pred_instances']['labels']))
+    filled['pred_instances']['labels'][:] = 3
+    with pytest.raises(ValueError, match=r'predicted labels \[3\]: expected 0 to 2'):
+        evaluate([filled], ann_file=ann_file)

@@ -27,6 +27,13 @@ from mmext.functional.panoptic_files import encode_id_png
 JPEG_QUALITY = 95
 LICENSE_ID = 1
 Json = dict[str, Any]
+LICENSES: list[Json] = [
+    {
+        'id': LICENSE_ID,
+        'name': 'Apache License 2.0',
+        'url': 'https://www.apache.org/licenses/LICENSE-2.0',
+    }
+]
 
 
 class Segment(NamedTuple):
@@ -100,14 +107,12 @@ class PanopticSplitWriter:
         self._panoptic.append(
             {'image_id': image_id, 'file_name': f'{stem}.png', 'segments_info': infos}
         )
-        (self._photos / f'{stem}.jpg').write_bytes(_encode_jpeg(image))
+        (self._photos / f'{stem}.jpg').write_bytes(encode_jpeg(image))
         (self._maps / f'{stem}.png').write_bytes(encode_id_png(ids))
 
     def close(self) -> None:
         """Write the JSON files."""
-        table = [category._asdict() for category in self._categories]
-        for line in table:
-            line['isthing'], line['color'] = int(line['isthing']), list(line['color'])
+        table = category_lines(self._categories)
         things = [
             {key: line[key] for key in ('id', 'name', 'supercategory')}
             for line in table
@@ -120,10 +125,10 @@ class PanopticSplitWriter:
         """The ``segments_info`` entry of one segment."""
         category = self._categories[segment.label]
         return {
-            'id': _free_id(category.color, taken),
+            'id': free_id(category.color, taken),
             'category_id': category.id,
             'iscrowd': int(segment.is_crowd),
-            'bbox': _tight_box(mask),
+            'bbox': tight_box(mask),
             'area': int(np.count_nonzero(mask)),
         }
 
@@ -144,13 +149,7 @@ class PanopticSplitWriter:
     def _write_json(self, kind: str, annotations: list[Json], categories: list[Json]) -> None:
         content = {
             'info': self._info,
-            'licenses': [
-                {
-                    'id': LICENSE_ID,
-                    'name': 'Apache License 2.0',
-                    'url': 'https://www.apache.org/licenses/LICENSE-2.0',
-                }
-            ],
+            'licenses': LICENSES,
             'images': self._images,
             'annotations': annotations,
             'categories': categories,
@@ -159,7 +158,15 @@ class PanopticSplitWriter:
         path.write_text(json.dumps(content), encoding='utf-8')
 
 
-def _free_id(color: tuple[int, int, int], taken: set[int]) -> int:
+def category_lines(categories: Sequence[Category]) -> list[Json]:
+    """The ``categories`` of a panoptic JSON."""
+    return [
+        category._asdict() | {'isthing': int(category.isthing), 'color': list(category.color)}
+        for category in categories
+    ]
+
+
+def free_id(color: tuple[int, int, int], taken: set[int]) -> int:
     """An id that shows as the category's colour, or as one near it, in the PNG file."""
     for number in range(510):
         shifted = (c + number * step for c, step in zip(color, (-37, 29, 23), strict=True))
@@ -170,7 +177,7 @@ def _free_id(color: tuple[int, int, int], taken: set[int]) -> int:
     raise ValueError(f'no free segment id near colour {color} beside {len(taken)} others')
 
 
-def _tight_box(mask: NDArray[np.bool_]) -> list[int]:
+def tight_box(mask: NDArray[np.bool_]) -> list[int]:
     """[x, y, width, height] of the pixels that are set."""
     x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
     return [x, y, width, height]
@@ -189,6 +196,7 @@ def _uncompressed_rle(mask: NDArray[np.bool_]) -> Json:
     return {'size': list(mask.shape), 'counts': counts.tolist()}
 
 
-def _encode_jpeg(image: NDArray[np.uint8]) -> bytes:
+def encode_jpeg(image: NDArray[np.uint8]) -> bytes:
+    """A JPEG file of an RGB picture."""
     bgr = np.ascontiguousarray(image[..., ::-1])
     return cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()

@@ -75,7 +75,7 @@ def write_panoptic_dataset(
         FileExistsError: ``root`` holds other files or another set.
     """
     counts = dict(zip(SPLITS, (num_train, num_val), strict=True))
-    _check_numbers(counts, image_size, seed)
+    check_numbers(counts, image_size, seed)
     identity = {
         'generator': 'mmext.demo.panoptic',
         'version': GENERATOR_VERSION,
@@ -110,7 +110,8 @@ def scene_segments(scene: Scene) -> dict[int, Segment]:
     return segments
 
 
-def _check_numbers(counts: dict[str, int], image_size: tuple[int, int], seed: int) -> None:
+def check_numbers(counts: dict[str, int], image_size: tuple[int, int], seed: int) -> None:
+    """ValueError if a number is out of range."""
     for split, count in counts.items():
         if count < 1:
             raise ValueError(f'num_{split} must be at least 1, got {count}')

@@ -221,13 +221,13 @@ def _expose(scene: Scene, canvas: Floats, x: Floats, y: Floats) -> NDArray[np.ui
     shade = smoothstep(2 * light.shade(x / 50, y / 30)) * smoothstep(3 * y / height - 0.5)
     brightness = brightness * (1 - light.shade_depth * shade)
     lit = canvas * brightness[..., None] * rgb(light.gain)
-    image = _soften(np.clip(np.floor(lit + 0.5), 0, 255).astype(np.int32))
+    image = soften(np.clip(np.floor(lit + 0.5), 0, 255).astype(np.int32))
     rng = np.random.Generator(np.random.PCG64(light.grain_seed))
     image += rng.integers(-light.grain, light.grain + 1, image.shape, np.int16)
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def _soften(image: NDArray[np.int32]) -> NDArray[np.int32]:
+def soften(image: NDArray[np.int32]) -> NDArray[np.int32]:
     """The lens: (1 2 1)/4 along both axes, in integers, borders repeated."""
     padded = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode='edge')
     rows = padded[:-2] + 2 * padded[1:-1] + padded[2:]

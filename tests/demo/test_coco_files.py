@@ -12,7 +12,7 @@ from pycocotools import mask as mask_coding
 from pycocotools.coco import COCO
 
 from mmext.demo.categories import CATEGORIES
-from mmext.demo.coco_files import PanopticSplitWriter, Segment, _free_id, _uncompressed_rle
+from mmext.demo.coco_files import PanopticSplitWriter, Segment, _uncompressed_rle, free_id
 
 SPLITS = ('train2017', 'val2017')
 
@@ -100,16 +100,16 @@ def test_category_table_and_ids_of_the_splits(demo_root: Path) -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_free_ids_differ_and_the_first_is_the_categorys_colour() -> None:
+def testfree_ids_differ_and_the_first_is_the_categorys_colour() -> None:
     taken: set[int] = set()
     for _ in range(256):
-        taken.add(_free_id((220, 20, 60), taken))
+        taken.add(free_id((220, 20, 60), taken))
     assert len(taken) == 256
     assert 220 + 256 * 20 + 65536 * 60 in taken
-    assert _free_id((0, 0, 0), set()) != 0
+    assert free_id((0, 0, 0), set()) != 0
     with pytest.raises(ValueError, match=r'no free segment id near colour \(220, 20, 60\)'):
         for _ in range(300):
-            taken.add(_free_id((220, 20, 60), taken))
+            taken.add(free_id((220, 20, 60), taken))
 
 
 @pytest.mark.parametrize('share', [0.0, 0.3, 1.0])

@@ -1,0 +1,230 @@
+"""The generated face set, in the files that WIDER FACE comes in.
+
+Every picture is drawn from ``(seed, split, number)`` alone: a larger set begins with the pictures
+of a smaller one. Folders and files, below the root of the set::
+
+    WIDER_{train,val}/images/0--Portrait/0_Portrait_0.jpg ...
+    wider_face_split/wider_face_{train,val}_bbx_gt.txt     boxes and WIDER's six attributes
+    retinaface_gt_v1.1/{train,val}/label.txt               boxes and landmarks
+    labelv2/{train,val}/labelv2.txt                        the same, with sizes and ignored faces
+    ground_truth/wider_{face,easy,medium,hard}_val.mat     of the evaluation
+    details/{train,val}.jsonl                              own attributes and the mesh
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmext.demo.coco_files import encode_jpeg
+from mmext.demo.face_scene import FaceTruth, photograph_people
+from mmext.demo.head_looks import ATTRIBUTES
+from mmext.demo.head_model import MESH_COLUMNS, MESH_ROWS, mesh_flip_pairs, mesh_triangles
+from mmext.demo.people import draw_people
+from mmext.demo.storage import set_digest, store_set
+from mmext.functional.face_details import (
+    FaceDetails,
+    ImageDetails,
+    MeshTopology,
+    write_face_details,
+)
+from mmext.functional.wider_face_files import INVALID, OCCLUSION, ImageFaces, write_faces
+from mmext.functional.wider_face_ground_truth import ImageTruth, write_ground_truth
+
+GENERATOR_VERSION = 1
+"""Raise it with every change that alters a pixel or a file."""
+
+MIN_SIDE = 128
+SPLITS = ('train', 'val')
+EVENTS = {'portrait': 0, 'group': 1, 'crowd': 2, 'odd': 3, 'nobody': 4}
+CYCLE = ('portrait', 'group', 'crowd', 'group', 'odd', 'group', 'portrait', 'crowd', 'group')
+"""Kind of picture ``number % 10``; every tenth has nobody."""
+
+MIN_HEIGHTS = {'easy': 50, 'medium': 24, 'hard': 15}
+"""Smallest faces that count in each setting, pixels; heavily occluded ones only in ``hard``."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class FaceDemo:
+    """A generated set on disk.
+
+    Attributes:
+        root: its folder, to be used as ``data_root``.
+        digest: SHA-256 over its files.
+        written: False if it was there already.
+    """
+
+    root: Path
+    digest: str
+    written: bool
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of the set and what is known of it."""
+
+    name: str
+    image: NDArray[np.uint8]
+    faces: list[FaceTruth]
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What the files say of one picture; the picture itself is not kept."""
+
+    faces: ImageFaces
+    details: ImageDetails
+    truth: ImageTruth
+
+
+def write_face_dataset(
+    root: str | Path,
+    *,
+    num_train: int = 600,
+    num_val: int = 120,
+    image_size: tuple[int, int] = (256, 256),
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> FaceDemo:
+    """Write the data set, or find it there unchanged.
+
+    Args:
+        root: its folder: absent, empty or a generated set.
+        num_train: pictures of the training split, at least 1.
+        num_val: pictures of the held-out split, at least 1.
+        image_size: width and height in pixels, at least 128 each.
+        seed: decides about every picture, at least 0.
+        overwrite: replace another generated set in ``root``.
+        progress: called with (pictures done, pictures in all).
+
+    Raises:
+        ValueError: a number is out of range.
+        FileExistsError: ``root`` holds other files or another set.
+    """
+    counts = dict(zip(SPLITS, (num_train, num_val), strict=True))
+    _check_numbers(counts, image_size, seed)
+    identity = {
+        'generator': 'mmext.demo.faces',
+        'version': GENERATOR_VERSION,
+        **{f'num_{split}': count for split, count in counts.items()},
+        'image_size': list(image_size),
+        'seed': seed,
+    }
+
+    def write(folder: Path) -> None:
+        done, total = 0, sum(counts.values())
+        for split, count in counts.items():
+            annotations = []
+            for number in range(count):
+                picture = draw_picture(seed, split, number, image_size)
+                path = folder / f'WIDER_{split}' / 'images' / picture.name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(encode_jpeg(picture.image))
+                annotations.append(annotate(picture))
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+            write_annotations(folder, split, annotations)
+
+    root = Path(root)
+    written = store_set(root, identity, write, overwrite)
+    return FaceDemo(root, set_digest(root), written)
+
+
+def draw_picture(seed: int, split: str, number: int, image_size: tuple[int, int]) -> Picture:
+    """One picture of the set; ``image_size`` is width and height."""
+    entropy = [seed, SPLITS.index(split), number]
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
+    place = number % (len(CYCLE) + 1)
+    kind = CYCLE[place] if place < len(CYCLE) else 'nobody'
+    image, faces = photograph_people(draw_people(rng, *image_size, kind))
+    event = f'{EVENTS[kind]}--{kind.capitalize()}'
+    return Picture(f'{event}/{event.replace("--", "_")}_{number}.jpg', image, faces)
+
+
+def annotate(picture: Picture) -> Annotation:
+    """What is known of a picture, in the forms of the files."""
+    return Annotation(_image_faces(picture), _image_details(picture), _image_truth(picture))
+
+
+def write_annotations(folder: Path, split: str, annotations: Sequence[Annotation]) -> None:
+    """All annotation files of a split."""
+    images = [annotation.faces for annotation in annotations]
+    targets = {
+        f'wider_face_split/wider_face_{split}_bbx_gt.txt': 'wider',
+        f'retinaface_gt_v1.1/{split}/label.txt': 'retinaface',
+        f'labelv2/{split}/labelv2.txt': 'labelv2',
+    }
+    for name, form in targets.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_faces(folder / name, images, form)  # type: ignore[arg-type]
+    topology = MeshTopology(
+        MESH_ROWS * MESH_COLUMNS, tuple(mesh_flip_pairs()), tuple(mesh_triangles())
+    )
+    details = {annotation.faces.name: annotation.details for annotation in annotations}
+    (folder / 'details').mkdir(exist_ok=True)
+    write_face_details(
+        folder / 'details' / f'{split}.jsonl', FaceDetails(ATTRIBUTES, topology, details)
+    )
+    if split == 'val':
+        (folder / 'ground_truth').mkdir()
+        truths = [annotation.truth for annotation in annotations]
+        by_event = sorted(truths, key=lambda truth: truth.name.partition('/')[0])
+        write_ground_truth(folder / 'ground_truth', by_event)
+
+
+def _image_faces(picture: Picture) -> ImageFaces:
+    """The faces as the text files have them."""
+    faces = picture.faces
+    wider = np.array([face.wider for face in faces], np.int64).reshape(-1, 6)
+    height, width = picture.image.shape[:2]
+    return ImageFaces(
+        picture.name,
+        _boxes(faces),
+        np.array([face.landmarks for face in faces]).reshape(-1, 5, 2),
+        np.array([face.visible for face in faces], np.int64).reshape(-1, 5),
+        wider,
+        wider[:, INVALID] == 1,
+        size=(width, height),
+    )
+
+
+def _image_details(picture: Picture) -> ImageDetails:
+    """Attributes of our own and the mesh."""
+    faces, vertices = picture.faces, MESH_ROWS * MESH_COLUMNS
+    return ImageDetails(
+        np.array([face.attributes for face in faces], np.int64).reshape(-1, len(ATTRIBUTES)),
+        np.array([face.mesh for face in faces], np.float32).reshape(-1, vertices, 3),
+        np.array([face.mesh_valid for face in faces], bool),
+    )
+
+
+def _image_truth(picture: Picture) -> ImageTruth:
+    """What the evaluation counts."""
+    wider = np.array([face.wider for face in picture.faces], np.int64).reshape(-1, 6)
+    boxes = _boxes(picture.faces)
+    valid, clear = wider[:, INVALID] == 0, wider[:, OCCLUSION] < 2
+    counted = {
+        setting: valid & (boxes[:, 3] >= height) & (clear | (setting == 'hard'))
+        for setting, height in MIN_HEIGHTS.items()
+    }
+    return ImageTruth(picture.name.removesuffix('.jpg'), boxes, counted, wider)
+
+
+def _boxes(faces: Sequence[FaceTruth]) -> NDArray[np.float64]:
+    return np.array([face.box_xywh for face in faces]).reshape(-1, 4)
+
+
+def _check_numbers(counts: dict[str, int], image_size: tuple[int, int], seed: int) -> None:
+    for split, count in counts.items():
+        if count < 1:
+            raise ValueError(f'num_{split} must be at least 1, got {count}')
+    if min(image_size) < MIN_SIDE:
+        raise ValueError(f'image_size must be at least {MIN_SIDE} pixels, got {image_size}')
+    if seed < 0:
+        raise ValueError(f'seed must be at least 0, got {seed}')

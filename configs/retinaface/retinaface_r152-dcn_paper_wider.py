@@ -1,0 +1,57 @@
+"""RetinaFace as published: ResNet-152, five levels, deformable context, WIDER FACE.
+
+Deng et al., arXiv 1905.00641 v2, sections 3.3 and 4.2. It reports AP easy/medium/hard on WIDER
+FACE val 96.9 / 96.1 / 91.8 with the views of `retinaface_r50_wider_multiscale.py`. Not as there:
+the start (ImageNet-1k weights of torchvision instead of ImageNet-11k ones) and the graph decoder
+of the mesh, which was never released.
+"""
+
+_base_ = '../retinaface.py'
+
+model = dict(
+    # those of the backbone's weights
+    data_preprocessor=dict(
+        mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
+    ),
+    backbone=dict(
+        depth=152,
+        out_indices=(0, 1, 2, 3),
+        init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet152'),
+    ),
+    neck=dict(
+        in_channels=[256, 512, 1024, 2048],
+        num_extra=1,  # P6
+        conv_cfg=dict(type='mmext.ModulatedDeformConv2dPack', deform_groups=1),
+    ),
+    bbox_head=dict(preset='paper', shared=True),
+    test_cfg=dict(nms=dict(iou_threshold=0.4)),
+)
+
+# inputs of 640 px, from squares of 0.3 to 1 of the short edge; a face stays with its centre
+train_pipeline = [
+    dict(type='mmext.LoadImage'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='mmext.LoadFaceAnnotations'),
+    dict(type='mmext.RandomSquareCrop', scales=(0.3, 1.0), require='center'),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='Resize', scale=(640, 640), keep_ratio=False),
+    dict(type='mmext.PackKeypointInputs', outside='keep'),
+]
+train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline))  # on 4 GPUs
+auto_scale_lr = dict(base_batch_size=32)
+
+# from 1e-3 to 1e-2 within 5 epochs, divided by 10 after 55 and 68, end at 80
+train_cfg = dict(max_epochs=80)
+optim_wrapper = dict(optimizer=dict(lr=1e-2))
+param_scheduler = [
+    dict(
+        type='LinearLR',
+        start_factor=0.1,
+        by_epoch=True,
+        begin=0,
+        end=5,
+        convert_to_iter_based=True,
+    ),
+    dict(type='MultiStepLR', by_epoch=True, milestones=[55, 68], gamma=0.1),
+]

@@ -1,0 +1,1 @@
+"""RetinaFace: faces with landmarks, mesh and attributes in one pass (Deng et al., CVPR 2020)."""

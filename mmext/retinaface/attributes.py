@@ -1,0 +1,179 @@
+"""Attributes of a face: any number of binary, categorical and ordinal ones, some unknown.
+
+A binary attribute has one logit, an ordinal one of K values has K - 1 ("above the first value",
+"above the second" ..., as in Niu et al., "Ordinal regression with multiple output CNN for age
+estimation", CVPR 2016), a categorical one of K values has K under a softmax. Binary is ordinal
+with two values, so that both kinds of all attributes are one tensor operation.
+
+Shapes: M faces, A attributes, L logits. A label is the number of a value, -1 = unknown.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+UNKNOWN = -1
+KINDS = ('binary', 'categorical', 'ordinal')
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute.
+
+    Attributes:
+        name: of the attribute.
+        values: names of its values, in the order of the labels.
+        kind: one of ``KINDS``.
+        weight: of its loss.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    kind: str = 'categorical'
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, 'values', tuple(self.values))
+        if self.kind not in KINDS:
+            raise ValueError(
+                f'attribute {self.name!r}: expected kind to be one of {", ".join(KINDS)}, '
+                f'got {self.kind!r}'
+            )
+        if len(self.values) < 2 or (self.kind == 'binary' and len(self.values) != 2):
+            wanted = '2' if self.kind == 'binary' else '2 or more'
+            raise ValueError(
+                f'attribute {self.name!r} ({self.kind}): expected {wanted} values, '
+                f'got {len(self.values)}'
+            )
+
+    @property
+    def num_logits(self) -> int:
+        """Outputs that it needs."""
+        return len(self.values) - (self.kind != 'categorical')
+
+
+@dataclass(frozen=True)
+class AttributeTable:
+    """All attributes of a head, and where their logits lie."""
+
+    attributes: tuple[Attribute, ...]
+    starts: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        starts = [0]
+        for attribute in self.attributes:
+            starts.append(starts[-1] + attribute.num_logits)
+        object.__setattr__(self, 'starts', tuple(starts))
+
+    @classmethod
+    def from_config(cls, entries: Sequence[Mapping[str, Any]]) -> 'AttributeTable':
+        """From dicts with ``name``, ``values``, ``kind`` and, if not 1, ``weight``.
+
+        Raises:
+            ValueError: naming the attribute and what is wrong.
+        """
+        names = [entry.get('name') for entry in entries]
+        if len(set(names)) < len(names):
+            raise ValueError(f'attributes: expected names that differ, got {names}')
+        return cls(tuple(Attribute(**entry) for entry in entries))
+
+    @property
+    def num_logits(self) -> int:
+        """Outputs of all."""
+        return self.starts[-1]
+
+    def thresholds(self, device: torch.device | str) -> Tensor:
+        """Of all "above" logits: number of the logit, of its attribute, its value, ``[3, T]``."""
+        return _thresholds(self, str(device))
+
+    def weights(self, device: torch.device | str) -> Tensor:
+        """Of the losses, ``[A]``."""
+        return _weights(self, str(device))
+
+    def softmaxes(self) -> list[tuple[int, slice]]:
+        """Of each categorical attribute its number and its logits."""
+        return [
+            (number, slice(self.starts[number], self.starts[number + 1]))
+            for number, attribute in enumerate(self.attributes)
+            if attribute.kind == 'categorical'
+        ]
+
+
+@lru_cache(maxsize=16)
+def _thresholds(table: AttributeTable, device: str) -> Tensor:
+    columns = [
+        (start + k, number, k)
+        for number, (attribute, start) in enumerate(
+            zip(table.attributes, table.starts[:-1], strict=True)
+        )
+        if attribute.kind != 'categorical'
+        for k in range(attribute.num_logits)
+    ]
+    with torch.inference_mode(False):  # it serves training as well
+        return torch.tensor(columns, dtype=torch.int64, device=device).reshape(-1, 3).T
+
+
+@lru_cache(maxsize=16)
+def _weights(table: AttributeTable, device: str) -> Tensor:
+    with torch.inference_mode(False):
+        return torch.tensor([attribute.weight for attribute in table.attributes], device=device)
+
+
+def attribute_losses(logits: Tensor, labels: Tensor, table: AttributeTable) -> Tensor:
+    """Summed cross entropy of each attribute over the faces where it is known.
+
+    Args:
+        logits: ``[M, L]``.
+        labels: ``[M, A]`` int64, ``UNKNOWN`` where it is not known.
+        table: the attributes.
+
+    Returns:
+        ``[A]``; divide by ``(labels >= 0).sum(0)`` for means.
+    """
+    losses = logits.new_zeros(len(table.attributes))
+    column, owner, value = table.thresholds(logits.device)
+    if len(column):
+        known = labels[:, owner]
+        entropy = F.binary_cross_entropy_with_logits(
+            logits[:, column], (known > value).to(logits.dtype), reduction='none'
+        )
+        losses = losses.index_add(0, owner, torch.where(known >= 0, entropy, 0.0).sum(dim=0))
+    for number, part in table.softmaxes():
+        losses[number] = F.cross_entropy(
+            logits[:, part], labels[:, number], ignore_index=UNKNOWN, reduction='sum'
+        )
+    return losses
+
+
+def decode_attributes(logits: Tensor, table: AttributeTable) -> tuple[Tensor, Tensor]:
+    """The most likely value of each attribute, and how sure it is.
+
+    The value of an ordinal attribute is the number of its logits over 0; its score the
+    probability of being above the value below times that of not being above the value itself.
+
+    Args:
+        logits: ``[M, L]``.
+        table: the attributes.
+
+    Returns:
+        ``[M, A]`` int64 values and ``[M, A]`` scores in 0..1.
+    """
+    shape = (len(logits), len(table.attributes))
+    values = torch.zeros(shape, dtype=torch.int64, device=logits.device)
+    scores = logits.new_ones(shape)
+    column, owner, value = table.thresholds(logits.device)
+    if len(column):
+        above = logits[:, column]
+        values = values.index_add(1, owner, (above > 0).long())
+        chosen = values[:, owner]
+        factor = torch.where(chosen == value, F.logsigmoid(-above), 0.0)
+        factor = torch.where(chosen == value + 1, F.logsigmoid(above), factor)
+        scores = torch.zeros_like(scores).index_add(1, owner, factor).exp()
+    for number, part in table.softmaxes():
+        scores[:, number], values[:, number] = logits[:, part].softmax(dim=1).max(dim=1)
+    return values, scores

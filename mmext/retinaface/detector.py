@@ -1,0 +1,106 @@
+"""RetinaFace: a single-stage detector of faces, at one size or at several with flips.
+
+Deng et al., arXiv 1905.00641 v2. Testing at several sizes is part of the model and not of a data
+pipeline, so that every tool of the host and ours has it: each view is the network input,
+stretched (and mirrored); the faces of all views go through one suppression.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmdet.models.detectors import SingleStageDetector
+from mmdet.structures import SampleList
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmext.registry import MODELS
+from mmext.retinaface.face_fields import mirror_faces, scale_faces
+
+
+@MODELS.register_module()
+class RetinaFace(SingleStageDetector):
+    """mmdet's single-stage base with test-time views.
+
+    Args:
+        flip_pairs: landmarks that swap in a mirror image.
+        mesh_flip_pairs: likewise for mesh vertices.
+        **kwargs: ``backbone``, ``neck``, ``bbox_head``, ``train_cfg``, ``test_cfg``,
+            ``data_preprocessor``, ``init_cfg`` as in mmdet. ``test_cfg.views``, if given, holds
+            ``short_edges_px`` (of the stretched input; ``None`` in it is the size as it is),
+            ``max_long_edge_px`` and ``flip``.
+    """
+
+    def __init__(
+        self,
+        *,
+        flip_pairs: tuple[tuple[int, int], ...] = ((0, 1), (3, 4)),
+        mesh_flip_pairs: tuple[tuple[int, int], ...] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.flip_pairs = dict(keypoints=flip_pairs, mesh=mesh_flip_pairs)
+        details, views = self.bbox_head.details, (self.test_cfg or {}).get('views') or {}
+        has_mesh = details.mesh_branch is not None and self.test_cfg.get('mesh', True)
+        if views.get('flip') and has_mesh and not mesh_flip_pairs:
+            raise ValueError(
+                'mesh_flip_pairs: needed to merge meshes with those of mirror images; '
+                'else set mesh=False or views.flip=False in test_cfg'
+            )
+
+    def predict(
+        self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True
+    ) -> SampleList:
+        """The faces of every image.
+
+        Args:
+            batch_inputs: normalised images, ``[N, 3, H, W]``.
+            batch_data_samples: the image meta; predictions are added to them.
+            rescale: to pixels of the original images, else of the network input.
+
+        Returns:
+            The data samples with ``pred_instances``, see
+            :meth:`mmext.retinaface.head.RetinaFaceHead.predict_by_feat`.
+        """
+        if not self.test_cfg.get('views'):
+            return super().predict(batch_inputs, batch_data_samples, rescale)
+        results = []
+        for image, sample in zip(batch_inputs, batch_data_samples, strict=True):
+            height, width = sample.metainfo['img_shape'][:2]
+            faces = self._predict_views(image[None, :, :height, :width], sample.metainfo)
+            if rescale:
+                scale_faces(faces, [1 / factor for factor in sample.metainfo['scale_factor'][:2]])
+            results.append(faces)
+        return self.add_pred_to_datasample(batch_data_samples, results)
+
+    def _predict_views(self, image: Tensor, meta: dict) -> InstanceData:
+        """The faces of all views of one image ``[1, 3, h, w]``, in its pixels."""
+        found = []
+        for view, flipped in self._views(image):
+            features = self.extract_feat(view)
+            (faces,) = self.bbox_head.predict_by_feat(
+                *self.bbox_head(features), features, batch_img_metas=[meta], with_nms=False
+            )
+            if flipped:
+                mirror_faces(faces, view.shape[3], self.flip_pairs)
+            factors = [image.shape[axis] / view.shape[axis] for axis in (3, 2)]
+            scale_faces(faces, factors)
+            found.append(faces)
+        return self.bbox_head.suppress(InstanceData.cat(found))
+
+    def _views(self, image: Tensor) -> Iterator[tuple[Tensor, bool]]:
+        """The image in all sizes, and mirrored."""
+        cfg = self.test_cfg.views
+        height, width = image.shape[2:]
+        for short_edge in cfg.short_edges_px:
+            factor = 1.0 if short_edge is None else short_edge / min(height, width)
+            factor = min(factor, cfg.get('max_long_edge_px', torch.inf) / max(height, width))
+            size = (max(1, round(height * factor)), max(1, round(width * factor)))
+            # antialias: without it a shrunk image is full of stair steps
+            view = F.interpolate(
+                image, size=size, mode='bilinear', align_corners=False, antialias=factor < 1
+            )
+            yield view, False
+            if cfg.get('flip', False):
+                yield view.flip(3), True

@@ -1,0 +1,63 @@
+"""A branch that is evaluated at chosen priors alone.
+
+A 1x1 convolution for a mesh of V vertices would write 3 V numbers per prior, of which training
+needs those of the positive priors and a prediction those of the faces that it returns: some
+hundreds out of 16,800 and more. Here the features of the chosen cells are picked first.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class SparseBranch(nn.Module):
+    """A perceptron of one hidden layer on the features of a cell, shared by all levels.
+
+    Args:
+        in_channels: of the features.
+        hidden_channels: of the hidden layer.
+        out_channels: numbers for each prior.
+        priors_per_cell: each gets outputs of its own.
+    """
+
+    def __init__(
+        self, in_channels: int, hidden_channels: int, out_channels: int, priors_per_cell: int
+    ) -> None:
+        super().__init__()
+        self.priors_per_cell = priors_per_cell
+        self.hidden = nn.Linear(in_channels, hidden_channels)
+        self.output = nn.Linear(hidden_channels, priors_per_cell * out_channels)
+
+    def forward(self, levels: Sequence[Tensor], image: Tensor, prior: Tensor) -> Tensor:
+        """The outputs of chosen priors.
+
+        Args:
+            levels: pyramid levels ``[N, C, H_i, W_i]``.
+            image: ``[M]``, number of the image.
+            prior: ``[M]``, number of the prior in its image, in the order of
+                :mod:`mmext.retinaface.priors`.
+
+        Returns:
+            ``[M, out_channels]``.
+        """
+        cells = torch.div(prior, self.priors_per_cell, rounding_mode='floor')
+        hidden = self.hidden(pick_cells(levels, image, cells)).relu()
+        outputs = self.output(hidden).unflatten(1, (self.priors_per_cell, -1))  # [M, A, out]
+        which = torch.arange(len(prior), device=prior.device)
+        return outputs[which, prior % self.priors_per_cell]
+
+
+def pick_cells(levels: Sequence[Tensor], image: Tensor, cells: Tensor) -> Tensor:
+    """Features ``[M, C]`` of cells that are counted through all levels, row by row."""
+    picked = levels[0].new_zeros(len(cells), levels[0].shape[1])
+    start = 0
+    for level in levels:
+        flat = level.flatten(2)  # [N, C, H * W]
+        end = start + flat.shape[2]
+        here = (cells >= start) & (cells < end)
+        # every level is asked for all: no wait for the device to know how many are its own
+        found = flat[image, :, (cells - start).clamp(0, flat.shape[2] - 1)]
+        picked = torch.where(here[:, None], found, picked)
+        start = end
+    return picked

@@ -1,0 +1,60 @@
+"""Export a trained RetinaFace to ONNX.
+
+python tools/export_onnx.py configs/retinaface.py retinaface.pth --out retinaface.onnx
+
+The file takes `image`, float32 [N, 3, H, W], BGR from 0 to 255 as OpenCV reads it, of any size,
+and gives `boxes` [N, P, 4] (x1, y1, x2, y2), `scores` [N, P] and `landmarks` [N, P, 5, 2], in
+pixels of that image, for all P priors. Score threshold and non-maximum suppression are yours:
+
+    boxes, scores, landmarks = session.run(None, {'image': image})
+    xywh = numpy.hstack([boxes[0, :, :2], boxes[0, :, 2:] - boxes[0, :, :2]])
+    faces = cv2.dnn.NMSBoxes(xywh, scores[0], 0.5, 0.4)
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
+from mmext.cli.arguments import add_cfg_options
+from mmext.cli.checkpoints import check_exists
+from mmext.cli.configuration import load_config
+from mmext.cli.errors import run_tool
+from mmext.cli.host import import_mmdet
+from mmext.cli.onnx_export import check_packages, export_onnx, load_network
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='trained weights')
+    add_cfg_options(parser)
+    parser.add_argument('--out', type=Path, required=True, help='the file to write')
+    parser.add_argument(
+        '--size',
+        type=int,
+        nargs=2,
+        metavar=('HEIGHT', 'WIDTH'),
+        help='fix the size of the images (default: any size)',
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Export as the command line says."""
+    arguments = build_parser().parse_args(argv)
+    check_packages()
+    check_exists(arguments.checkpoint)
+    config = load_config(arguments.config, arguments.cfg_options)
+    import_mmdet()
+    network = load_network(config, arguments.checkpoint)
+    gap = export_onnx(network, arguments.out, tuple(arguments.size) if arguments.size else None)
+    print(f'{arguments.out}: differs from torch by at most {gap:.0e} of the largest value')
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main))

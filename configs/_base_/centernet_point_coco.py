@@ -1,0 +1,76 @@
+"""Objects as points on COCO: data, augmentation, schedule and tests of the paper; no model.
+
+Zhou et al., "Objects as Points", 2019, section 5; numbers that the paper does not print are
+those of the released code.
+"""
+
+_base_ = ['mmdet::_base_/datasets/coco_detection.py', 'mmdet::_base_/default_runtime.py']
+
+data_preprocessor = dict(
+    type='DetDataPreprocessor',
+    # of COCO, BGR; 255 times .408, .447, .470 and .289, .274, .278 (released code)
+    mean=[104.0136, 114.0342, 119.9166],
+    std=[73.6028, 69.8908, 70.9151],
+    bgr_to_rgb=False,
+)
+
+train_pipeline = [
+    dict(type='mmext.LoadImage', backend_args={{_base_.backend_args}}),
+    dict(type='LoadAnnotations', with_bbox=True),
+    # scale 0.6 to 1.3, crop, flip: section 5; 512 x 512: section 5
+    dict(type='mmext.RandomCenterWarp', size=(512, 512), scales=(0.6, 1.3), flip_prob=0.5),
+    dict(type='mmext.CenterNetColorJitter', strength=0.4, lighting=0.1),
+    dict(type='PackDetInputs'),
+]
+# the original resolution, padded: section 5.1
+test_meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'border')
+test_pipeline = [
+    dict(type='mmext.LoadImage', backend_args={{_base_.backend_args}}),
+    dict(type='mmext.CenterWarp', resolution='keep', divisor=32),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='PackDetInputs', meta_keys=test_meta_keys),
+]
+train_dataloader = dict(
+    batch_size=16,  # 8 GPUs; 128 in all: section 5
+    num_workers=4,
+    # all images, also those without an object: released code
+    dataset=dict(filter_cfg=dict(_delete_=True, filter_empty_gt=False), pipeline=train_pipeline),
+)
+# images keep their sizes, so a batch is one image
+val_dataloader = dict(batch_size=1, dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
+
+val_evaluator = dict(
+    _delete_=True,
+    type='mmext.CocoDetectionMetric',
+    ann_file={{_base_.data_root}} + 'annotations/instances_val2017.json',
+)
+test_evaluator = val_evaluator
+
+# Adam, 5e-4 for batch 128, 140 epochs with drops at 90 and 120: section 5
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=140, val_interval=5)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=5e-4))
+param_scheduler = [
+    dict(type='MultiStepLR', by_epoch=True, begin=0, end=140, milestones=[90, 120], gamma=0.1)
+]
+auto_scale_lr = dict(enable=False, base_batch_size=128)
+
+# multi-scale test: `tools/test.py CONFIG CHECKPOINT --tta`; scales of section 5.1
+tta_model = dict(type='mmext.CenterNetMultiScale', max_per_img=100)
+tta_pipeline = [
+    dict(type='mmext.LoadImage', backend_args={{_base_.backend_args}}),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [
+                dict(type='mmext.CenterWarp', resolution='keep', divisor=32, scale=scale)
+                for scale in (0.5, 0.75, 1.0, 1.25, 1.5)
+            ],
+            [dict(type='LoadAnnotations', with_bbox=True)],
+            [dict(type='PackDetInputs', meta_keys=test_meta_keys)],
+        ],
+    ),
+]
+default_hooks = dict(mlflow=dict(type='mmext.MLflowHook'))

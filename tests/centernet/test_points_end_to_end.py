@@ -1,0 +1,102 @@
+"""The whole chain on a tiny generated set: two processes train, one tests and draws."""
+
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mmengine.config import Config
+from tiny_points import CONFIGS, shrink
+
+from mmext.cli.configuration import rebase_data_root
+from mmext.demo.panoptic import write_panoptic_dataset
+
+TOOLS = Path(__file__).parents[2] / 'tools'
+TORCHRUN = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2']
+
+
+@pytest.fixture(scope='module')
+def config_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's configuration on seven and five pictures, with a model of few channels."""
+    folder = tmp_path_factory.mktemp('points')
+    write_panoptic_dataset(folder / 'data', num_train=7, num_val=5, image_size=(64, 64))
+    config = shrink(Config.fromfile(CONFIGS / 'centernet_demo.py'))
+    rebase_data_root(config, str(folder / 'data'))
+    config.train_cfg.update(max_iters=3, val_interval=3)
+    config.train_dataloader.batch_size = 2
+    config.model.test_cfg.flip = True
+    config.default_hooks.checkpoint.interval = 3
+    del config.default_hooks['mlflow']
+    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
+        loader.update(num_workers=0, persistent_workers=False)
+    file = folder / 'tiny.py'
+    config.dump(file)
+    return file
+
+
+@pytest.fixture(scope='module')
+def trained(config_file: Path, run_to_end: Callable[..., Any]) -> Path:
+    """The work directory of a training on two processes."""
+    work_dir = config_file.parent / 'two'
+    command = [sys.executable, *TORCHRUN, TOOLS / 'train.py', config_file]
+    done = run_to_end(
+        [*command, '--work-dir', work_dir, '--launcher', 'pytorch'], cwd=config_file.parent
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return work_dir
+
+
+@pytest.fixture
+def call(config_file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Runs a tool in this process, beside the configuration."""
+    monkeypatch.chdir(config_file.parent)
+    monkeypatch.setattr(os, 'environ', dict(os.environ))  # the runner writes into it
+
+    def call(name: str, *arguments: Any) -> None:
+        spec = importlib.util.spec_from_file_location(f'tool_{name}', TOOLS / f'{name}.py')
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        module.main([str(argument) for argument in arguments])
+
+    return call
+
+
+def test_two_processes_train_and_one_measures_the_same(
+    config_file: Path, trained: Path, call: Callable[..., None]
+) -> None:
+    (log,) = trained.glob('*/vis_data/scalars.json')
+    (expected,) = [
+        entry for entry in map(json.loads, log.read_text().splitlines()) if 'coco/bbox_mAP' in entry
+    ]
+    work_dir = config_file.parent / 'one'
+    call('test', config_file, trained / 'iter_3.pth', '--work-dir', work_dir)
+    (written,) = work_dir.glob('*/*.json')
+    found = json.loads(written.read_text())
+    keys = [key for key in expected if key.startswith('coco/')]
+    assert len(keys) >= 6
+    assert {key: found[key] for key in keys} == pytest.approx(
+        {key: expected[key] for key in keys}, nan_ok=True, abs=1e-6
+    )
+
+
+def test_pictures_are_drawn(config_file: Path, trained: Path, call: Callable[..., None]) -> None:
+    out = config_file.parent / 'drawn'
+    images = config_file.parent / 'data' / 'val2017'
+    call(
+        *('infer', images, '--checkpoint', trained / 'iter_3.pth'),
+        *('--out', out, '--score-thr', '0'),
+    )
+    assert len(list((out / 'pictures').iterdir())) == 5
+    found = json.loads((out / 'predictions.instances.json').read_text())
+    assert len(found['annotations']) == 5 * 50
+
+
+def test_several_scales(config_file: Path, trained: Path, call: Callable[..., None]) -> None:
+    work_dir = config_file.parent / 'scales'
+    call('test', config_file, trained / 'iter_3.pth', '--work-dir', work_dir, '--tta')
+    (written,) = work_dir.glob('*/*.json')
+    assert 0 <= json.loads(written.read_text())['coco/bbox_mAP'] <= 1

@@ -78,16 +78,7 @@ class UPSNet(TwoStagePanopticSegmentor):
         features = self.extract_feat(batch_inputs)
         losses, proposals = self._rpn_loss(features, batch_data_samples)
         losses.update(self.roi_head.loss(features, proposals, batch_data_samples))
-        semantic_logits = self.semantic_head(features)
-        losses.update(self.semantic_head.loss(semantic_logits, batch_data_samples))
-        kept = self.panoptic_fusion_head.sample_instances(batch_data_samples)
-        mask_logits = self._mask_logits(features, kept)
-        mask_logits = [
-            _of_class(logits, image.labels) for logits, image in zip(mask_logits, kept, strict=True)
-        ]
-        losses.update(
-            self.panoptic_fusion_head.loss(semantic_logits, mask_logits, kept, batch_data_samples)
-        )
+        losses.update(self._segmentation_loss(features, batch_data_samples))
         return losses
 
     def predict(
@@ -105,11 +96,42 @@ class UPSNet(TwoStagePanopticSegmentor):
             1000 * instance number, void = number of classes), ``pred_sem_seg.sem_seg``
             (``[1, h, w]``, label of the largest semantic logit) and ``pred_instances``.
         """
-        metas = [sample.metainfo for sample in batch_data_samples]
+        return self._predict_from_features(
+            self.extract_feat(batch_inputs), batch_data_samples, rescale
+        )
+
+    def _forward(
+        self, batch_inputs: Tensor, batch_data_samples: SampleList | None = None
+    ) -> tuple[Tensor, ...]:
+        """Raw outputs: RPN maps, box scores and deltas, mask logits, semantic logits."""
         features = self.extract_feat(batch_inputs)
+        return self._raw_outputs(features, batch_data_samples or _blank_samples(batch_inputs))
+
+    def _segmentation_loss(
+        self, features: tuple[Tensor, ...], batch_data_samples: SampleList
+    ) -> dict[str, Tensor]:
+        """The losses of the semantic and the panoptic head."""
+        semantic_logits = self.semantic_head(features)
+        losses = self.semantic_head.loss(semantic_logits, batch_data_samples)
+        kept = self.panoptic_fusion_head.sample_instances(batch_data_samples)
+        mask_logits = self._mask_logits(features, kept)
+        mask_logits = [
+            _of_class(logits, image.labels) for logits, image in zip(mask_logits, kept, strict=True)
+        ]
+        losses.update(
+            self.panoptic_fusion_head.loss(semantic_logits, mask_logits, kept, batch_data_samples)
+        )
+        return losses
+
+    def _predict_from_features(
+        self, features: tuple[Tensor, ...], batch_data_samples: SampleList, rescale: bool
+    ) -> SampleList:
+        """What :meth:`predict` promises, from the pyramid levels of the images."""
+        metas = [sample.metainfo for sample in batch_data_samples]
         candidates = self._box_candidates(features, batch_data_samples, metas)
         detections = [_select(image, self.test_cfg.rcnn) for image in candidates]
         segments = [_select(image, self.test_cfg.panoptic) for image in candidates]
+        self._identify(features, segments, detections, metas)
         mask_logits = self._mask_logits(features, detections + segments)
         maps = self.panoptic_fusion_head.predict(
             self.semantic_head(features),
@@ -132,16 +154,25 @@ class UPSNet(TwoStagePanopticSegmentor):
             sample.pred_instances = image_instances
         return batch_data_samples
 
-    def _forward(
-        self, batch_inputs: Tensor, batch_data_samples: SampleList | None = None
+    def _identify(
+        self,
+        features: tuple[Tensor, ...],
+        segments: InstanceList,
+        detections: InstanceList,
+        metas: list[dict],
+    ) -> None:
+        """For a model of videos: add ``instances_ids`` to the segments and detections.
+
+        An id over 0 becomes the instance number of its segment in the panoptic map.
+        """
+
+    def _raw_outputs(
+        self, features: tuple[Tensor, ...], batch_data_samples: SampleList
     ) -> tuple[Tensor, ...]:
-        """Raw outputs: RPN maps, box scores and deltas, mask logits, semantic logits."""
-        features = self.extract_feat(batch_inputs)
-        samples = batch_data_samples or _blank_samples(batch_inputs)
-        proposals = self.rpn_head.predict(features, samples, rescale=False)
+        proposals = self.rpn_head.predict(features, batch_data_samples, rescale=False)
         return (
             *self.rpn_head(features),
-            *self.roi_head.forward(features, proposals, samples),
+            *self.roi_head.forward(features, proposals, batch_data_samples),
             self.semantic_head(features),
         )
 

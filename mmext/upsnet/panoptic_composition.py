@@ -47,7 +47,7 @@ class PanopticComposition(NamedTuple):
     """Decision of the panoptic head for one image."""
 
     channels: Tensor
-    """int32 [H, W]: 0..S-1 stuff, S..S+k-1 kept instances, S+k unknown."""
+    """int32 [H, W]: 0..S-1 stuff, S..S+k-1 kept instances, S+k unknown (if it competes)."""
     semantic_labels: Tensor
     """int32 [H, W], argmax of the upsampled semantic logits in label order."""
     kept: Tensor
@@ -67,6 +67,7 @@ def compose_panoptic(
     max_overlap_ratio: float = 0.3,
     rounding: Rounding = 'official',
     outside: Outside = 'zero',
+    with_unknown: bool = True,
 ) -> PanopticComposition:
     """Mask pruning, panoptic logits and their argmax for one image.
 
@@ -81,6 +82,8 @@ def compose_panoptic(
         max_overlap_ratio: see :func:`~mmext.upsnet.mask_pruning.prune_masks`.
         rounding: see :mod:`mmext.upsnet.box_windows`.
         outside: what an instance channel is outside its window.
+        with_unknown: whether the unknown channel competes; without it thing pixels that no
+            instance claims go to the best stuff class.
 
     Returns:
         The decision at [factor*h, factor*w].
@@ -103,8 +106,9 @@ def compose_panoptic(
     argmax = _RunningArgmax(maxima.stuff_logits, maxima.stuff_indices)
     num_stuff = len(logits) - num_things
     largest_term = _add_instances(argmax, instances, logits, num_stuff, factor, outside)
-    unknown_logits = maxima.thing_logits.sub_(largest_term)
-    argmax.offer(Window(0, height, 0, width), unknown_logits, num_stuff + len(instances))
+    if with_unknown:
+        unknown_logits = maxima.thing_logits.sub_(largest_term)
+        argmax.offer(Window(0, height, 0, width), unknown_logits, num_stuff + len(instances))
     return PanopticComposition(argmax.channels, maxima.semantic_labels, kept)
 
 

@@ -42,6 +42,8 @@ class UPSNetPanopticHead(BasePanopticFusionHead):
             the pixels of the others teach "unknown".
         normalisation: of the loss, see :func:`panoptic_cross_entropy`.
         rounding: of the box windows, see :mod:`mmext.upsnet.box_windows`.
+        with_unknown: whether there is an unknown channel; without it pixels of things that have
+            no channel do not count in the loss, so that ``keep_fraction`` should be 1.
         outside: value of an instance channel outside its box at inference, see
             :mod:`mmext.upsnet.panoptic_composition`.
         test_cfg: ``mask_overlap``, the largest share of a mask under kept masks of its class,
@@ -57,6 +59,7 @@ class UPSNetPanopticHead(BasePanopticFusionHead):
         normalisation: Normalisation = 'valid',
         rounding: Rounding = 'official',
         outside: Outside = 'zero',
+        with_unknown: bool = True,
         test_cfg: OptConfigType = None,
     ) -> None:
         super().__init__(num_things_classes, num_stuff_classes, test_cfg=test_cfg)
@@ -65,6 +68,7 @@ class UPSNetPanopticHead(BasePanopticFusionHead):
         self.normalisation = normalisation
         self.rounding = rounding
         self.outside = outside
+        self.with_unknown = with_unknown
 
     def sample_instances(self, batch_data_samples: SampleList) -> InstanceList:
         """The ground truth instances that get a channel: boxes, labels and masks at stride 4.
@@ -113,6 +117,7 @@ class UPSNetPanopticHead(BasePanopticFusionHead):
                 image.masks,
                 self.num_things_classes,
                 self.num_stuff_classes,
+                with_unknown=self.with_unknown,
             )
             fused = panoptic_logits(
                 logits,
@@ -122,6 +127,7 @@ class UPSNetPanopticHead(BasePanopticFusionHead):
                 self.num_things_classes,
                 stride=STRIDE,
                 rounding=self.rounding,
+                with_unknown=self.with_unknown,
             )
             losses.append(panoptic_cross_entropy(fused, target, self.normalisation))
         return dict(loss_panoptic=self.loss_weight * torch.stack(losses).mean())
@@ -140,7 +146,8 @@ class UPSNetPanopticHead(BasePanopticFusionHead):
             semantic_logits: ``[N, C, h, w]``.
             mask_logits: per image ``[n, m, m]``, of each segment's class.
             segments: per image the detections (``bboxes`` in network pixels, ``labels``,
-                ``scores``) that passed the score threshold and NMS.
+                ``scores``) that passed the score threshold and NMS; with ``instances_ids``
+                (``[n]``, over 0) these are the numbers of the instances.
             batch_img_metas: with ``img_shape`` and ``ori_shape``.
             rescale: at the size of the original image, else of the network input.
 
@@ -172,6 +179,7 @@ class UPSNetPanopticHead(BasePanopticFusionHead):
             max_overlap_ratio=self.test_cfg.mask_overlap,
             rounding=self.rounding,
             outside=self.outside,
+            with_unknown=self.with_unknown,
         )
         height, width = meta['img_shape'][:2]
         size = tuple(meta['ori_shape'][:2]) if rescale else (height, width)
@@ -186,6 +194,7 @@ class UPSNetPanopticHead(BasePanopticFusionHead):
             self.num_things_classes,
             self.num_stuff_classes,
             self.test_cfg.stuff_area_limit,
+            segments.instances_ids[composition.kept] if 'instances_ids' in segments else None,
         )
         return PixelData(sem_seg=panoptic[None]), PixelData(sem_seg=semantic[None])
 

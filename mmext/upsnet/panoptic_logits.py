@@ -35,6 +35,7 @@ def panoptic_logits(
     *,
     stride: int = 4,
     rounding: Rounding = 'official',
+    with_unknown: bool = True,
 ) -> Tensor:
     """Panoptic logits of one image, differentiable in both kinds of logits.
 
@@ -46,10 +47,11 @@ def panoptic_logits(
         num_things: T.
         stride: pixels of the network input per cell of the logits.
         rounding: see :mod:`mmext.upsnet.box_windows`.
+        with_unknown: whether there is an unknown channel.
 
     Returns:
-        [S + n + 1, h, w]: stuff, instances in the given order, unknown. At least float32, also
-        under autocast: the terms are sums of logits that half precision would round visibly.
+        [S + n + 1, h, w]: stuff, instances in the given order, unknown if wanted. At least float32,
+        also under autocast: the terms are sums of logits that half precision would round visibly.
     """
     dtype = torch.promote_types(semantic_logits.dtype, torch.float32)
     with torch.autocast(semantic_logits.device.type, enabled=False):
@@ -58,10 +60,16 @@ def panoptic_logits(
         things, stuff = semantic_logits[:num_things], semantic_logits[num_things:]
         seg_terms = _seg_terms(things, labels, seg_bounds)  # [n, h, w]
         mask_terms = _mask_terms(mask_logits, mask_bounds, semantic_logits.shape[1:])
-        unknown = things.amax(dim=0)
-        if len(labels):
-            unknown = unknown - seg_terms.amax(dim=0)
-        return torch.cat((stuff, seg_terms + mask_terms, unknown[None]))
+        channels = [stuff, seg_terms + mask_terms]
+        if with_unknown:
+            channels.append(_unknown(things, seg_terms))
+        return torch.cat(channels)
+
+
+def _unknown(things: Tensor, seg_terms: Tensor) -> Tensor:
+    """V [1, h, w] from the thing logits [T, h, w] and S [n, h, w]."""
+    unknown = things.amax(dim=0, keepdim=True)
+    return unknown - seg_terms.amax(dim=0) if len(seg_terms) else unknown
 
 
 def _seg_terms(things: Tensor, labels: Tensor, bounds: Tensor) -> Tensor:

@@ -54,6 +54,7 @@ def merge_by_vote(
     num_things: int,
     num_stuff: int,
     stuff_area_limit: int = 4096,
+    instance_numbers: Tensor | None = None,
 ) -> Tensor:
     """Panoptic map by the vote of the semantic labels inside each instance.
 
@@ -64,6 +65,8 @@ def merge_by_vote(
         num_things: T.
         num_stuff: S.
         stuff_area_limit: smallest area of a stuff class in pixels of this map.
+        instance_numbers: [k], integers over 0, instead of the position among those that own a
+            pixel: the ids of objects that are followed through a video.
 
     Returns:
         int32 [H, W]: label + 1000 * instance number, number 0 for stuff, void = C.
@@ -81,15 +84,21 @@ def merge_by_vote(
     pairs = channels.int() * num_classes + semantic_labels.int()
     votes = torch.bincount(pairs.flatten(), minlength=num_channels * num_classes)
     votes = votes.view(num_channels, num_classes).roll(num_stuff, dims=1)  # stuff before things
-    return _ids_of_channels(votes, instance_labels, num_things, num_stuff, stuff_area_limit)[
+    if instance_numbers is None:
+        instance_numbers = (votes[num_stuff:-1].sum(dim=1) > 0).cumsum(dim=0)
+    instance_ids = instance_labels.long() + INSTANCE_OFFSET * instance_numbers.long()
+    return _ids_of_channels(votes, instance_ids, num_things, num_stuff, stuff_area_limit)[
         channels.int()
     ]
 
 
 def _ids_of_channels(
-    votes: Tensor, instance_labels: Tensor, num_things: int, num_stuff: int, stuff_area_limit: int
+    votes: Tensor, instance_ids: Tensor, num_things: int, num_stuff: int, stuff_area_limit: int
 ) -> Tensor:
-    """Panoptic id, int32 [S + k + 1], of each channel by the votes [S + k + 1, C]."""
+    """Panoptic id, int32 [S + k + 1], of each channel.
+
+    By the votes [S + k + 1, C]; ``instance_ids`` [k] are those of instances that stay one.
+    """
     void = votes.shape[1]
     areas = votes.sum(dim=1)
     instance_areas = areas[num_stuff:-1]
@@ -101,8 +110,6 @@ def _ids_of_channels(
     stuff_ids = torch.arange(num_things, void + 1, device=votes.device)  # [S + 1], the last is void
     stuff_ids = stuff_ids.where(stuff_areas >= stuff_area_limit, void)
 
-    numbers = (instance_areas > 0).cumsum(dim=0)
-    instance_ids = instance_labels.long() + INSTANCE_OFFSET * numbers
     instance_ids = stuff_ids[stuff].where(is_stuff, instance_ids)
     unknown_id = stuff_ids.new_full((1,), void)
     return torch.cat((stuff_ids[:num_stuff], instance_ids, unknown_id)).int()

@@ -13,7 +13,7 @@ from mmengine import fileio
 
 from mmext.functional.panoptic_files import decode_id_png
 from mmext.registry import TRANSFORMS
-from mmext.upsnet.annotation_maps import split_panoptic_map
+from mmext.upsnet.annotation_maps import expand_masks, split_panoptic_map
 
 
 @TRANSFORMS.register_module()
@@ -41,6 +41,73 @@ class LoadImage(LoadImageFromFile):
             raise ValueError(f'{path}: cannot be read as an image ({error})') from error
 
 
+class SegmentMasks(BitmapMasks):
+    """Masks that do not overlap, kept as one map until their pixels are asked for.
+
+    Scaling to the nearest pixel, flipping, padding and cropping then take one map and not one
+    for each instance, and a data-loader worker hands one over. The result is that of mmdet's
+    ``BitmapMasks``, whose methods move the map. What reads or writes ``masks`` gets an array,
+    and from then on this is a ``BitmapMasks`` like any other.
+
+    Args:
+        numbers: map ``[H, W]``, uint8 or uint16, 0 where there is no mask.
+        wanted: the number of each mask, ``[n]``.
+    """
+
+    def __init__(self, numbers: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> None:
+        self._numbers: npt.NDArray[Any] | None = numbers
+        self._wanted = wanted
+        self.height, self.width = numbers.shape
+
+    @property
+    def masks(self) -> npt.NDArray[np.uint8]:
+        """The pixels, ``[n, H, W]`` of 0 and 1."""
+        if self._numbers is not None:
+            self.masks = expand_masks(self._numbers, self._wanted)
+        return self._pixels
+
+    @masks.setter
+    def masks(self, pixels: npt.NDArray[np.uint8]) -> None:
+        self._pixels, self._numbers = pixels, None
+
+    def __len__(self) -> int:
+        """Number of masks."""
+        return len(self.masks) if self._numbers is None else len(self._wanted)
+
+    def __getitem__(self, index: Any) -> BitmapMasks:
+        """Some of the masks; as the host's, a single one too is a stack."""
+        if self._numbers is None:
+            return super().__getitem__(index)
+        return SegmentMasks(self._numbers, np.atleast_1d(self._wanted[index]))
+
+    def rescale(self, scale: Any, interpolation: str = 'nearest') -> BitmapMasks:
+        """See mmdet."""
+        return self._moved('rescale', interpolation == 'nearest', scale, interpolation)
+
+    def resize(self, out_shape: tuple[int, int], interpolation: str = 'nearest') -> BitmapMasks:
+        """See mmdet."""
+        return self._moved('resize', interpolation == 'nearest', out_shape, interpolation)
+
+    def flip(self, flip_direction: str = 'horizontal') -> BitmapMasks:
+        """See mmdet."""
+        return self._moved('flip', True, flip_direction)
+
+    def pad(self, out_shape: tuple[int, int], pad_val: int = 0) -> BitmapMasks:
+        """See mmdet."""
+        return self._moved('pad', pad_val == 0, out_shape, pad_val)
+
+    def crop(self, bbox: npt.NDArray[Any]) -> BitmapMasks:
+        """See mmdet."""
+        return self._moved('crop', True, bbox)
+
+    def _moved(self, method: str, moves_numbers: bool, *arguments: Any) -> BitmapMasks:
+        """The host's method, on the map where that is the same, else on the masks."""
+        if self._numbers is None or not moves_numbers:
+            return getattr(super(), method)(*arguments)
+        stack = BitmapMasks(self._numbers[None], self.height, self.width)
+        return SegmentMasks(getattr(stack, method)(*arguments).masks[0], self._wanted)
+
+
 @TRANSFORMS.register_module()
 class LoadPanopticAnnotations(LoadAnnotations):
     """Boxes, labels, masks and the semantic map from ``instances`` and the panoptic PNG.
@@ -48,7 +115,7 @@ class LoadPanopticAnnotations(LoadAnnotations):
     Takes the data of :class:`mmext.upsnet.dataset.CocoPanopticDataset`. Adds
 
     - ``gt_bboxes`` (mmdet boxes), ``gt_bboxes_labels``, ``gt_ignore_flags``, ``[n]``;
-    - ``gt_masks``: ``BitmapMasks`` ``[n, H, W]``, one per instance, crowds included;
+    - ``gt_masks``: :class:`SegmentMasks` ``[n, H, W]``, one per instance, crowds included;
     - ``gt_seg_map``: uint8 ``[H, W]``, labels with things first, 255 = void. The pixels
       of a crowd have the label of its class; a panoptic target that must not
       learn from them takes them as a thing class without an instance.
@@ -101,7 +168,7 @@ class LoadPanopticAnnotations(LoadAnnotations):
         """Adds ``gt_masks`` and ``gt_seg_map``."""
         ids = self._read_ids(results)
         segments, instances = results['segments_info'], results['instances']
-        seg_map, masks = split_panoptic_map(
+        seg_map, numbers = split_panoptic_map(
             ids,
             [s['id'] for s in segments],
             [s['category'] for s in segments],
@@ -109,7 +176,8 @@ class LoadPanopticAnnotations(LoadAnnotations):
             results['seg_map_path'],
         )
         if self.with_mask:
-            results['gt_masks'] = BitmapMasks(masks, *ids.shape)
+            wanted = np.arange(1, len(instances) + 1, dtype=numbers.dtype)
+            results['gt_masks'] = SegmentMasks(numbers, wanted)
         if self.with_seg:
             results['gt_seg_map'] = seg_map
 

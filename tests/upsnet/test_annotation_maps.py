@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmext.upsnet.annotation_maps import split_panoptic_map
+from mmext.upsnet.annotation_maps import expand_masks, split_panoptic_map
 
 
 def random_map(seed: int, count: int, shape: tuple[int, int]) -> tuple[np.ndarray, list[int]]:
@@ -24,11 +24,12 @@ def test_against_comparisons(seed: int) -> None:
     labels = rng.integers(0, 255, len(segments)).tolist()
     instances = segments[::2][::-1]
     before = ids.copy()
-    seg_map, masks = split_panoptic_map(ids, segments, labels, instances, 'map')
+    seg_map, numbers = split_panoptic_map(ids, segments, labels, instances, 'map')
+    masks = expand_masks(numbers, np.arange(1, len(instances) + 1))
     expected = np.full(ids.shape, 255)
     for segment, label in zip(segments, labels, strict=True):
         expected = np.where(ids == segment, label, expected)
-    assert seg_map.dtype == masks.dtype == np.uint8
+    assert seg_map.dtype == numbers.dtype == masks.dtype == np.uint8
     np.testing.assert_array_equal(seg_map, expected)
     np.testing.assert_array_equal(masks, [ids == i for i in instances])
     np.testing.assert_array_equal(ids, before)
@@ -37,15 +38,26 @@ def test_against_comparisons(seed: int) -> None:
 def test_more_segments_than_a_byte_counts() -> None:
     ids = np.arange(1, 601, dtype=np.int32).reshape(20, 30) * 1000
     segments = ids.ravel().tolist()
-    seg_map, masks = split_panoptic_map(ids, segments, [i % 200 for i in range(600)], segments, '')
-    assert seg_map.ravel().tolist() == [i % 200 for i in range(600)]
+    labels = [i % 200 for i in range(600)]
+    seg_map, numbers = split_panoptic_map(ids, segments, labels, segments, '')
+    assert seg_map.ravel().tolist() == labels
+    assert numbers.dtype == np.uint16 and numbers.ravel().tolist() == list(range(1, 601))
+    masks = expand_masks(numbers, np.arange(1, 601, dtype=np.uint16))
     assert masks.reshape(600, 600).tolist() == np.eye(600).tolist()
 
 
 def test_nothing_but_void() -> None:
-    seg_map, masks = split_panoptic_map(np.zeros((3, 4), np.int32), [], [], [], 'map')
-    assert (seg_map == 255).all()
-    assert masks.shape == (0, 3, 4)
+    seg_map, numbers = split_panoptic_map(np.zeros((3, 4), np.int32), [], [], [], 'map')
+    assert (seg_map == 255).all() and not numbers.any()
+    assert expand_masks(numbers, np.arange(0)).shape == (0, 3, 4)
+
+
+@pytest.mark.parametrize('count', [254, 255, 256])
+def test_numbers_fit_their_type(count: int) -> None:
+    ids = np.arange(1, count + 1)[None]
+    segments = ids[0].tolist()
+    _, numbers = split_panoptic_map(ids, segments, [0] * count, segments, 'map')
+    assert numbers[0].tolist() == segments
 
 
 def test_other_segments_than_listed() -> None:

@@ -12,7 +12,15 @@ from mmext.upsnet.upsampling import upsample_window
 torch.set_num_threads(1)
 
 
-def oracle(scene, num_things, factor=4, rounding='official', outside='zero', threshold=0.3):
+def oracle(
+    scene,
+    num_things,
+    factor=4,
+    rounding='official',
+    outside='zero',
+    with_unknown=True,
+    threshold=0.3,
+):
     """Panoptic channels, semantic labels and kept detections, channel by channel."""
     full = upsample(scene['semantic_logits'], factor)
     num_classes, height, width = full.shape
@@ -60,7 +68,7 @@ def oracle(scene, num_things, factor=4, rounding='official', outside='zero', thr
     zero = np.zeros((height, width), np.float32)
     things = full[:num_things].max(axis=0)
     unknown = things - (np.max(seg_terms, axis=0) if seg_terms else zero)
-    panoptic = np.stack([*full[num_things:], *channels, unknown])
+    panoptic = np.stack([*full[num_things:], *channels, *([unknown] if with_unknown else [])])
     stuff_first = np.concatenate([full[num_things:], full[:num_things]]).argmax(axis=0)
     semantic = np.where(stuff_first < num_stuff, stuff_first + num_things, stuff_first - num_stuff)
     return panoptic.argmax(axis=0), semantic, kept
@@ -155,7 +163,9 @@ def test_equals_the_oracle_at_other_factors(factor):
         assert_equal_to_oracle(scene, num_things, factor=factor)
 
 
-@pytest.mark.parametrize('options', [dict(rounding='shared'), dict(outside='excluded')])
+@pytest.mark.parametrize(
+    'options', [dict(rounding='shared'), dict(outside='excluded'), dict(with_unknown=False)]
+)
 def test_options_equal_the_oracle(options):
     rng = np.random.default_rng(7)
     differs = 0

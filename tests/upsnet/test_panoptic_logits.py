@@ -78,6 +78,14 @@ def test_without_instances_stuff_and_the_largest_thing():
     assert torch.equal(panoptic_logits(**image), expected)
 
 
+def test_the_unknown_channel_can_be_left_out():
+    rng = np.random.default_rng(5)
+    for _ in range(10):
+        image = random_image(rng)
+        with_unknown = panoptic_logits(**image)
+        assert torch.equal(panoptic_logits(**image, with_unknown=False), with_unknown[:-1])
+
+
 def test_gradient():
     rng = np.random.default_rng(2)
     for count in (1, 3):

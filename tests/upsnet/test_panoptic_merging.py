@@ -77,6 +77,19 @@ def test_area_limit_counts_converted_instances_and_spares_things():
     assert merge(channels, semantic, [0, 0], 1, 1, 4).tolist() == [[2, 2, 2, 2000]]
 
 
+def test_numbers_of_tracked_instances_replace_the_positions():
+    channels = [[2, 2, 4, 4], [3, 3, 3, 3], [0, 0, 1, 5]]  # instances 2, 3, 4; 5 is unknown
+    semantic = [[0, 0, 1, 1], [3, 3, 3, 0], [2, 2, 3, 0]]
+    numbers = torch.tensor([31, 7, 2000])
+    merged = merge_by_vote(
+        *(torch.tensor(part) for part in (channels, semantic, [0, 0, 1])), 2, 2, 0, numbers
+    )
+    assert merged[0].tolist() == [31000, 31000, 2_000_001, 2_000_001]
+    assert merged[1].tolist() == [3] * 4  # became stuff, its number is not used
+    assert merged[2].tolist() == [2, 2, 3, 4]
+    assert numbers.tolist() == [31, 7, 2000]
+
+
 def test_unknown_is_void():
     assert merge([[0, 2, 1]], [[1, 1, 0]], [0], 1, 1, 0).tolist() == [[1, 2, 1000]]
 

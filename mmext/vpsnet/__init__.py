@@ -1,0 +1,1 @@
+"""VPSNet: video panoptic segmentation (Kim et al., CVPR 2020)."""

@@ -1,0 +1,115 @@
+"""Which detection is which object: scores and the ids they decide.
+
+Source: VPSNet (Kim et al., CVPR 2020), section 3.3, with the rule of MaskTrack R-CNN (Yang et al.,
+"Video Instance Segmentation", ICCV 2019, equation 4) as released with VPSNet: a detection goes to
+the remembered object, or to the dummy "new object", of the highest
+
+    ``log softmax(affinity) + a log(probability) + b IoU + c [same label]``
+
+with the label term granted to the dummy as well. If two detections choose one object, the one with
+the higher score keeps it and the other becomes a new object.
+
+Shape legend: n detections, m remembered objects, D channels of an embedding.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+NEW = -1
+
+
+class Association(NamedTuple):
+    """Which remembered object each detection is."""
+
+    matches: Tensor
+    """int64 [n]: 0..m-1, or ``NEW``; no object occurs twice."""
+    new_ranks: Tensor
+    """int64 [n]: place among the new objects, 0.. (0 for those that are matched): first the
+    detections that chose to be new, then those that lost their object, each in their order."""
+
+
+def affinity(embeddings: Tensor, remembered: Tensor) -> Tensor:
+    """Likeness of detections [n, D] and objects [m, D]: [n, m + 1], column 0 the dummy.
+
+    The dot product, in float32 at least; 0 for the dummy.
+    """
+    dtype = torch.promote_types(embeddings.dtype, torch.float32)
+    with torch.autocast(embeddings.device.type, enabled=False):
+        products = embeddings.to(dtype) @ remembered.to(dtype).T
+    return torch.cat((products.new_zeros(len(products), 1), products), dim=1)
+
+
+def box_iou(boxes_xyxy: Tensor, others_xyxy: Tensor) -> Tensor:
+    """Intersection over union [n, m] of boxes [n, 4] and [m, 4]; 0 where both have no area."""
+    corners = torch.maximum(boxes_xyxy[:, None, :2], others_xyxy[None, :, :2])
+    ends = torch.minimum(boxes_xyxy[:, None, 2:], others_xyxy[None, :, 2:])
+    intersection = (ends - corners).clamp(min=0).prod(dim=-1)
+    areas, other_areas = (
+        (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(dim=-1)
+        for boxes in (boxes_xyxy, others_xyxy)
+    )
+    union = areas[:, None] + other_areas[None] - intersection
+    return intersection / union.where(union > 0, 1)
+
+
+def association_scores(
+    affinities: Tensor,
+    probabilities: Tensor,
+    ious: Tensor,
+    same_label: Tensor,
+    *,
+    probability_weight: float = 1.0,
+    iou_weight: float = 2.0,
+    label_weight: float = 10.0,
+) -> Tensor:
+    """Scores of each detection with the dummy (column 0) and each object.
+
+    Args:
+        affinities: [n, m + 1], see :func:`affinity`.
+        probabilities: [n], of the detections, over 0.
+        ious: [n, m].
+        same_label: bool [n, m].
+        probability_weight: a.
+        iou_weight: b.
+        label_weight: c.
+
+    Returns:
+        [n, m + 1].
+    """
+    terms = iou_weight * ious + label_weight * same_label
+    terms = torch.cat((terms.new_full((len(terms), 1), label_weight), terms), dim=1)
+    certainty = probability_weight * probabilities.log()[:, None]
+    return affinities.log_softmax(dim=1) + certainty + terms
+
+
+def associate(scores: Tensor) -> Association:
+    """The decision for each detection; all on the device of the scores.
+
+    Args:
+        scores: [n, m + 1], column 0 the dummy. The first column wins a tie within a detection, the
+            first detection one for an object.
+    """
+    if len(scores) == 0:
+        none = scores.new_zeros(0, dtype=torch.long)
+        return Association(none, none)
+    best, choices = scores.max(dim=1)
+    objects = torch.arange(1, scores.shape[1], device=scores.device)
+    bids = best[:, None].where(choices[:, None] == objects, -torch.inf)  # [n, m]
+    holders = bids.argmax(dim=0)  # [m]; any detection where none bids
+    chose_new = choices == 0
+    detections = torch.arange(len(scores), device=scores.device)
+    if len(objects):
+        keeps = ~chose_new & (holders[(choices - 1).clamp(min=0)] == detections)
+    else:
+        keeps = torch.zeros_like(chose_new)
+    loses = ~chose_new & ~keeps
+    new_ranks = chose_new.cumsum(0) - 1
+    loser_ranks = chose_new.sum() + loses.cumsum(0) - 1
+    return Association(
+        matches=(choices - 1).where(keeps, NEW),
+        new_ranks=new_ranks.where(chose_new, loser_ranks).masked_fill(keeps, 0),
+    )

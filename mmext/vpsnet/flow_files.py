@@ -1,0 +1,84 @@
+"""Flow on disk: Middlebury's ``.flo`` and numpy's ``.npz``.
+
+Source: Baker et al., "A Database and Evaluation Methodology for Optical Flow", IJCV 2011, for the
+``.flo`` format: a float32 of 202021.25, width and height as int32, then (x, y) per pixel, row by
+row, float32, all little-endian.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+_MAGIC = 202021.25
+_HEADER_BYTES = 12
+
+Flow = npt.NDArray[np.float32]
+
+
+def read_flow(path: str) -> Flow:
+    """The flow in a file.
+
+    Args:
+        path: ``.flo``, or ``.npz`` with the array ``flow`` or a single one.
+
+    Returns:
+        float32 [H, W, 2], (x, y) in pixels.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: another file format, or content that is no flow.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'no optical flow at {os.path.abspath(path)}')
+    if path.endswith('.npz'):
+        return _read_npz(path)
+    if path.endswith('.flo'):
+        return _read_flo(path)
+    raise ValueError(f'{path}: expected a .flo or .npz file')
+
+
+def write_flow(path: str, flow: Flow) -> None:
+    """Write a flow [H, W, 2] as ``.flo`` or compressed ``.npz``, by the name of the file.
+
+    Raises:
+        ValueError: another file format, or an array of another shape.
+    """
+    if flow.ndim != 3 or flow.shape[2] != 2:
+        raise ValueError(f'flow: expected [H, W, 2], got {list(flow.shape)}')
+    flow = np.ascontiguousarray(flow, '<f4')
+    if path.endswith('.npz'):
+        np.savez_compressed(path, flow=flow)
+    elif path.endswith('.flo'):
+        size = np.array(flow.shape[1::-1], '<i4')
+        Path(path).write_bytes(np.float32(_MAGIC).tobytes() + size.tobytes() + flow.tobytes())
+    else:
+        raise ValueError(f'{path}: expected a .flo or .npz file')
+
+
+def _read_flo(path: str) -> Flow:
+    data = Path(path).read_bytes()
+    if len(data) < _HEADER_BYTES or np.frombuffer(data, '<f4', 1)[0] != _MAGIC:
+        raise ValueError(f'{path}: not a .flo file')
+    width, height = (int(size) for size in np.frombuffer(data, '<i4', 2, offset=4))
+    expected = _HEADER_BYTES + 8 * width * height
+    if min(width, height) < 1 or len(data) != expected:
+        raise ValueError(
+            f'{path}: a flow of {width} x {height} has {expected} bytes, the file {len(data)}'
+        )
+    values = np.frombuffer(data, '<f4', offset=_HEADER_BYTES)
+    return values.reshape(height, width, 2).astype(np.float32)
+
+
+def _read_npz(path: str) -> Flow:
+    with np.load(path) as arrays:
+        names = list(arrays)
+        if 'flow' not in names and len(names) != 1:
+            raise ValueError(f'{path}: expected an array named flow or a single one, got {names}')
+        flow = arrays['flow' if 'flow' in names else names[0]]
+    if flow.ndim != 3 or flow.shape[2] != 2:
+        raise ValueError(f'{path}: expected [H, W, 2], got {list(flow.shape)}')
+    return np.asarray(flow, np.float32)

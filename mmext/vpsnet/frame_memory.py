@@ -1,0 +1,91 @@
+"""What a streaming model keeps of the frame before: its place in the video and its features.
+
+One gathered map and one picture, whatever the length of the video.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class VideoOrder:
+    """Tells frames that continue a video from those that begin one.
+
+    A frame continues the video if its meta has the ``video_id`` of the frame before and a higher
+    ``frame_id``; gaps are allowed, and so is any first number. A frame without ``video_id`` stands
+    alone.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """The next frame begins a video."""
+        self._video_id: Hashable = None
+        self.frame_id = 0
+
+    def follows(self, meta: Mapping[str, Any]) -> bool:
+        """Whether the frame continues the video of the frame of the last call.
+
+        Raises:
+            ValueError: a frame of a video without ``frame_id``.
+        """
+        video_id = meta.get('video_id')
+        if video_id is None:
+            self.reset()
+            return False
+        frame_id = meta.get('frame_id')
+        if frame_id is None:
+            raise ValueError(f'frame_id: expected a number in the meta of video {video_id!r}')
+        continues = video_id == self._video_id and frame_id > self.frame_id
+        self._video_id, self.frame_id = video_id, frame_id
+        return continues
+
+
+class FrameMemory:
+    """The frame before each frame of a stream; the first frame of a video has itself."""
+
+    def __init__(self) -> None:
+        self._order = VideoOrder()
+        self.reset()
+
+    def reset(self) -> None:
+        """The next frame begins a video."""
+        self._order.reset()
+        self._last: tuple[Tensor, Tensor] | None = None
+
+    def references(
+        self, gathered: Tensor, pictures: Tensor, metas: Sequence[Mapping[str, Any]]
+    ) -> tuple[Tensor, Tensor, dict[int, int]]:
+        """Take in consecutive frames and say what their references are.
+
+        Args:
+            gathered: [N, C, h, w], features of the frames.
+            pictures: [N, 3, H, W].
+            metas: with ``video_id`` and ``frame_id``.
+
+        Returns:
+            Features and pictures of the references, in the same shapes, and for each frame that
+            has another one than itself its position and the number of its reference. A frame of
+            another size than the one before has itself.
+        """
+        ref_gathered, ref_pictures, numbers = [], [], {}
+        for index, meta in enumerate(metas):
+            own = gathered[index], pictures[index]
+            number = self._order.frame_id
+            last = self._last if self._order.follows(meta) else None
+            if last is None or last[0].shape != own[0].shape:
+                last = own
+            else:
+                numbers[index] = number
+            ref_gathered.append(last[0])
+            ref_pictures.append(last[1])
+            self._last = own
+        if self._last is not None:
+            # not a view, which would keep the whole batch
+            self._last = (self._last[0].detach().clone(), self._last[1].detach().clone())
+        return torch.stack(ref_gathered), torch.stack(ref_pictures), numbers

@@ -1,0 +1,15 @@
+"""Imports every file of this room that registers a class (see mmext.registry)."""
+
+from mmext.vpsnet import (  # noqa: F401
+    data_preprocessor,
+    dataset,
+    detector,
+    fuse_neck,
+    optical_flow,
+    residual_flow,
+    sampler,
+    temporal_spatial_attention,
+    track_head,
+    tracker,
+    transforms,
+)

@@ -1,0 +1,79 @@
+"""Where a video begins, and which frame is whose reference."""
+
+import pytest
+import torch
+
+from mmext.vpsnet.frame_memory import FrameMemory, VideoOrder
+
+torch.set_num_threads(1)
+
+
+def place(video_id, frame_id):
+    return dict(video_id=video_id, frame_id=frame_id)
+
+
+@pytest.mark.parametrize('first', [0, 1, 4711, -3])
+def test_a_video_may_begin_with_any_number(first):
+    order = VideoOrder()
+    assert [order.follows(place('a', first + i)) for i in range(3)] == [False, True, True]
+
+
+def test_gaps_follow_and_going_back_or_another_video_does_not():
+    order = VideoOrder()
+    places = [('a', 1), ('a', 5), ('a', 5), ('a', 2), ('b', 3), ('a', 4), ('a', 6)]
+    verdicts = [order.follows(place(*p)) for p in places]
+    assert verdicts == [False, True, False, False, False, False, True]
+
+
+def test_a_frame_of_no_video_stands_alone():
+    order = VideoOrder()
+    order.follows(place('a', 1))
+    assert not order.follows({})
+    assert not order.follows({})
+    assert not order.follows(place('a', 2))
+
+
+def test_video_zero_is_a_video():
+    order = VideoOrder()
+    assert [order.follows(place(0, i)) for i in range(2)] == [False, True]
+
+
+def test_a_frame_of_a_video_needs_a_number():
+    with pytest.raises(ValueError, match=r"frame_id.*'a'"):
+        VideoOrder().follows(dict(video_id='a'))
+
+
+def frames(*values):
+    """One map and picture per value."""
+    column = torch.tensor(values, dtype=torch.float32).view(-1, 1, 1, 1)
+    return column.expand(-1, 4, 2, 2), column.expand(-1, 3, 8, 8) + 0.5
+
+
+def test_references_across_batches_and_videos():
+    memory = FrameMemory()
+    gathered, pictures, moved = memory.references(
+        *frames(1, 2, 3), [place('a', 0), place('a', 1), place('b', 2)]
+    )
+    assert gathered[:, 0, 0, 0].tolist() == [1, 1, 3]
+    assert pictures[:, 0, 0, 0].tolist() == [1.5, 1.5, 3.5]
+    assert moved == {1: 0}
+    gathered, _, moved = memory.references(*frames(4, 5), [place('b', 3), place('b', 4)])
+    assert gathered[:, 0, 0, 0].tolist() == [3, 4]
+    assert moved == {0: 2, 1: 3}
+    memory.reset()
+    assert memory.references(*frames(6), [place('b', 5)])[2] == {}
+
+
+def test_a_frame_of_another_size_begins_anew():
+    memory = FrameMemory()
+    memory.references(*frames(1), [place('a', 0)])
+    wide = torch.ones(1, 4, 2, 3), torch.ones(1, 3, 8, 12)
+    assert memory.references(*wide, [place('a', 1)])[2] == {}
+
+
+def test_keeps_one_frame_however_long_the_video():
+    memory = FrameMemory()
+    for number in range(20):
+        memory.references(*frames(*range(6)), [place('a', number * 6 + i) for i in range(6)])
+    kept = memory._last
+    assert [part.untyped_storage().nbytes() for part in kept] == [4 * 4 * 4, 3 * 64 * 4]

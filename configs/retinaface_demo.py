@@ -1,9 +1,9 @@
 """RetinaFace with landmarks, mesh and attributes on generated faces: minutes on two CPU cores.
 
 `python -m mmext.demo faces --out data/demo_faces` writes the data set. Neck and head are those of
-the small network. Its backbone is a ResNet-18 of three eighths of the width, without its last stage: on CPUs a training step
-takes less time than with MobileNetV1 x0.25, whose depthwise convolutions are slow there in the
-backward pass, and it learns from random weights in fewer steps.
+the small network. The backbone is a ResNet-18 of three eighths of the width without its last
+stage: from random weights it learns in far fewer steps than MobileNetV1 x0.25, whose depthwise
+convolutions are slow on CPUs in the backward pass.
 """
 
 _base_ = ['./_base_/retinaface_mobilenet025.py', './_base_/wider_face.py']
@@ -50,8 +50,6 @@ model = dict(
         rules=dict(
             # faces of 13 to 210 px in pictures of 256; on fine levels, for points and expressions
             priors=dict(strides=(8, 16), sizes_px=((16, 25, 39), (61, 95, 148))),
-            # priors nearer to their faces: smaller offsets to learn
-            matching=dict(positive_iou=0.5, negative_iou=0.35),
             mining=dict(min_negatives=32),  # pictures without faces teach as well
             # errors of a few percent of a face still pull at full strength
             losses=dict(beta=0.1, landmark_weight=1.5),

@@ -19,12 +19,16 @@ from typing import Any
 from mmdet import registry as host
 from mmengine.registry import Registry
 
+_KEYPOINTS = 'mmext.keypoints.registered'
+_CENTERNET = 'mmext.centernet.registered'
 _LAYERS = 'mmext.layers.registered'
 _METRICS = 'mmext.metrics.registered'
 _MLFLOW = 'mmext.hooks.mlflow_logging.registered'
 _PRECISION = 'mmext.hooks.mixed_precision.registered'
+_RETINAFACE = 'mmext.retinaface.registered'
 _SYNC_BUFFERS = 'mmext.hooks.sync_buffers.registered'
 _UPSNET = 'mmext.upsnet.registered'
+_VPSNET = 'mmext.vpsnet.registered'
 
 
 class _ChildRegistry(Registry):
@@ -48,13 +52,13 @@ def _child(parent: Registry, *locations: str) -> Registry:
     return child
 
 
-MODELS = _child(host.MODELS, _LAYERS, _UPSNET)
-DATASETS = _child(host.DATASETS, _UPSNET)
-TRANSFORMS = _child(host.TRANSFORMS, _UPSNET)
+MODELS = _child(host.MODELS, _CENTERNET, _LAYERS, _RETINAFACE, _UPSNET, _VPSNET)
+DATASETS = _child(host.DATASETS, _KEYPOINTS, _RETINAFACE, _UPSNET, _VPSNET)
+TRANSFORMS = _child(host.TRANSFORMS, _CENTERNET, _KEYPOINTS, _RETINAFACE, _UPSNET, _VPSNET)
 METRICS = _child(host.METRICS, _METRICS)
 HOOKS = _child(host.HOOKS, _MLFLOW, _PRECISION, _SYNC_BUFFERS, _UPSNET)
 
-DATA_SAMPLERS = _child(host.DATA_SAMPLERS)
+DATA_SAMPLERS = _child(host.DATA_SAMPLERS, _VPSNET)
 EVALUATOR = _child(host.EVALUATOR)
 LOG_PROCESSORS = _child(host.LOG_PROCESSORS)
 LOOPS = _child(host.LOOPS)
@@ -65,7 +69,7 @@ OPTIM_WRAPPER_CONSTRUCTORS = _child(host.OPTIM_WRAPPER_CONSTRUCTORS)
 PARAM_SCHEDULERS = _child(host.PARAM_SCHEDULERS)
 RUNNERS = _child(host.RUNNERS)
 RUNNER_CONSTRUCTORS = _child(host.RUNNER_CONSTRUCTORS)
-TASK_UTILS = _child(host.TASK_UTILS)
+TASK_UTILS = _child(host.TASK_UTILS, _VPSNET)
 VISBACKENDS = _child(host.VISBACKENDS)
 VISUALIZERS = _child(host.VISUALIZERS)
 WEIGHT_INITIALIZERS = _child(host.WEIGHT_INITIALIZERS)

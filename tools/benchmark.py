@@ -1,31 +1,101 @@
-"""Measure the speed and memory of a part of mmext against a reference, in one process.
+"""Compare detectors on COCO, or measure parts of mmext against their references.
 
+python tools/benchmark.py coco CONFIG[=CHECKPOINT] ...
 python tools/benchmark.py all --quick
+python tools/benchmark.py all --publish       # docs/benchmarks.json and the table of the README
 """
 
 import argparse
 import importlib.util
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
-from mmext.cli.errors import run_tool
+from mmengine.logging import MMLogger
+
+import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
+from mmext.cli.benchmark import arguments as coco
+from mmext.cli.benchmark.machine import machine_facts
+from mmext.cli.benchmark.publication import Measured, publish, save
+from mmext.cli.benchmark.rows import Row, table
+from mmext.cli.errors import UserError, run_tool
 
 FOLDER = Path(__file__).parent / 'benchmarks'
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the benchmarks that the command line names."""
-    names = benchmark_names()
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    commands = parser.add_subparsers(dest='name', required=True, metavar='NAME')
+    comparison = commands.add_parser(
+        'coco', help='compare detectors', description=coco.COCO_HELP, formatter_class=raw
     )
-    parser.add_argument('name', choices=[*names, 'all'], type=lambda name: name.replace('_', '-'))
+    coco.add_coco_arguments(comparison)
+    comparison.set_defaults(run=coco.run_coco)
+    again = commands.add_parser('show', help='print results of coco again')
+    coco.add_show_arguments(again)
+    again.set_defaults(run=coco.run_show)
+    for name in [*benchmark_names(), 'all']:
+        file = name.replace('-', '_')
+        component = commands.add_parser(
+            name,
+            aliases=[file] if file != name else [],
+            help='every benchmark above' if name == 'all' else f'benchmarks/{file}.py',
+        )
+        add_component_arguments(component)
+        component.set_defaults(run=run_components, component=name)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run what the command line names."""
+    arguments = build_parser().parse_args(argv)
+    arguments.run(arguments)
+
+
+def add_component_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of component benchmarks."""
     parser.add_argument('--quick', action='store_true', help='small sizes, few repetitions')
-    arguments = parser.parse_args(argv)
-    for name in names if arguments.name == 'all' else [arguments.name]:
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows there')
+    parser.add_argument(
+        '--publish',
+        action='store_true',
+        help='write docs/benchmarks.json and generate the table of the README from it',
+    )
+
+
+def run_components(arguments: argparse.Namespace) -> None:
+    """Run one component benchmark or all; one that fails does not keep the others from running."""
+    if arguments.publish and arguments.quick:
+        raise UserError('--publish: small sizes prove nothing, leave --quick out')
+    names = benchmark_names() if arguments.component == 'all' else [arguments.component]
+    results: dict[str, Measured] = {}
+    failed: list[str] = []
+    for name in names:
         print(f'== {name}', flush=True)
-        load_benchmark(name)(arguments.quick)
+        # the host logs every weight that it initialises
+        MMLogger.get_instance(f'benchmark {name}', log_level='ERROR')
+        started = datetime.now().astimezone().isoformat(timespec='seconds')
+        machine = machine_facts()
+        try:
+            rows = load_benchmark(name)(arguments.quick)
+        except Exception:
+            if len(names) == 1:
+                raise
+            traceback.print_exc()
+            failed.append(name)
+            continue
+        results[name] = Measured(started, machine, rows)
+        print(table(rows), flush=True)
+    if arguments.json:
+        save(results, arguments.json)
+    if arguments.publish:
+        publish(results, FOLDER.parents[1])
+    if failed:
+        raise RuntimeError(f'{len(failed)} of {len(names)} benchmarks failed: {", ".join(failed)}')
 
 
 def benchmark_names() -> list[str]:
@@ -34,7 +104,7 @@ def benchmark_names() -> list[str]:
     return [file.stem.replace('_', '-') for file in files if not file.stem.startswith('_')]
 
 
-def load_benchmark(name: str) -> Callable[[bool], None]:
+def load_benchmark(name: str) -> Callable[[bool], list[Row]]:
     """Return the function ``run(quick)`` of a benchmark's file.
 
     The file is loaded by its path: ``benchmarks/mlflow.py`` must not hide the package mlflow.
@@ -45,7 +115,7 @@ def load_benchmark(name: str) -> Callable[[bool], None]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses and pickle look their module up
     spec.loader.exec_module(module)
-    run: Callable[[bool], None] = module.run
+    run: Callable[[bool], list[Row]] = module.run
     return run
 
 

@@ -2,8 +2,11 @@
 
 python tools/infer.py photo.jpg --config configs/upsnet.py --checkpoint upsnet.pth --out results
 python tools/infer.py street.mp4 --checkpoint work_dirs/upsnet_demo/iter_700.pth
+python tools/infer.py street.mp4 --checkpoint vpsnet.pth --out drawn.mp4
 
-Writes to --out: pictures/ (photo and prediction side by side; a video for a video),
+A video model gets the frames of a video or camera as one: its objects keep their numbers and
+colours. With --out FILE.mp4 the drawn frames alone are written, at constant memory. Otherwise
+writes to --out: pictures/ (photo and prediction side by side; a video for a video),
 predictions.panoptic.json with its PNGs, and predictions.instances.json, in COCO's formats.
 """
 
@@ -37,7 +40,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--checkpoint', required=True, help='trained weights')
     parser.add_argument('--config', help='config file (default: the one stored in the checkpoint)')
     add_cfg_options(parser)
-    parser.add_argument('--out', type=Path, default=Path('predictions'), metavar='DIR')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('predictions'),
+        metavar='DIR|FILE.mp4',
+        help='folder for all results (default: predictions), or a video of the drawn frames',
+    )
     parser.add_argument('--device', default='auto', help='cpu, cuda:0, ... (default: GPU if any)')
     parser.add_argument(
         '--score-thr', type=float, default=0.3, help='lowest score of a drawn box (default 0.3)'
@@ -60,6 +69,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.cfg_options and not arguments.config:
         parser.error('--cfg-options needs --config')
     source = open_source(arguments.input)
+    to_video = arguments.out.suffix.lower() == '.mp4'
+    if to_video and source.fps is None:
+        raise UserError(f'--out {arguments.out}: {arguments.input} is no video, name a folder')
+    if to_video and arguments.out.resolve() == Path(arguments.input).resolve():
+        raise UserError(f'--out {arguments.out} is the input, it would be overwritten')
     check_exists(arguments.checkpoint)
     config = load_config(arguments.config, arguments.cfg_options) if arguments.config else None
 
@@ -73,44 +87,54 @@ def main(argv: Sequence[str] | None = None) -> None:
     predictor = load_predictor(
         config, arguments.checkpoint, arguments.device, arguments.allow_partial
     )
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    table = category_table(predictor.config, predictor.classes, predictor.thing_classes)
-    results = ResultsWriter(arguments.out, table)
-    pictures = PictureWriter(arguments.out / 'pictures', source)
+    if to_video:
+        results = None
+        pictures = PictureWriter(arguments.out.parent, source, video=arguments.out)
+    else:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        table = category_table(predictor.config, predictor.classes, predictor.thing_classes)
+        results = ResultsWriter(arguments.out, table)
+        pictures = PictureWriter(arguments.out / 'pictures', source)
     try:
         predict(source, predictor, results, pictures, arguments)
     except KeyboardInterrupt:
         print('stopped; what was predicted so far is kept')
     finally:
-        results.close()
+        if results is not None:
+            results.close()
         pictures.close()
     for name in source.skipped:
         print(f'warning: {name} cannot be read as an image, skipped', file=sys.stderr)
-    if not results.count and source.skipped:
+    if not pictures.count and source.skipped:
         raise UserError(f'{arguments.input}: no image could be read')
-    print(f'{results.count} pictures and COCO results in {arguments.out}')
+    what = 'pictures' if results is None else 'pictures and COCO results'
+    print(f'{pictures.count} {what} in {arguments.out}')
 
 
 def predict(
     source: Source,
     predictor: 'Predictor',
-    results: 'ResultsWriter',
+    results: 'ResultsWriter | None',
     pictures: 'PictureWriter',
     arguments: argparse.Namespace,
 ) -> None:
-    """Predict, draw and write every frame."""
+    """Predict, draw and write every frame; without ``results`` the drawn frames alone."""
     from mmext.cli.drawing import side_by_side
     from mmext.cli.progress import progress_bar
 
-    frames = iter(source)
+    video = None if source.fps is None else source.name
+    frames, done = iter(source), 0
     with progress_bar('predicting', source.length, 'image') as advance:
         while batch := list(islice(frames, arguments.batch_size)):
-            samples = predictor([frame.image for frame in batch])
+            samples = predictor([frame.image for frame in batch], video, done)
             for frame, sample in zip(batch, samples, strict=True):
-                results.write(frame, sample)
                 drawn = predictor.draw(frame.image, sample, arguments.score_thr)
-                photo = frame.image[..., ::-1]
-                pictures.write(frame.name, side_by_side([photo, drawn]))
+                if results is None:
+                    pictures.write(frame.name, drawn)
+                else:
+                    results.write(frame, sample)
+                    pictures.write(frame.name, side_by_side([frame.image[..., ::-1], drawn]))
+            done += len(batch)
             advance(len(batch))
 
 

@@ -13,7 +13,12 @@ from mmengine.config import Config
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
 from mmext.cli.arguments import add_run_arguments
 from mmext.cli.checkpoints import check_exists, load_checkpoint, load_weights
-from mmext.cli.configuration import apply_run_arguments, load_config, remove_pretrained
+from mmext.cli.configuration import (
+    apply_run_arguments,
+    load_config,
+    remove_pretrained,
+    use_test_time_augmentation,
+)
 from mmext.cli.data_checks import check_data
 from mmext.cli.errors import run_tool
 from mmext.cli.host import import_mmdet
@@ -28,6 +33,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='trained weights')
     add_run_arguments(parser)
+    parser.add_argument(
+        '--tta', action='store_true', help='augment the images as the config says: several scales'
+    )
     parser.add_argument('--out', metavar='FILE.pkl', help='pickle all predictions into this file')
     parser.add_argument(
         '--show-dir', type=Path, metavar='DIR', help='draw every prediction beside its photo'
@@ -51,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(f'--out: expected a name that ends in .pkl or .pickle, got {arguments.out}')
     config = load_config(arguments.config, arguments.cfg_options)
     apply_run_arguments(config, arguments)
+    if arguments.tta:
+        use_test_time_augmentation(config)
     remove_pretrained(config)
     check_data(config, ['test'])
     check_exists(arguments.checkpoint)
@@ -69,7 +79,9 @@ def test(config: Config, arguments: argparse.Namespace) -> None:
     checkpoint = load_checkpoint(arguments.checkpoint)
     config.load_from = arguments.checkpoint
     runner = Runner.from_cfg(config)
-    model = getattr(runner.model, 'module', runner.model)
+    model = runner.model
+    while hasattr(model, 'module'):  # of several processes, of augmentation
+        model = model.module
     load_weights(model, checkpoint, arguments.checkpoint, arguments.allow_partial)
     if arguments.show_dir:
         runner.register_hook(DrawPredictionsHook(arguments.show_dir, arguments.score_thr))

@@ -11,10 +11,14 @@
 ``prediction``          a trained model applied to images
 ``media``               image files, folders, videos and cameras as one stream of frames
 ``drawing``             panoptic maps, boxes and masks on pictures (numpy and cv2 only)
+``drawing_points``      keypoints, meshes and attributes on pictures
 ``drawing_hook``        pictures of a test run
 ``coco_results``        predictions in COCO's file formats
+``video_evaluation``    VPQ of a folder of predictions
 ``progress``            a bar with speed and time left
 ``memory``              what the process holds, for the benchmarks
+``benchmark``           detectors side by side, and the speed claims of the house (a package)
+``prepare``             data sets checked, downloaded, cut down, converted (a package)
 ======================  ==================================================================
 """
 

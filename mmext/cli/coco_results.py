@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
+from mmengine.structures import InstanceData
 from pycocotools import mask as rle
 
 from mmext.cli.data_checks import data_paths
@@ -88,11 +89,25 @@ class ResultsWriter:
                 bbox=[left, top, right - left, bottom - top],
                 score=float(instances.scores[index]),
             )
+            if 'keypoints' in instances:
+                result['keypoints'] = _flat_keypoints(instances, index)
+            if 'attributes' in instances:
+                result['attributes'] = instances.attributes[index].tolist()
             if masks is not None:
                 code = rle.encode(np.asfortranarray(masks[index], dtype=np.uint8))
                 result['segmentation'] = dict(code, counts=code['counts'].decode())
             results.append(result)
         return results
+
+
+def _flat_keypoints(instances: InstanceData, index: int) -> list[float]:
+    """x, y and score of each point in a row, as in COCO; without own scores the object's."""
+    points = instances.keypoints[index][:, :2]
+    scores = np.full(len(points), instances.scores[index])
+    if 'keypoint_scores' in instances:
+        scores = instances.keypoint_scores[index]
+    flat: list[float] = np.column_stack([points, scores]).astype(float).ravel().tolist()
+    return flat
 
 
 def category_table(

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import importlib.util
 import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
     """Read a config file and apply ``--cfg-options``.
 
     Args:
-        path: the config file.
+        path: the config file, or one that an installed package ships, as ``mmdet::…/….py``.
         options: dotted keys and their values. ``data_root`` also moves every path in the config
             that begins with the old ``data_root``: mmengine itself would change the variable
             and leave the data sets, built from it, where they are.
@@ -28,10 +29,11 @@ def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
     Raises:
         UserError: the file is missing, cannot be parsed, or an option does not fit it.
     """
-    if not Path(path).is_file():
-        raise UserError(f'config file not found: {Path(path).absolute()}')
+    file = locate_config(path)
+    if not file.is_file():
+        raise UserError(f'config file not found: {file.absolute()}')
     try:
-        config = Config.fromfile(path)
+        config = Config.fromfile(file)
     except Exception as error:
         raise UserError(f'config file {path} cannot be read: {_reason(error)}') from error
     options = dict(options or {})
@@ -48,6 +50,21 @@ def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
         if loader and loader.get('num_workers') == 0:
             loader.persistent_workers = False  # torch refuses to keep workers that are not there
     return config
+
+
+def locate_config(name: str) -> Path:
+    """The file of a config; ``package::path`` is below the configs that a package ships.
+
+    Raises:
+        UserError: there is no such package.
+    """
+    package, mark, inner = name.partition('::')
+    if not mark:
+        return Path(name)
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(f'config {name}: no package {package!r} is installed')
+    return Path(spec.submodule_search_locations[0], '.mim', 'configs', inner)
 
 
 def apply_run_arguments(config: Config, arguments: argparse.Namespace) -> None:
@@ -88,6 +105,22 @@ def set_precision(config: Config, precision: str) -> None:
     elif wrapper.get('type') == 'mmext.PrecisionOptimWrapper':
         wrapper['precision'] = precision
     hooks.fp16 = hook
+
+
+def use_test_time_augmentation(config: Config) -> None:
+    """Test with the config's ``tta_model`` around the model, on images by its ``tta_pipeline``.
+
+    Raises:
+        UserError: the config has no such parts.
+    """
+    missing = [key for key in ('tta_model', 'tta_pipeline') if not config.get(key)]
+    if missing:
+        raise UserError(f'--tta: the config has no {" and no ".join(missing)}')
+    config.model = ConfigDict(config.tta_model, module=config.model)
+    dataset = config.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    dataset.pipeline = config.tta_pipeline
 
 
 def remove_pretrained(config: Config) -> None:

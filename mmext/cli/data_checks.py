@@ -18,8 +18,10 @@ _REMOTE = re.compile(r'^\w[\w+.-]*:')  # s3://, petrel:s3://, http://
 _ADVICE = (
     'Put the data set there, name its place with --cfg-options data_root=DIR, or train on the '
     'generated data set, which needs no download: `python -m mmext.demo panoptic --out '
-    'data/demo_panoptic`, then configs/upsnet_demo.py'
+    'data/demo_panoptic`, then configs/upsnet_demo.py (or faces, retinaface_demo.py; video, '
+    'vpsnet_demo.py)'
 )
+_GENERATED = re.compile(r'(.*?\bdemo_(panoptic|faces|video))\b')
 
 
 class DataPath(NamedTuple):
@@ -54,9 +56,14 @@ def check_data(config: Config, loops: Iterable[str]) -> None:
     loop, first = missing[0]
     rest = len({found.path for _, found in missing} - {first.path})
     more = f' (and {rest} more paths)' if rest else ''
+    generated = _GENERATED.match(first.path)
+    advice = _ADVICE
+    if generated:
+        root, kind = generated.groups()
+        advice = f'`python -m mmext.demo {kind} --out {root}` writes it'
     raise UserError(
         f'{loop} data not found: {Path(first.path).absolute()}, named by {first.key}{more}. '
-        f'{_ADVICE}'
+        f'{advice}'
     )
 
 

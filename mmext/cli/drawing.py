@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from mmext.functional.row_runs import row_runs
+
 Picture = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
@@ -45,8 +47,12 @@ def draw_panoptic(
     panoptic_map: npt.NDArray[np.integer[Any]],
     classes: Sequence[str],
     palette: Any = None,
+    numbered: bool = False,
 ) -> Picture:
     """The image under coloured segments with borders and class names.
+
+    A segment's colour is a matter of its id alone: of a model that keeps ids through a video,
+    an object keeps its colour.
 
     Args:
         image: ``[H, W, 3]``.
@@ -54,6 +60,7 @@ def draw_panoptic(
             ``len(classes)`` on are void and stay uncoloured, in grey.
         classes: names in the order of the labels.
         palette: see :func:`class_colours`.
+        numbered: write the number behind the name of an instance.
 
     Returns:
         A new picture of the same size.
@@ -70,11 +77,10 @@ def draw_panoptic(
         return image.copy()
     if panoptic_map.min() < 0:
         raise ValueError(f'panoptic_map: expected ids of 0 or more, got {panoptic_map.min()}')
-    areas_px = np.bincount(panoptic_map.ravel())
-    ids = np.flatnonzero(areas_px)
-    segment_of_id = np.zeros(len(areas_px), np.int32)
-    segment_of_id[ids] = np.arange(len(ids))
-    segments = segment_of_id[panoptic_map]  # [H, W] in 0..len(ids)-1
+    starts, lengths = row_runs(panoptic_map)
+    ids, groups = np.unique(panoptic_map.ravel()[starts], return_inverse=True)
+    areas_px = np.bincount(groups, lengths)
+    segments = np.repeat(groups.astype(np.int32), lengths).reshape(panoptic_map.shape)
 
     colours = class_colours(palette, len(classes))
     known = ids % INSTANCE_OFFSET < len(classes)
@@ -87,13 +93,14 @@ def draw_panoptic(
     drawn = np.where(known[segments][..., None], blended, grey)
     drawn[_borders(segments)] = _WHITE
 
-    labelled = known & (areas_px[ids] >= _MIN_LABELLED_RATIO * panoptic_map.size)
+    labelled = known & (areas_px >= _MIN_LABELLED_RATIO * panoptic_map.size)
     boxes = ndimage.find_objects(segments + 1)
     for index in np.flatnonzero(labelled):
         rows, columns = boxes[index]
         x, y = _inner_point(segments[rows, columns] == index)
-        name = classes[ids[index] % INSTANCE_OFFSET]
-        _write(drawn, name, (columns.start + x, rows.start + y))
+        number, label = divmod(int(ids[index]), INSTANCE_OFFSET)
+        name = f'{classes[label]} {number}' if numbered and number else classes[label]
+        write_text(drawn, name, (columns.start + x, rows.start + y))
     return drawn
 
 
@@ -105,6 +112,7 @@ def draw_instances(
     masks: npt.NDArray[np.bool_] | None,
     classes: Sequence[str],
     palette: Any = None,
+    min_named_px: float = 0.0,
 ) -> Picture:
     """The image with boxes, masks, class names and scores; the best scored on top.
 
@@ -116,6 +124,7 @@ def draw_instances(
         masks: ``[n, H, W]`` or None.
         classes: names in the order of the labels.
         palette: see :func:`class_colours`.
+        min_named_px: boxes with a shorter side get no name and score.
 
     Returns:
         A new picture of the same size.
@@ -133,8 +142,10 @@ def draw_instances(
         cv2.rectangle(drawn, (left, top), (right, bottom), colour, _line_width(drawn))
     for index in order:
         left, top, right, bottom = boxes_xyxy[index]
+        if min(right - left, bottom - top) < min_named_px:
+            continue
         text = f'{classes[labels[index]]} {scores[index]:.2f}'
-        _write(drawn, text, (round(float(left + right) / 2), round(float(top))))
+        write_text(drawn, text, (round(float(left + right) / 2), round(float(top))))
     return drawn
 
 
@@ -195,7 +206,7 @@ def _line_width(picture: Picture) -> int:
     return max(1, round(min(picture.shape[:2]) / 400))
 
 
-def _write(
+def write_text(
     picture: Picture, text: str, centre_xy: tuple[int, int], scale: float | None = None
 ) -> None:
     """Text on a dark plate around a point, inside the picture, in place."""
@@ -211,5 +222,5 @@ def _write(
 
 def _title_bar(title: str, width: int, picture_height: int) -> Picture:
     bar = np.full((max(16, picture_height // 14), width, 3), _INK, np.uint8)
-    _write(bar, title, (width // 2, bar.shape[0] // 2), scale=bar.shape[0] / 45)
+    write_text(bar, title, (width // 2, bar.shape[0] // 2), scale=bar.shape[0] / 45)
     return bar

@@ -20,6 +20,8 @@ from mmext.cli.prediction import draw_prediction
 class DrawPredictionsHook(Hook):
     """Writes photo and prediction of every test image as ``<img_id>_<file name>.jpg``.
 
+    An id that is the path of the photo below its folder (WIDER FACE) is the name alone.
+
     Args:
         folder: where to.
         min_score: instances below are not drawn.
@@ -40,9 +42,15 @@ class DrawPredictionsHook(Hook):
         meta = runner.test_dataloader.dataset.metainfo
         for sample in outputs or ():
             image = np.asarray(cv2.imread(sample.img_path), np.uint8)[..., ::-1]
-            drawn = draw_prediction(
-                image, sample, meta['classes'], meta.get('palette'), self.min_score
-            )
+            drawn = draw_prediction(image, sample, meta, self.min_score)
             picture = side_by_side([image, drawn])[..., ::-1]
-            name = f'{sample.img_id}_{Path(sample.img_path).stem}.jpg'
-            cv2.imwrite(str(self.folder / name), np.ascontiguousarray(picture))
+            path = self.folder / _picture_name(sample)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), np.ascontiguousarray(picture))
+
+
+def _picture_name(sample: DetDataSample) -> Path:
+    """The id and the name of the photo, or an id that is the photo's path below its folder."""
+    if isinstance(sample.img_id, str) and sample.img_path.endswith(sample.img_id):
+        return Path(sample.img_id).with_suffix('.jpg')
+    return Path(f'{sample.img_id}_{Path(sample.img_path).stem}.jpg')

@@ -123,16 +123,20 @@ class PictureWriter:
 
     Args:
         folder: where to.
-        source: a source with ``fps`` becomes the video ``folder/<name>.mp4``.
+        source: a source with ``fps`` becomes a video.
+        video: its file; ``folder/<name>.mp4`` if None.
     """
 
-    def __init__(self, folder: Path, source: Source) -> None:
+    def __init__(self, folder: Path, source: Source, video: Path | None = None) -> None:
         self.folder, self.source = folder, source
+        self.video = video or folder / f'{source.name}.mp4'
+        self.count = 0
         self._video: cv2.VideoWriter | None = None
         self._size: tuple[int, int] = (0, 0)
 
     def write(self, name: str, picture_rgb: npt.NDArray[np.uint8]) -> None:
         """Write one picture; ``name`` as in :class:`Frame`."""
+        self.count += 1
         bgr: Any = cv2.cvtColor(picture_rgb, cv2.COLOR_RGB2BGR)
         if self.source.fps is not None:
             self._write_frame(bgr, self.source.fps)
@@ -152,10 +156,9 @@ class PictureWriter:
         if self._video is None:
             # the codec wants even sides
             self._size = (bgr.shape[1] // 2 * 2, bgr.shape[0] // 2 * 2)
-            self.folder.mkdir(parents=True, exist_ok=True)
-            path = self.folder / f'{self.source.name}.mp4'
+            self.video.parent.mkdir(parents=True, exist_ok=True)
             codec = cv2.VideoWriter.fourcc(*'mp4v')
-            self._video = cv2.VideoWriter(str(path), codec, fps, self._size)
+            self._video = cv2.VideoWriter(str(self.video), codec, fps, self._size)
             if not self._video.isOpened():
-                raise UserError(f'{path} cannot be written as an mp4 video by this OpenCV')
+                raise UserError(f'{self.video} cannot be written as an mp4 video by this OpenCV')
         self._video.write(bgr[: self._size[1], : self._size[0]])

@@ -5,7 +5,7 @@ mmdet's ``init_detector`` loads weights without comparing them with the model, a
 for streams of frames.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -25,7 +25,17 @@ from torch import nn
 from mmext.cli.checkpoints import load_checkpoint, load_weights
 from mmext.cli.configuration import remove_pretrained, walk
 from mmext.cli.drawing import Picture, draw_instances, draw_panoptic
+from mmext.cli.drawing_points import draw_points
 from mmext.cli.errors import UserError
+from mmext.keypoints.transforms import LoadKeypoints
+
+_POINT_FIELDS = (
+    *('mesh', 'keypoints', 'keypoint_scores', 'attributes'),
+    'centers',
+)
+_MIN_NAMED_PX = 30.0
+# steps of a pipeline that a picture without annotations must not go through
+ANNOTATION_LOADERS = (LoadAnnotations, LoadKeypoints)
 
 
 class Predictor:
@@ -43,18 +53,27 @@ class Predictor:
         self.thing_classes = frozenset(dataset_meta.get('thing_classes', self.classes))
         self.palette = dataset_meta.get('palette')
         self.config = config
+        self.dataset_meta = dataset_meta
         self.pipeline = Compose(image_pipeline(config))
 
-    def __call__(self, images: Sequence[npt.NDArray[np.uint8]]) -> list[DetDataSample]:
+    def __call__(
+        self, images: Sequence[npt.NDArray[np.uint8]], video: Any = None, first_frame: int = 0
+    ) -> list[DetDataSample]:
         """Predict a batch.
 
         Args:
             images: BGR ``[H, W, 3]`` uint8, of any sizes.
+            video: the images are frames in a row of the video of this name; None for pictures
+                that have nothing to do with each other.
+            first_frame: number of the first of them.
 
         Returns:
             One data sample per image, in the coordinates of the image.
         """
-        prepared = [self.pipeline(dict(img=image, img_id=i)) for i, image in enumerate(images)]
+        prepared = []
+        for i, image in enumerate(images):
+            place = {} if video is None else dict(video_id=video, frame_id=first_frame + i)
+            prepared.append(self.pipeline(dict(img=image, img_id=i, **place)))
         test_step: Any = self.model.test_step
         with torch.inference_mode():
             return list(test_step(pseudo_collate(prepared)))
@@ -64,7 +83,7 @@ class Predictor:
     ) -> Picture:
         """Return the prediction on the image (BGR), as RGB."""
         rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-        return draw_prediction(rgb, sample, self.classes, self.palette, min_score)
+        return draw_prediction(rgb, sample, self.dataset_meta, min_score)
 
 
 def load_predictor(
@@ -104,7 +123,7 @@ def image_pipeline(config: Config) -> list[dict[str, Any]]:
         kind = TRANSFORMS.get(step['type'])
         if issubclass(kind, LoadImageFromFile):
             pipeline.append(dict(type='mmdet.LoadImageFromNDArray'))
-        elif not issubclass(kind, LoadAnnotations):
+        elif not issubclass(kind, ANNOTATION_LOADERS):
             pipeline.append(step)
     if not any(step['type'] == 'mmdet.LoadImageFromNDArray' for step in pipeline):
         raise UserError('the test pipeline of the config loads no image (LoadImageFromFile)')
@@ -112,25 +131,36 @@ def image_pipeline(config: Config) -> list[dict[str, Any]]:
 
 
 def draw_prediction(
-    image: Picture, sample: DetDataSample, classes: Sequence[str], palette: Any, min_score: float
+    image: Picture, sample: DetDataSample, dataset_meta: Mapping[str, Any], min_score: float
 ) -> Picture:
-    """Draw what the model predicts: the panoptic map, or else boxes and masks.
+    """Draw what the model predicts: the panoptic map, or else boxes and all that they have.
 
     Args:
         image: RGB.
         sample: with ``pred_panoptic_seg`` or ``pred_instances``.
-        classes: names in the order of the labels.
-        palette: see :func:`mmext.cli.drawing.class_colours`.
+        dataset_meta: ``classes``, names in the order of the labels; ``palette``, see
+            :func:`mmext.cli.drawing.class_colours`; and what :func:`draw_points` takes.
         min_score: instances below are not drawn; a panoptic map is drawn as it is.
     """
+    classes, palette = dataset_meta['classes'], dataset_meta.get('palette')
     if 'pred_panoptic_seg' in sample:
-        return draw_panoptic(image, panoptic_map(sample), classes, palette)
+        tracked = 'instances_ids' in sample.get('pred_instances', {})
+        return draw_panoptic(image, panoptic_map(sample), classes, palette, numbered=tracked)
     instances = sample.pred_instances
     instances = instances[instances.scores >= min_score].cpu().numpy()
     masks = instances.masks if 'masks' in instances else None
-    return draw_instances(
-        image, instances.bboxes, instances.labels, instances.scores, masks, classes, palette
+    fields = {name: instances[name] for name in _POINT_FIELDS if name in instances}
+    drawn = draw_instances(
+        image,
+        instances.bboxes,
+        instances.labels,
+        instances.scores,
+        masks,
+        classes,
+        palette,
+        min_named_px=_MIN_NAMED_PX if fields.keys() - {'centers'} else 0.0,  # faces come in crowds
     )
+    return draw_points(drawn, instances.bboxes, fields, dataset_meta) if fields else drawn
 
 
 def panoptic_map(sample: DetDataSample) -> npt.NDArray[np.int64]:

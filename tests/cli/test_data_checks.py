@@ -89,3 +89,14 @@ def test_missing_loops(config: Config) -> None:
         check_data(config, ['train'])
     with pytest.raises(UserError, match='nothing to test'):
         check_data(config, ['test'])
+
+
+@pytest.mark.parametrize('kind', ['panoptic', 'faces', 'video'])
+def test_says_how_to_write_a_generated_set(config: Config, tmp_path: Path, kind: str) -> None:
+    root = f'{tmp_path}/data/demo_{kind}'
+    config.val_dataloader.dataset = dataset(f'{root}/', 'val')
+    with pytest.raises(UserError, match=f'`python -m mmext.demo {kind} --out {root}` writes it$'):
+        check_data(config, ['val'])
+    config.val_dataloader.dataset = dataset(f'{tmp_path}/democracy_{kind}/', 'val')
+    with pytest.raises(UserError, match=r'Put the data set there, .*vpsnet_demo\.py\)$'):
+        check_data(config, ['val'])

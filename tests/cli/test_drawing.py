@@ -51,6 +51,29 @@ def test_instances_of_a_class_differ_in_shade_and_are_stable() -> None:
     assert tuple(mirrored[2, 77]) == shades[0]
 
 
+def test_an_object_keeps_its_colour_whatever_else_is_there() -> None:
+    """The frames of a video: other segments, another place, large numbers."""
+    drawn = []
+    for t, others in enumerate(([], [3], [4, 5000])):
+        panoptic = np.full((40, 120), 2)
+        for i, number in enumerate(others):
+            panoptic[:, 60 + 20 * i : 75 + 20 * i] = INSTANCE_OFFSET * number
+        panoptic[10:30, 10 * t : 10 * t + 20] = INSTANCE_OFFSET * 70_001
+        picture = draw_panoptic(grey(40, 120), panoptic, CLASSES, PALETTE)
+        drawn.append(tuple(picture[12, 10 * t + 2]))
+    assert len(set(drawn)) == 1
+
+
+def test_numbers_of_instances_on_demand() -> None:
+    panoptic = np.full((200, 300), 7 * INSTANCE_OFFSET)
+    panoptic[:, 200:] = 2  # stuff has none
+    plain, numbered = (
+        draw_panoptic(grey(200, 300), panoptic, CLASSES, PALETTE, numbered=n) for n in (False, True)
+    )
+    changed = (plain != numbered).any(axis=(0, 2))
+    assert changed[:200].any() and not changed[200:].any()
+
+
 def test_large_segments_are_labelled_and_small_ones_are_not() -> None:
     panoptic = np.full((200, 300), VOID)
     panoptic[50:150, 50:250] = 0

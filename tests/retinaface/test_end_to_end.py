@@ -59,7 +59,7 @@ def config_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
             'val_dataloader.batch_size': 2,
             'model.backbone.base_channels': 4,
             'model.backbone.stem_channels': 4,
-            'model.neck.in_channels': [8, 16, 32],
+            'model.neck.in_channels': [8, 16],
             'model.neck.out_channels': 8,
             'model.bbox_head.in_channels': 8,
             'model.test_cfg.score_thr': 0.0,

@@ -1,10 +1,26 @@
 """tools/benchmark.py: finds the files beside it, runs the named ones."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from mmext.cli.errors import run_tool
+
+SLOW_PART = """
+from mmext.cli.benchmark.rows import Row
+def run(quick):
+    print('slow part', quick)
+    return [Row('work', 'play', 1.0, 4.0, 'ms', aim=2.0)]
+"""
+JSON = """
+import json
+def run(quick):
+    print(json.dumps({'quick': quick}))
+    return []
+"""
 
 
 @pytest.fixture
@@ -13,34 +29,71 @@ def benchmark(
 ) -> ModuleType:
     """The program with two benchmarks, one of them named like a package it must not hide."""
     module = tool('benchmark')
-    monkeypatch.setattr(module, 'FOLDER', tmp_path)
-    (tmp_path / '_shared.py').write_text('raise AssertionError')
-    (tmp_path / 'slow_part.py').write_text('def run(quick): print("slow part", quick)')
-    (tmp_path / 'json.py').write_text(
-        'import json\ndef run(quick): print(json.dumps({"quick": quick}))'
-    )
+    folder = tmp_path / 'tools' / 'benchmarks'
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(module, 'FOLDER', folder)
+    (folder / '_shared.py').write_text('raise AssertionError')
+    (folder / 'slow_part.py').write_text(SLOW_PART)
+    (folder / 'json.py').write_text(JSON)
     return module
 
 
 @pytest.mark.parametrize(
     ('arguments', 'printed'),
     [
-        (['slow-part'], '== slow-part\nslow part False\n'),
-        (['slow_part', '--quick'], '== slow-part\nslow part True\n'),
-        (['all'], '== json\n{"quick": false}\n== slow-part\nslow part False\n'),
+        (['slow-part'], ['== slow-part', 'slow part False']),
+        (['slow_part', '--quick'], ['== slow-part', 'slow part True']),
+        (['all'], ['== json', '{"quick": false}', '== slow-part', 'slow part False']),
     ],
 )
 def test_runs_what_is_named(
-    arguments: list[str], printed: str, benchmark: ModuleType, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    printed: list[str],
+    benchmark: ModuleType,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     benchmark.main(arguments)
-    assert capsys.readouterr().out == printed
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if not line.startswith('|')] == printed
+    assert lines[-1] == '| work | play | 1.00 ms | 4.00 ms | 4.00x | 2.00x | met |'
+
+
+def test_writes_and_publishes_rows(benchmark: ModuleType, tmp_path: Path) -> None:
+    readme = tmp_path / 'README.md'
+    readme.write_text('<!-- benchmarks:begin -->\n<!-- benchmarks:end -->\n')
+    benchmark.main(['all', '--json', str(tmp_path / 'rows.json'), '--publish'])
+    written = json.loads((tmp_path / 'rows.json').read_text())
+    assert written['json']['rows'] == []
+    assert written['slow-part']['rows'][0]['verdict'] == 'met'
+    assert json.loads((tmp_path / 'docs' / 'benchmarks.json').read_text()) == written
+    assert '| work | play |' in readme.read_text()
+
+
+def test_small_sizes_are_not_published(
+    benchmark: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_tool(benchmark.main, ['all', '--quick', '--publish']) == 2
+    assert 'leave --quick out' in capsys.readouterr().err
+
+
+def test_one_that_fails_does_not_keep_the_others_from_running(
+    benchmark: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (benchmark.FOLDER / 'a.py').write_text('def run(quick): raise ValueError("values differ")')
+    with pytest.raises(RuntimeError, match='1 of 3 benchmarks failed: a'):
+        benchmark.main(['all', '--json', str(tmp_path / 'rows.json')])
+    assert 'values differ' in capsys.readouterr().err
+    assert list(json.loads((tmp_path / 'rows.json').read_text())) == ['json', 'slow-part']
+    with pytest.raises(ValueError, match='values differ'):
+        benchmark.main(['a'])
 
 
 def test_help_lists_the_names(benchmark: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         benchmark.main(['--help'])
-    assert '{json,slow-part,all}' in capsys.readouterr().out
+    printed = capsys.readouterr().out.splitlines()
+    found = {line.split()[0] for line in printed if line.startswith('    ') and line.strip()}
+    assert found >= {'coco', 'show', 'json', 'slow-part', 'all'}
     with pytest.raises(SystemExit):
         benchmark.main(['nothing'])
 

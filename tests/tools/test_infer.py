@@ -15,6 +15,7 @@ from mmengine.config import Config
 from pycocotools.coco import COCO
 
 from mmext.cli.errors import run_tool
+from mmext.demo.video import clip_frames, draw_numbered_clip
 from mmext.functional.panoptic_files import decode_id_png
 
 Tool = Callable[[str], ModuleType]
@@ -48,6 +49,12 @@ test_dataloader = dict(dataset=dict(metainfo=metainfo, pipeline=pipeline))
 UPSNET = """
 _base_ = '{configs}/upsnet_demo.py'
 model = dict(test_cfg=dict(rcnn=dict(score_thr=0.01), panoptic=dict(stuff_area_limit=1)))
+"""
+
+VPSNET = """
+_base_ = '{configs}/vpsnet_demo.py'
+model = dict(test_cfg=dict(rcnn=dict(score_thr=0.01),
+                           panoptic=dict(score_thr=0.0, stuff_area_limit=1, max_per_img=8)))
 """
 
 
@@ -134,6 +141,39 @@ def test_video_becomes_a_video(
     assert [image['id'] for image in content['images']] == list(range(6))
 
 
+def test_a_video_model_streams_into_a_video(
+    call: Callable[..., None], tools_folder: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Batches or single frames: equal videos; objects of one number have one colour throughout."""
+    config = tmp_path / 'video.py'
+    config.write_text(VPSNET.replace('{configs}', str(tools_folder.parent / 'configs')))
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(config).model)
+    torch.save(model.state_dict(), tmp_path / 'model.pth')
+    source = tmp_path / 'clip.avi'
+    writer = cv2.VideoWriter(str(source), cv2.VideoWriter.fourcc(*'MJPG'), 5.0, (96, 64))
+    for image, _ in clip_frames(draw_numbered_clip(0, 'train', 4, (96, 64))):
+        writer.write(cv2.resize(np.ascontiguousarray(image[..., ::-1]), (96, 64)))
+    writer.release()
+    videos = []
+    for batch_size in (1, 4):
+        out = tmp_path / f'drawn{batch_size}.mp4'
+        call(
+            'infer', source, '--config', config, '--checkpoint', tmp_path / 'model.pth',
+            '--out', out, '--batch-size', batch_size,
+        )  # fmt: skip
+        assert f'pictures in {out}' in capsys.readouterr().out
+        video = cv2.VideoCapture(str(out))
+        frames = []
+        while (read := video.read())[0]:
+            frames.append(read[1])
+        videos.append(np.stack(frames))
+    assert len(videos[0]) >= 6 and videos[0].shape[1:] == (64, 96, 3)
+    np.testing.assert_array_equal(*videos)
+    assert not (tmp_path / 'predictions.panoptic.json').exists()
+
+
 @pytest.mark.parametrize('text', [PANOPTIC_FPN, UPSNET], ids=['PanopticFPN', 'UPSNet'])
 def test_panoptic(
     text: str, photos: Path, call: Callable[..., None], tools_folder: Path, tmp_path: Path
@@ -175,6 +215,7 @@ def test_panoptic(
         (['{data}/images', '--checkpoint', '{ok}', '--device', 'tpu:0'], '--device tpu:0'),
         (['{data}/images', '--checkpoint', '{tmp}/bare.pth'], 'carries no config'),
         (['{tmp}/bad.png', '--checkpoint', '{ok}'], 'no image could be read'),
+        (['{tmp}/bad.png', '--checkpoint', '{ok}', '--out', 'x.mp4'], 'bad.png is no video'),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
@@ -192,8 +233,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
         (tmp_path / 'bad.png').write_text('no picture')
         torch.save({'weight': torch.zeros(1)}, tmp_path / 'bare.pth')
     out = str(tmp_path / 'out')
-    assert (
-        run_tool(tool('infer').main, [*(a.format(**places) for a in arguments), '--out', out]) == 2
-    )
+    given = [a.format(**places) for a in arguments]
+    assert run_tool(tool('infer').main, ['--out', out, *given]) == 2
     (line,) = [e for e in capsys.readouterr().err.splitlines() if e.startswith('error: ')]
     assert message.format(**places) in line

@@ -12,16 +12,16 @@ import argparse
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 import torch
 from mmcv import ops
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmext.cli.benchmark.rows import Row, table
+from mmext.cli.benchmark.timing import milliseconds_in_turn
 from mmext.cli.memory import resident_mib
 from mmext.functional.deformable_conv import deformable_conv2d
 from mmext.functional.roi_align import roi_align
@@ -29,21 +29,6 @@ from mmext.functional.upsampled_cross_entropy import upsampled_cross_entropy
 
 Step = Callable[[], list[Tensor]]
 SIDES = ('host', 'ours')
-
-
-class Row(NamedTuple):
-    """One line of the result; memory is nan where it was not measured."""
-
-    case: str
-    host_ms: float
-    ours_ms: float
-    host_mib: float
-    ours_mib: float
-
-    @property
-    def speedup(self) -> float:
-        """Median time of the host's operator over ours."""
-        return self.host_ms / self.ours_ms
 
 
 def cross_entropy_steps(classes: int, height: int, width: int) -> tuple[Step, Step]:
@@ -117,7 +102,7 @@ def run(quick: bool = False) -> list[Row]:
         quick: three small cases, few repetitions, no memory.
 
     Returns:
-        One row per case.
+        Time and, unless quick, peak memory of each case.
 
     Raises:
         AssertionError: if the two sides differ.
@@ -128,24 +113,15 @@ def run(quick: bool = False) -> list[Row]:
         for expected, actual in zip(host(), ours(), strict=True):
             limit = 1e-5 * float(expected.abs().max())
             torch.testing.assert_close(actual, expected, rtol=0, atol=limit)
-        host_ms, ours_ms = _alternate(host, ours, 3 if quick else 5)
-        memory = [float('nan') if quick else _peak_mib(name, side) for side in SIDES]
-        rows.append(Row(name, host_ms, ours_ms, *memory))
+        sides = dict(zip(SIDES, (host, ours), strict=True))
+        times = milliseconds_in_turn(sides, 3 if quick else 5, warmup=0)
+        host_ms, ours_ms = (statistics.median(times[side]) for side in SIDES)
+        against = 'torch' if name.startswith('loss') else 'mmcv'
+        rows.append(Row(name, against, ours_ms, host_ms, 'ms'))
+        if not quick:
+            host_mib, ours_mib = (_peak_mib(name, side) for side in SIDES)
+            rows.append(Row(f'memory of {name}', against, ours_mib, host_mib, 'MiB'))
     return rows
-
-
-def table(rows: list[Row]) -> str:
-    """The rows as a Markdown table."""
-    lines = [
-        '| forward + backward | host ms | ours ms | ratio | host MiB | ours MiB |',
-        '|---|---|---|---|---|---|',
-    ]
-    lines += [
-        f'| {row.case} | {row.host_ms:.1f} | {row.ours_ms:.1f} | {row.speedup:.1f}x | '
-        f'{row.host_mib:.0f} | {row.ours_mib:.0f} |'
-        for row in rows
-    ]
-    return '\n'.join(lines)
 
 
 def _step(function: Callable[..., Tensor], *tensors: Tensor) -> list[Tensor]:
@@ -159,17 +135,6 @@ def _step(function: Callable[..., Tensor], *tensors: Tensor) -> list[Tensor]:
 def _steps(name: str) -> tuple[Step, Step]:
     torch.manual_seed(0)
     return CASES[name]()
-
-
-def _alternate(first: Step, second: Step, repeats: int) -> tuple[float, float]:
-    """Median milliseconds of two functions that take turns."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(repeats):
-        for function, durations in zip((first, second), times, strict=True):
-            start = time.perf_counter()
-            function()
-            durations.append((time.perf_counter() - start) * 1e3)
-    return statistics.median(times[0]), statistics.median(times[1])
 
 
 def _peak_mib(name: str, side: str) -> float:

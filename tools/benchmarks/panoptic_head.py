@@ -12,7 +12,6 @@ import argparse
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -20,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmext.cli.benchmark.rows import Row, table
+from mmext.cli.benchmark.timing import milliseconds_in_turn
 from mmext.cli.memory import resident_mib
 from mmext.upsnet.panoptic_composition import compose_panoptic
 
@@ -33,27 +34,13 @@ class Case(NamedTuple):
     num_stuff: int
 
 
-class Row(NamedTuple):
-    """One line of the result."""
-
-    case: str
-    instances: int
-    dense_ms: float
-    ours_ms: float
-    dense_mib: float
-    ours_mib: float
-
-    @property
-    def speedup(self) -> float:
-        """Median time of the dense side over ours."""
-        return self.dense_ms / self.ours_ms
-
-
 CASES = {
     '1024x2048, 19 classes': Case(1024, 2048, 8, 11),
     '800x1216, 133 classes': Case(800, 1216, 80, 53),
 }
 COUNTS = (0, 10, 30, 100)
+SIDES = ('dense', 'ours')
+AIMS = {30: 6.0, 100: 15.0}  # how many times faster, by the number of instances
 
 
 def make_scene(case: Case, count: int, seed: int = 0) -> dict[str, Tensor]:
@@ -122,13 +109,13 @@ def compose_dense(
 
 
 def run(quick: bool = False) -> list[Row]:
-    """Measure every case and print the table.
+    """Measure every case.
 
     Args:
         quick: few instances, few repetitions, no memory: a check that the benchmark works.
 
     Returns:
-        One row per case and number of instances; memory is nan if quick.
+        Time and, unless quick, peak memory by case and number of instances.
 
     Raises:
         AssertionError: if the two sides differ in a pixel.
@@ -137,50 +124,22 @@ def run(quick: bool = False) -> list[Row]:
     for name, case in CASES.items():
         for count in COUNTS[:2] if quick else COUNTS:
             scene = make_scene(case, count)
-            dense, ours = (_side(side, scene, case) for side in ('dense', 'ours'))
-            for expected, actual in zip(dense(), ours(), strict=False):
+            sides = {side: _side(side, scene, case) for side in SIDES}
+            for expected, actual in zip(*(sides[side]() for side in SIDES), strict=False):
                 assert torch.equal(expected.int(), actual), f'{name}, n={count}: pixels differ'
-            times = _alternate(dense, ours, 1 if quick else 7)
-            memory = [
-                float('nan') if quick else _peak_mib(name, count, side)
-                for side in ('dense', 'ours')
-            ]
-            rows.append(Row(name, count, *times, *memory))
-    print(f'threads: {torch.get_num_threads()}')
-    print(table(rows))
+            times = milliseconds_in_turn(sides, 1 if quick else 7, warmup=0)
+            dense_ms, ours_ms = (statistics.median(times[side]) for side in SIDES)
+            what = f'panoptic inference, {name}, {count} instances'
+            rows.append(Row(what, 'dense maps', ours_ms, dense_ms, 'ms', AIMS.get(count)))
+            if not quick:
+                dense_mib, ours_mib = (_peak_mib(name, count, side) for side in SIDES)
+                rows.append(Row(f'memory of {what}', 'dense maps', ours_mib, dense_mib, 'MiB'))
     return rows
-
-
-def table(rows: list[Row]) -> str:
-    """The rows as a Markdown table."""
-    lines = [
-        '| case | n | dense ms | ours ms | ratio | dense MiB | ours MiB |',
-        '|---|---|---|---|---|---|---|',
-    ]
-    lines += [
-        f'| {row.case} | {row.instances} | {row.dense_ms:.0f} | {row.ours_ms:.1f} | '
-        f'{row.speedup:.1f}x | {row.dense_mib:.0f} | {row.ours_mib:.0f} |'
-        for row in rows
-    ]
-    return '\n'.join(lines)
 
 
 def _side(side: str, scene: dict[str, Tensor], case: Case) -> Callable[[], tuple[Tensor, ...]]:
     function: Callable[..., Any] = compose_dense if side == 'dense' else compose_panoptic
     return lambda: function(**scene, num_things=case.num_things)
-
-
-def _alternate(
-    first: Callable[[], object], second: Callable[[], object], repeats: int
-) -> tuple[float, float]:
-    """Median milliseconds of two functions that take turns."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(repeats):
-        for function, measured in zip((first, second), times, strict=True):
-            start = time.perf_counter()
-            function()
-            measured.append((time.perf_counter() - start) * 1e3)
-    return statistics.median(times[0]), statistics.median(times[1])
 
 
 def _peak_mib(name: str, count: int, side: str) -> float:
@@ -206,7 +165,7 @@ def main() -> None:
     if args.peak_of:
         _print_peak(*args.peak_of)
     else:
-        run(args.quick)
+        print(table(run(args.quick)))
 
 
 if __name__ == '__main__':

@@ -6,10 +6,9 @@ timed with plain and with deformable convolutions in its semantic head; all take
 """
 
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +20,8 @@ from mmengine.hub import get_config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData, PixelData
 
+from mmext.cli.benchmark.rows import Row
+from mmext.cli.benchmark.timing import milliseconds_in_turn
 from mmext.cli.configuration import remove_pretrained
 from mmext.cli.host import import_mmdet
 
@@ -29,36 +30,28 @@ INSTANCES = 12
 REFERENCE = 'PanopticFPN'
 PLAIN = 'UPSNet, plain convolutions'
 DEFORMABLE = 'UPSNet, deformable'
-
-
-class Row(NamedTuple):
-    """One model; the time is the median of its iterations."""
-
-    model: str
-    iteration_ms: float
-    ratio: float
-    """To the reference."""
+AIMS = {PLAIN: 0.8}  # at most 1.25 times the reference's time
 
 
 def run(quick: bool) -> list[Row]:
-    """Measures, prints a table and returns its rows."""
+    """Measures an iteration of each model."""
     import_mmdet()
     init_default_scope('mmdet')
     size, repetitions = (256, 3) if quick else (512, 7)
     models = {name: _stepper(config, size) for name, config in _configs().items()}
-    times: dict[str, list[float]] = {name: [] for name in models}
-    for _ in range(repetitions + 1):
-        for name, step in models.items():
-            started = time.perf_counter()
-            step()
-            times[name].append(1e3 * (time.perf_counter() - started))
-    medians = {name: statistics.median(values[1:]) for name, values in times.items()}  # warm
-    rows = [Row(name, ms, ms / medians[REFERENCE]) for name, ms in medians.items()]
-    threads = torch.get_num_threads()
-    print(f'{f"ResNet-50, {size}x{size}, {threads} threads":36s}{"ms":>8s}{"ratio":>8s}')
-    for row in rows:
-        print(f'{row.model:36s}{row.iteration_ms:8.0f}{row.ratio:7.2f}x')
-    return rows
+    times = milliseconds_in_turn(models, repetitions)
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    return [
+        Row(
+            f'training iteration of {name}, ResNet-50, {size}x{size}',
+            f'mmdet {REFERENCE}',
+            medians[name],
+            medians[REFERENCE],
+            'ms',
+            AIMS.get(name),
+        )
+        for name in (PLAIN, DEFORMABLE)
+    ]
 
 
 def _configs() -> dict[str, Any]:

@@ -38,6 +38,8 @@ RULES = (
     Rule('heatmap heads', r'(.+\.)?\w*_?heat(map)?(_\w+)?(\.\d+)?'),
     # anchors take the dtype of the scores, boxes are decoded, masks pasted
     Rule('box and mask arithmetic', '.*', _AFTER_THE_NETWORK),
+    # pixels 0..255 and displacements: half precision rounds both by whole units
+    Rule('optical flow', 'OpticalFlow'),
     # these get logits, and only interpolate and score them
     Rule('UPSNet heads after the network', 'UPSNet(Semantic|Panoptic)Head', ('loss', 'predict')),
 )

@@ -1,0 +1,270 @@
+"""One run: everything is measured for every model, device and precision, in turn."""
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from torch import nn
+
+from mmext.cli.benchmark.accuracy import evaluate
+from mmext.cli.benchmark.candidates import Candidate
+from mmext.cli.benchmark.complexity import Complexity, measure_complexity
+from mmext.cli.benchmark.inference import Inference, build_model
+from mmext.cli.benchmark.machine import load_average, machine_facts
+from mmext.cli.benchmark.memory import MemoryJob, peak_mib
+from mmext.cli.benchmark.pictures import describe, find_pictures, write_pictures
+from mmext.cli.benchmark.report import Line, Report
+from mmext.cli.benchmark.stages import Stages
+from mmext.cli.benchmark.timing import in_turn, spread
+from mmext.cli.benchmark.training import Training
+from mmext.cli.errors import UserError
+from mmext.hooks.mixed_precision.policy import DTYPES, choose_precision, has_native
+
+T = TypeVar('T')
+UNTRAINED = 'untrained: post-processing works on the predictions of random weights'
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to measure.
+
+    Attributes:
+        devices: as torch names them.
+        precisions: names; 'auto' is fp32 and what each device computes natively.
+        batch_size: pictures of a batch, for throughput and training.
+        rounds: repetitions, after one that is dropped.
+        images: folder of pictures; None generates them.
+        skip: of :data:`.arguments.PARTS`.
+        options: of the configs.
+        out: folder for all results.
+    """
+
+    devices: Sequence[str]
+    precisions: Sequence[str]
+    batch_size: int
+    rounds: int
+    images: str | None
+    skip: Sequence[str]
+    options: Mapping[str, Any]
+    out: Path
+
+
+@dataclass
+class Subject:
+    """A candidate built for a device, in a precision, with the line that its numbers go to."""
+
+    candidate: Candidate
+    model: nn.Module
+    line: Line
+
+
+def measure(candidates: Sequence[Candidate], settings: Settings) -> Report:
+    """Measure every candidate on every device in every precision.
+
+    A measurement that a model cannot do (a training step of one that needs other ground truth,
+    say) is left out with a note; the others go on.
+
+    Raises:
+        UserError: a model cannot be built, a device or precision is not there, no pictures.
+    """
+    init_default_scope(candidates[0].config.default_scope)
+    MMLogger.get_instance('benchmark', log_level='ERROR')  # the host logs every initialised weight
+    started = datetime.now().astimezone().isoformat(timespec='seconds')
+    precisions = {device: _precisions(device, settings.precisions) for device in settings.devices}
+    generated = write_pictures(settings.out / 'pictures', settings.batch_size)
+    files = find_pictures(settings.images, settings.batch_size) if settings.images else generated
+    machine = machine_facts(settings.devices)
+    lines: list[Line] = []
+    counted: dict[str, Complexity] = {}
+    for device in settings.devices:
+        subjects = list(_subjects(candidates, device, precisions[device], files))
+        lines += [subject.line for subject in subjects]
+        if 'flops' not in settings.skip:
+            _complexities(subjects, files, counted)
+        _time_inference(subjects, files, settings)
+        if 'training' not in settings.skip:
+            _time_training(subjects, generated, settings)
+        if 'memory' not in settings.skip:
+            _measure_memory(subjects, files, generated, settings)
+        del subjects  # the next device needs the room
+    if 'accuracy' not in settings.skip:
+        _evaluate(candidates, lines, settings.out)
+    machine['load'] += f' at the start, {load_average()} at the end'
+    facts = {
+        'pictures': describe(files),
+        'batch size': str(settings.batch_size),
+        'rounds': str(settings.rounds),
+    }
+    return Report(uuid.uuid4().hex[:12], started, machine, facts, lines)
+
+
+def _precisions(device: str, wanted: Sequence[str]) -> list[str]:
+    device_type = device.partition(':')[0]
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f'--device {device}: {str(error).splitlines()[0]}') from error
+    if list(wanted) == ['auto']:
+        halves = [name for name in ('bf16', 'fp16') if has_native(DTYPES[name], device_type)]
+        return ['fp32', *halves]
+    try:
+        return [choose_precision(name, device_type).name for name in wanted]
+    except ValueError as error:
+        raise UserError(f'--precision: {error}') from error
+
+
+def _subjects(
+    candidates: Sequence[Candidate], device: str, precisions: Sequence[str], files: Sequence[Path]
+) -> Iterator[Subject]:
+    """All precisions of a candidate share one model: half precision is a way to run it."""
+    for candidate in candidates:
+        _say(f'building {candidate.label} on {device}')
+        model = build_model(candidate, device, files)
+        for precision in precisions:
+            line = Line(candidate.label, candidate.source, candidate.checkpoint, device, precision)
+            line.parameters = sum(p.numel() for p in model.parameters())
+            warning = choose_precision(precision, device.partition(':')[0]).warning
+            line.notes += [warning] if warning else []
+            if candidate.checkpoint is None:
+                line.notes.append(UNTRAINED)
+            yield Subject(candidate, model, line)
+
+
+def _attempt(line: Line, what: str, function: Callable[[], T]) -> T | None:
+    """The result, or None and a note on the line."""
+    try:
+        return function()
+    except UserError as error:
+        line.notes.append(f'no {what}: {error}')
+    except Exception as error:  # whatever a detector raises; the others are measured
+        text = str(error).splitlines()
+        line.notes.append(f'no {what}: {type(error).__name__}: {text[0] if text else ""}')
+    return None
+
+
+def _complexities(
+    subjects: Sequence[Subject], files: Sequence[Path], counted: dict[str, Complexity]
+) -> None:
+    for subject in subjects:
+        line, candidate = subject.line, subject.candidate
+        if candidate.label not in counted:
+            _say(f'counting multiply-adds of {candidate.label}')
+            batch = Inference(subject.model, candidate.config, 'fp32').prepare(files[:1])
+            counted[candidate.label] = measure_complexity(subject.model, batch)
+        found = counted[candidate.label]
+        if found.problem:
+            line.notes.append(f'no FLOPs: {found.problem}')
+        if found.uncounted:
+            calls = ', '.join(f'{name} ({count})' for name, count in found.uncounted.items())
+            line.notes.append(f'not in the FLOPs: {calls}')
+        line.flops, line.input_shape = found.flops, found.shape
+
+
+def _time_inference(subjects: Sequence[Subject], files: Sequence[Path], settings: Settings) -> None:
+    singles: dict[int, Callable[[], tuple[float, Stages]]] = {}
+    batches: dict[int, Callable[[], float]] = {}
+    for index, subject in enumerate(subjects):
+        inference = Inference(subject.model, subject.candidate.config, subject.line.precision)
+
+        def single(inference: Inference = inference) -> tuple[float, Stages]:
+            return inference.milliseconds(files[:1]), inference.stages(files[:1])
+
+        def batch(inference: Inference = inference) -> float:
+            return inference.milliseconds(files)
+
+        if _attempt(subject.line, 'prediction', single) is not None:
+            singles[index] = single
+            if _attempt(subject.line, 'prediction of a batch', batch) is not None:
+                batches[index] = batch
+    _say(f'timing predictions: {len(singles)} in turn, {settings.rounds} rounds')
+    for index, results in in_turn(singles, settings.rounds).items():
+        line = subjects[index].line
+        line.latency_ms = spread([milliseconds for milliseconds, _ in results])
+        for name in Stages._fields:
+            median = spread([getattr(stages, name) for _, stages in results]).median
+            setattr(line, f'{name}_ms', median)
+    for index, times in in_turn(batches, settings.rounds).items():
+        subjects[index].line.batch_ms = spread(times)
+
+
+def _time_training(subjects: Sequence[Subject], files: Sequence[Path], settings: Settings) -> None:
+    steps: dict[int, Callable[[], float]] = {}
+    for index, subject in enumerate(subjects):
+
+        def first(subject: Subject = subject) -> Training:
+            training = Training(
+                subject.model, subject.candidate.config, subject.line.precision, files
+            )
+            training.milliseconds()
+            return training
+
+        training = _attempt(subject.line, 'training step', first)
+        subject.model.eval()
+        if training is not None:
+            steps[index] = training.milliseconds
+    _say(f'timing training steps: {len(steps)} in turn, {settings.rounds} rounds')
+    for index, times in in_turn(steps, settings.rounds).items():
+        subjects[index].line.step_ms = spread(times)
+
+
+def _measure_memory(
+    subjects: Sequence[Subject],
+    files: Sequence[Path],
+    generated: Sequence[Path],
+    settings: Settings,
+) -> None:
+    for subject in subjects:
+        line, candidate = subject.line, subject.candidate
+        _say(f'memory of {line.label}, {line.precision}, {line.device}: processes of their own')
+        for training, batch in ((False, files), (True, generated)):
+            timed = line.step_ms if training else line.batch_ms
+            if timed is None:
+                continue
+            job = MemoryJob(
+                f'{candidate.source}={candidate.checkpoint or ""}',
+                line.precision,
+                line.device,
+                [str(file) for file in batch],
+                training,
+                torch.get_num_threads(),
+                dict(settings.options),
+            )
+            what = f'memory of {"training" if training else "prediction"}'
+            found = _attempt(line, what, lambda job=job: peak_mib(job))  # type: ignore[misc]
+            if training:
+                line.step_memory_mib = found
+            else:
+                line.memory_mib = found
+
+
+def _evaluate(candidates: Sequence[Candidate], lines: Sequence[Line], out: Path) -> None:
+    """Accuracy depends on the precision, not on the device: each is tested once."""
+    for candidate in candidates:
+        if candidate.checkpoint is None:
+            continue
+        mine = [line for line in lines if line.label == candidate.label]
+        for precision in dict.fromkeys(line.precision for line in mine):
+            _say(f'evaluating {candidate.label}, {precision}')
+            same = [line for line in mine if line.precision == precision]
+            folder = out / 'evaluation' / f'{candidate.label} {precision}'.replace(os.sep, '_')
+            begun = time.monotonic()
+            values = _attempt(
+                same[0],
+                'accuracy',
+                lambda c=candidate, p=precision, f=folder: evaluate(c, p, f),  # type: ignore[misc]
+            )
+            _say(f'  {time.monotonic() - begun:.0f} s')
+            for line in same:
+                line.accuracy = dict(values or {})
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)

@@ -1,0 +1,83 @@
+"""Speed against accuracy as a picture."""
+
+from pathlib import Path
+
+from mmext.cli.benchmark import accuracy
+from mmext.cli.benchmark.report import Line, Report
+
+_MARKERS = {'fp32': 'o', 'bf16': 's', 'fp16': '^'}
+
+
+def plot(report: Report, path: Path) -> str | None:
+    """Draw latency against accuracy; against the number of parameters where none was measured.
+
+    Args:
+        report: with latencies.
+        path: a PNG file to write.
+
+    Returns:
+        The caption, or None when there is nothing to draw.
+    """
+    lines = [line for line in report.lines if line.latency_ms is not None]
+    if not lines:
+        return None
+    measure = _common_measure(lines)
+    if measure is None:
+        lines = [line for line in lines if line.parameters is not None]
+        what, caption = 'parameters, millions', 'accuracy was not measured'
+    else:
+        lines = [line for line in lines if measure in accuracy.columns(line.accuracy)]
+        what, caption = measure, f'{measure} in percent'
+    if not lines:
+        return None
+    caption = f'Latency of one picture against {what.partition(",")[0]}; {caption}'
+    _draw(lines, measure, what, f'{caption}.\n{_place(report)}', path)
+    return caption
+
+
+def _draw(lines: list[Line], measure: str | None, what: str, title: str, path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5.5), layout='constrained')
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    labels = list(dict.fromkeys(line.label for line in lines))
+    for line in lines:
+        spread = line.latency_ms
+        assert spread is not None
+        height = _height(line, measure)
+        axes.errorbar(
+            spread.median,
+            height,
+            xerr=[[spread.median - spread.q1], [spread.q3 - spread.median]],
+            fmt=_MARKERS[line.precision],
+            color=f'C{labels.index(line.label) % 10}',
+            capsize=3,
+            label=f'{line.label}, {line.precision}, {line.device}',
+        )
+    axes.set_xlabel('latency, ms (median and quartiles)')
+    axes.set_ylabel(what)
+    axes.set_title(title, fontsize=8)
+    axes.grid(alpha=0.3)
+    axes.margins(0.1)
+    figure.legend(loc='outside lower center', fontsize=7, ncols=2)
+    figure.savefig(path, dpi=130)
+
+
+def _common_measure(lines: list[Line]) -> str | None:
+    """The column that most lines have; the first of the table where several do."""
+    found = [column for line in lines for column in accuracy.columns(line.accuracy)]
+    return max(accuracy.COLUMNS, key=found.count) if found else None
+
+
+def _height(line: Line, measure: str | None) -> float:
+    if measure is not None:
+        return accuracy.columns(line.accuracy)[measure]
+    assert line.parameters is not None
+    return line.parameters / 1e6
+
+
+def _place(report: Report) -> str:
+    machine = report.machine
+    return f'{machine.get("CPU")}, {machine.get("threads")} threads, run {report.run}'

@@ -1,0 +1,61 @@
+"""Where the files of COCO 2017 are, and what belongs to a complete one.
+
+::
+
+    ROOT/train2017/*.jpg                       118287 photos
+    ROOT/val2017/*.jpg                         5000
+    ROOT/annotations/instances_SPLIT2017.json  boxes and masks of things
+    ROOT/annotations/panoptic_SPLIT2017.json   segments of all pixels
+    ROOT/annotations/panoptic_SPLIT2017/*.png  their ids
+    ROOT/annotations/person_keypoints_SPLIT2017.json
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mmext.cli.errors import UserError
+
+SPLITS = ('train', 'val')
+NUM_IMAGES = {'train': 118_287, 'val': 5_000}
+NUM_CATEGORIES = {'instances': 80, 'panoptic': 133, 'person_keypoints': 1}
+KINDS = tuple(NUM_CATEGORIES)
+BASE_URL = 'http://images.cocodataset.org'
+ANNOTATION_ARCHIVES = {
+    'instances': 'annotations/annotations_trainval2017.zip',
+    'person_keypoints': 'annotations/annotations_trainval2017.zip',
+    'panoptic': 'annotations/panoptic_annotations_trainval2017.zip',
+}
+
+Json = dict[str, Any]
+
+
+def photo_folder(root: Path, split: str) -> Path:
+    """The folder of the photos."""
+    return root / f'{split}2017'
+
+
+def annotation_file(root: Path, kind: str, split: str) -> Path:
+    """The JSON of a kind of annotation, one of :data:`KINDS`."""
+    return root / 'annotations' / f'{kind}_{split}2017.json'
+
+
+def map_folder(root: Path, split: str) -> Path:
+    """The folder of the panoptic PNGs."""
+    return root / 'annotations' / f'panoptic_{split}2017'
+
+
+def read_annotations(path: Path) -> Json:
+    """An annotation file.
+
+    Raises:
+        UserError: it is no JSON of COCO's form.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, OSError) as error:
+        raise UserError(f'{path} cannot be read: {error}') from error
+    lacking = [key for key in ('images', 'annotations', 'categories') if key not in content]
+    if not isinstance(content, dict) or lacking:
+        raise UserError(f'{path} has no {", ".join(lacking)}: expected a JSON in the form of COCO')
+    return content

@@ -1,0 +1,251 @@
+"""tools/prepare_data.py cityscapes-vps: a set of the published layout, as the configs read it."""
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.evaluator import Evaluator
+from mmengine.registry import init_default_scope
+from pycocotools import mask as rle
+
+from mmext.cli.errors import run_tool
+from mmext.cli.prepare.cityscapes_vps_maps import CLASSES, Instance, compose_ids, describe
+from mmext.functional.panoptic_files import decode_id_png, encode_id_png
+from mmext.metrics.video_panoptic_quality_metric import VideoPanopticQualityMetric
+from mmext.registry import DATASETS
+
+ROOT = Path(__file__).parents[3]
+HEIGHT, WIDTH = 32, 64
+CAR, PERSON, ROAD, SKY = (CLASSES.index(name) for name in ('car', 'person', 'road', 'sky'))
+Json = dict[str, Any]
+
+
+def write_set(root: Path) -> None:
+    """Two videos to train on, of two and three labelled frames, and one of ten frames."""
+    for folder in ('train/img', 'train/labelmap', 'val/img_all', 'val/panoptic_video'):
+        (root / folder).mkdir(parents=True)
+    categories = [
+        {'id': 7 + i, 'name': name, 'isthing': int(i > 10)} for i, name in enumerate(CLASSES)
+    ]
+    _write_train(root, categories)
+    _write_val(root, categories)
+
+
+def _write_train(root: Path, categories: list[Json]) -> None:
+    images, instances, number = [], [], 0
+    for video, length in ((3, 2), (4, 3)):
+        for t in range(length):
+            number += 1
+            stem = f'{video:04d}_{number:04d}_ulm_000000_{number:06d}'
+            name = f'{stem}_newImg8bit.png'
+            cv2.imwrite(str(root / 'train/img' / name), np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
+            labels = np.full((HEIGHT, WIDTH), ROAD, np.uint8)
+            labels[:8] = SKY
+            labels[-4:] = 255
+            car = np.zeros((HEIGHT, WIDTH), np.uint8)
+            car[12:20, 5 + 4 * t : 20 + 4 * t] = 1
+            labels[car > 0] = CAR
+            labels[12:18, 50:60] = CAR  # without an instance
+            cv2.imwrite(str(root / 'train/labelmap' / f'{stem}_gtFine_labelTrainIds.png'), labels)
+            images.append({'id': 100 + number, 'file_name': name, 'height': HEIGHT, 'width': WIDTH})
+            code = rle.encode(np.asfortranarray(car))
+            instances.append(
+                {'id': number, 'image_id': 100 + number, 'category_id': 3, 'inst_id': 26000 + video,
+                 'segmentation': dict(code, counts=code['counts'].decode()), 'iscrowd': 0}
+            )  # fmt: skip
+    things = [{'id': 3, 'name': 'car'}, {'id': 1, 'name': 'person'}]
+    _dump(root / 'panoptic_im_train_city_vps.json', images=images, categories=categories)
+    _dump(root / 'instances_train_city_vps_rle.json', images=images, annotations=instances,
+          categories=things)  # fmt: skip
+
+
+def _write_val(root: Path, categories: list[Json]) -> None:
+    frames, annotations = [], []
+    for t in range(1, 11):
+        name = f'0005_{t:04d}_bonn_000001_{t:06d}_leftImg8bit.png'
+        cv2.imwrite(str(root / 'val/img_all' / name), np.full((HEIGHT, WIDTH, 3), t, np.uint8))
+        frames.append({'id': 50_000 + t, 'file_name': name, 'height': HEIGHT, 'width': WIDTH})
+        if t % 5 == 0:
+            ids = np.full((HEIGHT, WIDTH), 300)
+            ids[10:20, 2 * t : 2 * t + 15] = 70_000
+            png = f'0005_{24 + t // 5:04d}_bonn_000001_{t:06d}_final_mask.png'
+            (root / 'val/panoptic_video' / png).write_bytes(encode_id_png(ids))
+            segments = [
+                {'id': 300, 'category_id': 7 + ROAD, 'area': HEIGHT * WIDTH - 150, 'iscrowd': 0,
+                 'bbox': [0, 0, WIDTH, HEIGHT]},
+                {'id': 70_000, 'category_id': 7 + PERSON, 'area': 150, 'iscrowd': 0,
+                 'bbox': [2 * t, 10, 15, 10]},
+            ]  # fmt: skip
+            annotations.append({'image_id': t, 'file_name': png, 'segments_info': segments})
+    _dump(root / 'im_all_info_val_city_vps.json', images=frames)
+    _dump(root / 'panoptic_gt_val_city_vps.json', annotations=annotations[::-1],
+          categories=categories, images=[])  # fmt: skip
+
+
+def _dump(path: Path, **content: Any) -> None:
+    path.write_text(json.dumps(content))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_set(tmp_path / 'set')
+    return tmp_path / 'set'
+
+
+def prepare(root: Path, *more: str) -> int:
+    spec = importlib.util.spec_from_file_location('prepare', ROOT / 'tools' / 'prepare_data.py')
+    assert spec is not None and spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return run_tool(tool.main, ['cityscapes-vps', '--root', str(root), *more])
+
+
+def dataset_of(root: Path, loop: str, **changes: Any) -> Any:
+    """The data set of the configuration on the prepared files."""
+    init_default_scope('mmdet')
+    config = Config.fromfile(ROOT / 'configs/_base_/cityscapes_vps.py')
+    part = config[f'{loop}_dataloader'].dataset
+    part.update(data_root=str(root), **changes)
+    return DATASETS.build(part)
+
+
+def test_training_frames(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert prepare(root, '--splits', 'train') == 0
+    said = capsys.readouterr().out
+    assert '2 videos, 5 labelled frames' in said and '5 regions of things' in said
+    dataset = dataset_of(root, 'train', pipeline=[])
+    assert [(f['video_id'], f['frame_id']) for f in map(dataset.get_data_info, range(5))] == [
+        (3, 0), (3, 1), (4, 0), (4, 1), (4, 2)
+    ]  # fmt: skip
+    ids = set()
+    for i in (2, 3, 4):
+        info = dataset.get_data_info(i)
+        car, crowd = sorted(info['instances'], key=lambda n: n['ignore_flag'])
+        place = info['frame_id']
+        assert car['bbox'] == [5 + 4 * place, 12, 20 + 4 * place, 20] and not car['ignore_flag']
+        assert crowd['bbox'] == [50, 12, 60, 18] and crowd['ignore_flag']
+        assert dataset.metainfo['classes'][car['bbox_label']] == 'car'
+        ids.add(car['instance_id'])
+        stuff = {dataset.metainfo['classes'][s['category']] for s in info['segments_info']}
+        assert stuff == {'car', 'road', 'sky'}
+        png = decode_id_png(Path(info['seg_map_path']).read_bytes(), 'png')
+        assert (png[-4:] == 0).all() and (png[:-4] > 0).all()
+    assert len(ids) == 1
+
+
+def test_the_training_pipeline_runs(root: Path) -> None:
+    assert prepare(root) == 0
+    pipeline = Config.fromfile(ROOT / 'configs/_base_/cityscapes_vps.py').train_pipeline
+    pipeline[0].transforms[2].scale = (WIDTH, HEIGHT)
+    pipeline[0].transforms[4].crop_size = (48, 24)
+    dataset = dataset_of(root, 'train', pipeline=pipeline)
+    np.random.seed(0)
+    for i in range(len(dataset)):
+        pair = dataset[i]
+        assert pair['inputs']['img'].shape == pair['inputs']['ref_img'].shape == (3, 24, 48)
+
+
+def test_all_frames_are_predicted_and_the_labelled_judged(root: Path) -> None:
+    assert prepare(root, '--splits', 'val') == 0
+    dataset = dataset_of(root, 'val', pipeline=[])
+    assert [dataset.get_data_info(i)['frame_id'] for i in range(len(dataset))] == list(range(10))
+    metric = VideoPanopticQualityMetric(windows=(1, 2))
+    evaluator = Evaluator(metric)
+    evaluator.dataset_meta = dataset.metainfo
+    labelled = 0
+    for i in range(len(dataset)):
+        info = dataset.get_data_info(i)
+        pred = np.full((HEIGHT, WIDTH), dataset.metainfo['classes'].index('road'))
+        t = i + 1
+        if t % 5 == 0:
+            pred[10:20, 2 * t : 2 * t + 15] = 1000  # person 1
+            assert info['seg_map_path'] is not None
+            labelled += 1
+        evaluator.process([{**info, 'pred_panoptic_seg': {'sem_seg': torch.tensor(pred)[None]}}])
+    values = evaluator.evaluate(len(dataset))
+    assert labelled == 2 and values['video_panoptic/VPQ'] == values['video_panoptic/STQ'] == 100
+
+
+def test_compose_and_describe_against_loops() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        train_ids = rng.choice([ROAD, CAR, PERSON, 255], (9, 11)).astype(np.uint8)
+        instances = [
+            Instance(int(rng.choice([CAR, PERSON])), int(rng.integers(24_000, 27_000)),
+                     rng.random((9, 11)) < 0.2)
+            for _ in range(3)
+        ]  # fmt: skip
+        before = train_ids.copy()
+        ids = compose_ids(train_ids, instances)
+        np.testing.assert_array_equal(train_ids, before)
+        for y in range(9):
+            for x in range(11):
+                expected = 0 if train_ids[y, x] == 255 else 10_000 * (int(train_ids[y, x]) + 1)
+                for train_id, inst_id, mask in instances:
+                    if mask[y, x]:
+                        expected = 10_000 * (train_id + 1) + 1 + inst_id % 1000
+                assert ids[y, x] == expected
+        segments = {s['id']: s for s in describe(ids)}
+        assert set(segments) == set(np.unique(ids).tolist()) - {0}
+        for segment_id, segment in segments.items():
+            mask = (ids == segment_id).astype(np.uint8)
+            assert segment['area'] == mask.sum() and tuple(segment['bbox']) == cv2.boundingRect(
+                mask
+            )
+            assert segment['category_id'] == segment_id // 10_000 - 1
+            crowd = segment_id % 10_000 == 0 and segment['category_id'] >= 11
+            assert segment['iscrowd'] == crowd
+
+
+def _edit(root: Path, name: str, change: Any) -> None:
+    content = json.loads((root / name).read_text())
+    change(content)
+    (root / name).write_text(json.dumps(content))
+
+
+INSTANCES, ALL, TRUTH, TRAIN = (
+    *('instances_train_city_vps_rle.json', 'im_all_info_val_city_vps.json'),
+    *('panoptic_gt_val_city_vps.json', 'panoptic_im_train_city_vps.json'),
+)
+
+
+@pytest.mark.parametrize(
+    ('damage', 'message'),
+    [
+        (lambda r: (r / INSTANCES).unlink(), f'{INSTANCES}; see --help'),
+        (lambda r: (r / ALL).write_text('x'), f'{ALL}: no JSON'),
+        (lambda r: _edit(r, INSTANCES, lambda c: c.pop('categories')), 'no categories in it'),
+        (lambda r: _edit(r, TRAIN, lambda c: c['images'][0].update(file_name='a.png')),
+         'a.png is no name of Cityscapes-VPS'),
+        (lambda r: _edit(r, INSTANCES, lambda c: c['categories'][0].update(name='cat')),
+         "['cat'] are no classes of Cityscapes"),
+        (lambda r: _edit(r, INSTANCES, lambda c: c['categories'][0].update(name='road')),
+         'a thing of [32, 64] is expected'),
+        (lambda r: next((r / 'train/labelmap').iterdir()).unlink(), 'is expected, got 0'),
+        (lambda r: next((r / 'train/img').iterdir()).unlink(), 'nothing at'),
+        (lambda r: next((r / 'val/img_all').iterdir()).unlink(), 'nothing at'),
+        (lambda r: _edit(r, ALL, lambda c: c['images'].pop(4)), 'has no frame 5 of video 5'),
+        (lambda r: _edit(r, ALL, lambda c: c['images'][4].update(
+            file_name='0005_0005_bonn_000001_000077_leftImg8bit.png')), 'should label frame 5'),
+        (lambda r: _edit(r, TRUTH, lambda c: c['annotations'][0]['segments_info'].pop()),
+         'ids without an entry in segments_info'),
+    ],
+)  # fmt: skip
+def test_damage_is_one_line(
+    root: Path, capsys: pytest.CaptureFixture[str], damage: Any, message: str
+) -> None:
+    damage(root)
+    assert prepare(root) == 2
+    (line,) = [e for e in capsys.readouterr().err.splitlines() if e.startswith('error: ')]
+    assert message in line
+
+
+def test_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert prepare(tmp_path / 'none') == 2
+    assert 'python -m mmext.demo video' in capsys.readouterr().err

@@ -20,7 +20,7 @@ demo: setup ## train and evaluate UPSNet on a generated data set, with pictures 
 	@$(BIN)/python tools/demo.py
 
 test: lint ## everything CI runs: linters, type check, import contracts, tests
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: setup ## linters, type check and import contracts alone
 	$(BIN)/ruff check $(SOURCES)

@@ -15,7 +15,6 @@ from mmext import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 
-pytestmark = pytest.mark.xdist_group('registry')  # one worker: the cases run once
 
 PROBE = """
 from torch import nn

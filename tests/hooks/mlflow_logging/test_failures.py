@@ -13,8 +13,6 @@ import pytest
 from mmext.hooks.mlflow_logging.failures import FailureWatch
 from mmext.hooks.mlflow_logging.replay import replay
 
-pytestmark = pytest.mark.xdist_group('killed_trainings')  # one worker: one fork server
-
 # children of a process that has everything imported and no thread
 _SERVER = multiprocessing.get_context('forkserver')
 _LIMIT_S = 120.0

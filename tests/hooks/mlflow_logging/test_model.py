@@ -29,8 +29,6 @@ from mmext.hooks.mlflow_logging.shipper import Shipper
 from mmext.hooks.mlflow_logging.spool import Spool
 from mmext.hooks.mlflow_logging.tracking import Outage
 
-pytestmark = pytest.mark.xdist_group('served_model')  # one worker: it is trained once
-
 _ROOT = Path(__file__).parents[3]
 _NAME, _ALIAS = 'street', 'champion'
 

@@ -9,8 +9,6 @@ import pytest
 
 from mmext.hooks.mlflow_logging.replay import reap, replay
 
-pytestmark = pytest.mark.xdist_group('mlflow_server')  # one worker: one server
-
 
 @pytest.fixture
 def experiment(request: pytest.FixtureRequest) -> str:

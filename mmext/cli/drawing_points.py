@@ -57,8 +57,11 @@ def draw_points(
         for index in np.flatnonzero(sides >= _MIN_TEXT_PX):
             words = attribute_words(fields['attributes'][index], meta['attributes'])
             left, _, right, bottom = boxes_xyxy[index]
+            line = text_height(drawn)
+            # all words in the picture, below each other
+            top = min(float(bottom), drawn.shape[0] - (len(words) + 0.5) * line)
             for number, word in enumerate(words):
-                below = round(float(bottom)) + round((number + 0.8) * text_height(drawn))
+                below = round(top + (number + 0.8) * line)
                 write_text(drawn, word, (round(float(left + right) / 2), below))
     return drawn
 

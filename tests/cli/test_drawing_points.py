@@ -73,6 +73,12 @@ def test_attributes_stand_below_the_box() -> None:
     )  # fmt: skip
     assert changed(drawn)[62:100].any()
     assert not changed(drawn)[:50].any()
+    low = draw_points(
+        grey(), np.array([[20.0, 60, 100, 119]]), {'attributes': np.array([[1, 1]])},
+        {'attributes': table},
+    )  # fmt: skip
+    words = changed(low).any(axis=1)
+    assert words.sum() == changed(drawn).any(axis=1).sum()  # both lines, one below the other
     nothing = draw_points(
         grey(), BOX, {'attributes': np.array([[0, -1]])}, {'attributes': table}
     )  # fmt: skip

@@ -2,6 +2,8 @@
 
 import os
 import re
+import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +26,9 @@ class Store:
         """A command or an address for people, without a login."""
         if self.tracking_uri.startswith(('http://', 'https://')):
             return _LOGIN.sub('', self.tracking_uri)
-        return f'mlflow ui --backend-store-uri {_LOGIN.sub("", self.tracking_uri)}'
+        # by the path of its Python where the environment is not activated
+        mlflow = 'mlflow' if shutil.which('mlflow') else f'{sys.executable} -m mlflow'
+        return f'{mlflow} ui --backend-store-uri {_LOGIN.sub("", self.tracking_uri)}'
 
 
 _LOGIN = re.compile(r'(?<=://)[^/@]+@')

@@ -203,25 +203,37 @@ def served(store: Any, tmp_path: Path) -> Iterator[str]:
         sys.executable, '-m', 'mlflow', 'models', 'serve', '--env-manager', 'local',
         '-m', f'models:/{_NAME}@{_ALIAS}', '--port', str(port),
     ]  # fmt: skip
+    # it starts `uvicorn` by its name, as in an activated environment
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get('PATH', '')])
     with open(tmp_path / 'serve.log', 'wb') as log:
         process = subprocess.Popen(
-            command, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=tmp_path,
+            env={**os.environ, 'PATH': path},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     try:
         deadline = time.monotonic() + 120
-        while True:
-            try:
-                urllib.request.urlopen(f'http://127.0.0.1:{port}/ping', timeout=5)
-                break
-            except OSError:
+        while not _answers(f'http://127.0.0.1:{port}/ping'):
+            if process.poll() is not None or time.monotonic() > deadline:
                 log_text = (tmp_path / 'serve.log').read_text()
-                assert process.poll() is None and time.monotonic() < deadline, log_text
-                time.sleep(0.2)
+                pytest.fail(f'the served model does not answer:\n{log_text}')
+            time.sleep(0.2)
         yield f'http://127.0.0.1:{port}/invocations'
     finally:
         if process.poll() is None:
             os.killpg(process.pid, 9)
         process.wait(timeout=30)
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _ask(url: str, content: Any) -> Any:

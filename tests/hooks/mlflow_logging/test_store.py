@@ -1,4 +1,7 @@
+import sys
 from pathlib import Path
+
+import pytest
 
 from mmext.hooks.mlflow_logging.store import Store, resolve_store
 
@@ -22,8 +25,14 @@ def test_relative_sqlite_becomes_absolute(tmp_path: Path, monkeypatch: object) -
     assert Path(resolve_store('sqlite:///x.db', 'w', {}).tracking_uri[10:]) == Path.cwd() / 'x.db'
 
 
-def test_people_are_told_how_to_look_and_no_password(tmp_path: Path) -> None:
-    assert resolve_store(None, tmp_path, {}).how_to_view() == (
-        f'mlflow ui --backend-store-uri sqlite:///{tmp_path}/mlflow.db'
-    )
+def test_people_are_told_how_to_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = resolve_store(None, tmp_path, {})
+    rest = f' ui --backend-store-uri sqlite:///{tmp_path}/mlflow.db'
+    monkeypatch.setenv('PATH', str(tmp_path))
+    assert store.how_to_view() == f'{sys.executable} -m mlflow{rest}'
+    (tmp_path / 'mlflow').touch(0o755)
+    assert store.how_to_view() == f'mlflow{rest}'
+
+
+def test_people_are_told_no_password() -> None:
     assert Store('https://me:pw@host:5/x', None).how_to_view() == 'https://host:5/x'

@@ -1,5 +1,6 @@
 """What every test runs under: one thread per worker, and mmengine's global scope put back.
 
+Random examples are new ones at every run, in CI the same ones, and may be slow on a busy machine.
 ``run_to_end`` starts the programs: one that hangs is ended with all it has started, and says where.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 RunToEnd = Callable[..., 'subprocess.CompletedProcess[str]']
 
@@ -18,6 +20,11 @@ RunToEnd = Callable[..., 'subprocess.CompletedProcess[str]']
 # the workers share the cores, and more threads than cores make everything slower.
 for _variable in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS'):
     os.environ.setdefault(_variable, '1')
+
+_PATIENT: dict[str, Any] = {'deadline': None, 'suppress_health_check': [HealthCheck.too_slow]}
+settings.register_profile('new examples', **_PATIENT)
+settings.register_profile('same examples', derandomize=True, **_PATIENT)
+settings.load_profile('same examples' if os.environ.get('CI') else 'new examples')
 
 
 @pytest.fixture(autouse=True)

@@ -6,20 +6,16 @@ python tools/benchmark.py all --publish       # docs/benchmarks.json and the tab
 """
 
 import argparse
-import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
-
-from mmengine.logging import MMLogger
 
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
 from mmext.cli.benchmark import arguments as coco
-from mmext.cli.benchmark.machine import machine_facts
+from mmext.cli.benchmark.components import measure_file, measure_file_in_new_process
 from mmext.cli.benchmark.publication import Measured, publish, save
-from mmext.cli.benchmark.rows import Row, table
+from mmext.cli.benchmark.rows import table
 from mmext.cli.errors import UserError, run_tool
 
 FOLDER = Path(__file__).parent / 'benchmarks'
@@ -39,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     coco.add_show_arguments(again)
     again.set_defaults(run=coco.run_show)
     for name in [*benchmark_names(), 'all']:
-        file = name.replace('-', '_')
+        file = benchmark_file(name).stem
         component = commands.add_parser(
             name,
             aliases=[file] if file != name else [],
@@ -68,32 +64,32 @@ def add_component_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_components(arguments: argparse.Namespace) -> None:
-    """Run one component benchmark or all; one that fails does not keep the others from running."""
+    """Run one component benchmark, or all, each in a process of its own.
+
+    One that fails does not keep the others from running; what is finished is written at once.
+    """
     if arguments.publish and arguments.quick:
         raise UserError('--publish: small sizes prove nothing, leave --quick out')
-    names = benchmark_names() if arguments.component == 'all' else [arguments.component]
+    alone = arguments.component != 'all'
+    names = [arguments.component] if alone else benchmark_names()
+    measure = measure_file if alone else measure_file_in_new_process
     results: dict[str, Measured] = {}
     failed: list[str] = []
     for name in names:
         print(f'== {name}', flush=True)
-        # the host logs every weight that it initialises
-        MMLogger.get_instance(f'benchmark {name}', log_level='ERROR')
-        started = datetime.now().astimezone().isoformat(timespec='seconds')
-        machine = machine_facts()
         try:
-            rows = load_benchmark(name)(arguments.quick)
+            results[name] = measure(benchmark_file(name), arguments.quick)
         except Exception:
-            if len(names) == 1:
+            if alone:
                 raise
             traceback.print_exc()
             failed.append(name)
             continue
-        results[name] = Measured(started, machine, rows)
-        print(table(rows), flush=True)
-    if arguments.json:
-        save(results, arguments.json)
-    if arguments.publish:
-        publish(results, FOLDER.parents[1])
+        print(table(results[name].rows), flush=True)
+        if arguments.json:
+            save(results, arguments.json)
+        if arguments.publish:
+            publish({name: results[name]}, FOLDER.parents[1])
     if failed:
         raise RuntimeError(f'{len(failed)} of {len(names)} benchmarks failed: {", ".join(failed)}')
 
@@ -104,19 +100,9 @@ def benchmark_names() -> list[str]:
     return [file.stem.replace('_', '-') for file in files if not file.stem.startswith('_')]
 
 
-def load_benchmark(name: str) -> Callable[[bool], list[Row]]:
-    """Return the function ``run(quick)`` of a benchmark's file.
-
-    The file is loaded by its path: ``benchmarks/mlflow.py`` must not hide the package mlflow.
-    """
-    path = FOLDER / f'{name.replace("-", "_")}.py'
-    spec = importlib.util.spec_from_file_location(f'benchmark_{path.stem}', path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses and pickle look their module up
-    spec.loader.exec_module(module)
-    run: Callable[[bool], list[Row]] = module.run
-    return run
+def benchmark_file(name: str) -> Path:
+    """The file of a benchmark."""
+    return FOLDER / f'{name.replace("-", "_")}.py'
 
 
 if __name__ == '__main__':

@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 
+from mmext.cli.benchmark.components import load_run
 from mmext.cli.errors import run_tool
 
 SLOW_PART = """
@@ -50,10 +51,10 @@ def test_runs_what_is_named(
     arguments: list[str],
     printed: list[str],
     benchmark: ModuleType,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     benchmark.main(arguments)
-    lines = capsys.readouterr().out.splitlines()
+    lines = capfd.readouterr().out.splitlines()
     assert [line for line in lines if not line.startswith('|')] == printed
     assert lines[-1] == '| work | play | 1.00 ms | 4.00 ms | 4.00x | 2.00x | met |'
 
@@ -76,13 +77,17 @@ def test_small_sizes_are_not_published(
     assert 'leave --quick out' in capsys.readouterr().err
 
 
-def test_one_that_fails_does_not_keep_the_others_from_running(
+def test_one_that_fails_leaves_nothing_behind_for_the_others(
     benchmark: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (benchmark.FOLDER / 'a.py').write_text('def run(quick): raise ValueError("values differ")')
-    with pytest.raises(RuntimeError, match='1 of 3 benchmarks failed: a'):
+    failing = 'import sys\ndef run(quick): sys.left = 1; raise ValueError("values differ")'
+    crashing = 'import os, sys\ndef run(quick): assert not hasattr(sys, "left"); os._exit(0)'
+    (benchmark.FOLDER / 'a.py').write_text(failing)
+    (benchmark.FOLDER / 'b.py').write_text(crashing)
+    with pytest.raises(RuntimeError, match='2 of 4 benchmarks failed: a, b'):
         benchmark.main(['all', '--json', str(tmp_path / 'rows.json')])
-    assert 'values differ' in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    assert 'values differ' in errors and 'BrokenProcessPool' in errors
     assert list(json.loads((tmp_path / 'rows.json').read_text())) == ['json', 'slow-part']
     with pytest.raises(ValueError, match='values differ'):
         benchmark.main(['a'])
@@ -101,4 +106,4 @@ def test_help_lists_the_names(benchmark: ModuleType, capsys: pytest.CaptureFixtu
 def test_every_benchmark_has_a_run_function(tool: Callable[[str], ModuleType]) -> None:
     benchmark = tool('benchmark')
     for name in benchmark.benchmark_names():
-        assert callable(benchmark.load_benchmark(name))
+        assert callable(load_run(benchmark.benchmark_file(name)))

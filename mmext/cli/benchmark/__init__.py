@@ -20,5 +20,6 @@ One run of ``tools/benchmark.py coco``:
 ``arguments``          the command line
 =====================  ===================================================================
 
-The benchmarks of single components (``tools/benchmarks/*.py``) share ``rows`` and ``readme``.
+The benchmarks of single components (``tools/benchmarks/*.py``) return ``rows``, are run by
+``components`` and shown by ``publication``.
 """

@@ -104,7 +104,10 @@ class Fp16Hook(Hook):
         runner.logger.info(f'mixed precision: {choice.name} on {device_type} ({choice.reason})')
         if choice.warning:
             runner.logger.warning(choice.warning)
+        built = isinstance(runner.optim_wrapper, OptimWrapper | OptimWrapperDict)  # it trains
         if choice.name == 'fp32':
+            if built and any(map(_has_precision, _wrappers(runner.optim_wrapper))):
+                self._replace_wrapper(runner, choice)
             return
         if self.channels_last:
             model.to(memory_format=torch.channels_last)
@@ -114,8 +117,10 @@ class Fp16Hook(Hook):
         runner.logger.info(f'kept in fp32: {self._guards.describe()}')
         if self.val:
             self._autocast_predictions(model, device_type, choice)
-        if isinstance(runner.optim_wrapper, OptimWrapper | OptimWrapperDict):  # built to train
+        if built:
             self._replace_wrapper(runner, choice)
+            if self.hold_on_skip:
+                self._hold_hooks(runner)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Start counting dtypes."""
@@ -164,8 +169,6 @@ class Fp16Hook(Hook):
         for wrapper in _wrappers(runner.optim_wrapper):
             wrapper.attach(runner.model, self._guards)
             check_step_size(wrapper)
-        if self.hold_on_skip:
-            self._hold_hooks(runner)
 
     def _remove_on_error(self, runner: Runner, guards: OpGuards) -> None:
         """Take the guards away when the run raises: it has no ``after_run`` then."""
@@ -306,6 +309,11 @@ def _replacement(old: OptimWrapper, options: dict[str, Any]) -> PrecisionOptimWr
             f'got {type(old).__name__}'
         )
     return PrecisionOptimWrapper.replacing(old, **options)
+
+
+def _has_precision(wrapper: OptimWrapper) -> bool:
+    """Whether a wrapper chooses a precision by itself."""
+    return isinstance(wrapper, AmpOptimWrapper | PrecisionOptimWrapper)
 
 
 def _wrappers(wrapper: Any) -> list[Any]:

@@ -25,6 +25,7 @@ from mmext.hooks.mixed_precision.overflow import (
     OverflowLog,
     first_nonfinite_gradient,
     gradient_norm,
+    has_gradients,
 )
 from mmext.hooks.mixed_precision.policy import choose_precision
 from mmext.hooks.mixed_precision.scaler import make_scaler
@@ -147,7 +148,8 @@ class PrecisionOptimWrapper(OptimWrapper):
             if self.clip_grad_kwargs:
                 self._clip_grad()
             self.optimizer.step(**kwargs)
-        self.scaler.update()
+        # torch refuses to judge a scale by no gradients at all, as of a part that took no part
+        self.scaler.update(None if has_gradients(self.optimizer) else scale)
         self._statistics = None
         self.overflow.step(self.step_was_skipped, scale)
         if self.step_was_skipped and self.overflow.is_due:

@@ -127,6 +127,11 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(item)
 
 
+def has_gradients(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether any parameter has taken part."""
+    return any(p.grad is not None for group in optimizer.param_groups for p in group['params'])
+
+
 def gradient_norm(optimizer: torch.optim.Optimizer) -> float:
     """L2 norm of all gradients; inf or nan if one of them is not finite."""
     gradients = [

@@ -19,7 +19,7 @@ class LossScaler(torch.amp.GradScaler):
 
     def __init__(self, device_type: str, min_scale: float = 1.0, **options: Any) -> None:
         super().__init__(device_type, **options)
-        self.min_scale = min_scale
+        self.min_scale = float(min_scale)  # torch takes a scale to be set as a float only
 
     def update(self, new_scale: Any = None) -> None:
         """Adapt the scale to what happened, or set it."""
@@ -29,11 +29,14 @@ class LossScaler(torch.amp.GradScaler):
 
 
 class StaticScaler(LossScaler):
-    """A scale that stays."""
+    """A scale that stays, also when a checkpoint has another."""
 
     def update(self, new_scale: Any = None) -> None:
         """Forget the step."""
         super().update(self.get_scale() if new_scale is None else new_scale)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep to the configuration."""
 
 
 def make_scaler(

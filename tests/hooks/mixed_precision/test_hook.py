@@ -8,9 +8,11 @@ import mmcv.ops
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import EMAHook, ParamSchedulerHook
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.optim.optimizer import amp_optimizer_wrapper
 from precision_training import Error, Net, SquaredLoss, make_runner
 from torch import nn
 
@@ -241,18 +243,50 @@ def test_wrapper_of_the_config_is_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ('settings', 'message'),
+    ('asked', 'settings', 'message'),
     [
-        ({'precision': 'bf16'}, 'optim_wrapper says precision bf16, Fp16Hook fp16'),
-        ({'precision': 'fp16', 'fp32_modules': ['conv']}, 'expected them in one place'),
+        ('fp16', {'precision': 'bf16'}, 'optim_wrapper says precision bf16, Fp16Hook fp16'),
+        ('fp32', {'precision': 'bf16'}, 'optim_wrapper says precision bf16, Fp16Hook fp32'),
+        ('fp16', {'precision': 'fp16', 'fp32_modules': ['conv']}, 'expected them in one place'),
     ],
 )
 def test_wrapper_of_the_config_may_not_contradict(
-    settings: dict[str, Any], message: str, tmp_path: Path
+    asked: str, settings: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     wrapper = {'type': 'mmext.PrecisionOptimWrapper', **settings}
     with pytest.raises(ValueError, match=message):
-        make_runner(tmp_path, 2, hook=hook('fp16'), wrapper=wrapper).train()
+        make_runner(tmp_path, 2, hook=hook(asked), wrapper=wrapper).train()
+
+
+@pytest.mark.parametrize('precision', ['fp32', 'bf16'])
+def test_the_hosts_mixed_precision_gives_way(
+    precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also to fp32, which would otherwise be said and not done."""
+    before = patched()
+    monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)
+    runner = make_runner(
+        tmp_path, 2, hook=hook(precision), wrapper={'type': 'AmpOptimWrapper', 'dtype': 'bfloat16'}
+    )
+    runner.train()
+    assert type(runner.optim_wrapper) is PrecisionOptimWrapper
+    assert runner.model.dtypes['loss/conv'] == DTYPES[precision]
+    assert patched() == before
+
+
+@pytest.mark.parametrize('precision', ['bf16', 'fp16'])
+def test_runs_under_the_compiler(precision: str, tmp_path: Path) -> None:
+    """Guards and casts are kept where torch traces the training step."""
+    compiled = Config({'compile': {'backend': 'eager'}})
+    runner = make_runner(tmp_path, 3, hook=hook(precision), cfg=compiled)
+    start = weights(runner)
+    runner.train()
+    plain = make_runner(tmp_path / 'plain', 3, hook=hook(precision))
+    plain.train()
+    moved, expected = weights(runner) - start, weights(plain) - start
+    assert (moved - expected).norm() < 0.02 * expected.norm()
+    assert SquaredLoss.dtype == torch.float32
+    assert runner.model.dtypes['loss/conv'] == DTYPES[precision]
 
 
 def test_wrapper_alone_in_a_config(tmp_path: Path) -> None:

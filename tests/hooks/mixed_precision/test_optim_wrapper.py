@@ -128,6 +128,17 @@ def test_one_bad_batch_of_an_accumulated_step_skips_it_all() -> None:
     assert not torch.equal(model.conv.weight, state['conv.weight'])
 
 
+@pytest.mark.parametrize('precision', ['fp32', 'bf16', 'fp16'])
+def test_parameters_that_took_no_part_are_no_error(precision: str) -> None:
+    """As of the other network of a pair that is trained in turns."""
+    model, other = net(), nn.Linear(1, 1)
+    wrapper = PrecisionOptimWrapper(sgd(other), precision=precision, loss_scale=SMALL_SCALE)
+    before = weights(other)
+    model.train_step(batch(), wrapper)
+    assert not wrapper.step_was_skipped and torch.equal(weights(other), before)
+    assert wrapper.loss_scale == (4 if precision == 'fp16' else 1)
+
+
 @pytest.mark.parametrize('clip', [{'max_norm': 0.1}, {'type': 'value', 'clip_value': 0.01}])
 def test_clipping_sees_unscaled_gradients(clip: dict[str, Any]) -> None:
     moved = []

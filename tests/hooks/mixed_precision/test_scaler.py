@@ -30,9 +30,15 @@ def test_scale_does_not_fall_below_the_floor() -> None:
     assert run(make_scaler('cpu', {'init_scale': 1.0}), float('nan')) == 1
 
 
+def test_the_floor_may_be_a_whole_number() -> None:
+    scaler = make_scaler('cpu', {'init_scale': 2, 'min_scale': 1})
+    assert [run(scaler, float('inf')) for _ in range(2)] == [1, 1]
+
+
 def test_static_scale_stays() -> None:
     scaler = make_scaler('cpu', 128)
     assert isinstance(scaler, StaticScaler)
+    scaler.load_state_dict(make_scaler('cpu', 'dynamic').state_dict())
     assert [run(scaler, g) for g in (1.0, float('inf'), 1.0)] == [128, 128, 128]
 
 

@@ -86,6 +86,8 @@ def resume(config: Config, checkpoint: str) -> None:
     found = latest_checkpoint(config.work_dir) if checkpoint == 'auto' else checkpoint
     if found is None:
         print(f'--resume: no checkpoint in {config.work_dir}, training starts from the beginning')
+        # a log goes on in the run of the attempt that died; mmengine would resume from load_from
+        config.resume = not config.get('load_from')
         return
     config.resume, config.load_from = True, found
 

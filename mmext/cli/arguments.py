@@ -48,12 +48,14 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--mlflow',
         metavar='URI|off',
-        help='log to this MLflow tracking server or store; off: do not log to MLflow',
+        help='log to this MLflow server or store, as http://host:5000 or sqlite:///runs.db; off: '
+        'do not log to MLflow (default: as the config says)',
     )
     parser.add_argument(
         '--precision',
         choices=PRECISIONS,
-        help='train, validate and test in mixed precision; auto: what the device does fast',
+        help='train, validate and test in this precision; auto: bf16 or fp16 where the device '
+        'computes it natively, else fp32 (default: as the config says)',
     )
     parser.add_argument('--seed', type=int, help='seed of all random generators')
     parser.add_argument(

@@ -81,30 +81,49 @@ def apply_run_arguments(config: Config, arguments: argparse.Namespace) -> None:
 
 
 def set_mlflow(config: Config, target: str) -> None:
-    """Point MLflow logging at a tracking URI; ``'off'`` removes it."""
-    hooks = config.setdefault('default_hooks', ConfigDict())
+    """Point MLflow logging at a tracking URI; ``'off'`` removes it, wherever the config has it."""
     if target == 'off':
-        hooks.pop('mlflow', None)
+        hooks = config.setdefault('default_hooks', ConfigDict())
+        for name in [name for name, hook in hooks.items() if _is_of(hook, 'MLflowHook')]:
+            del hooks[name]
+        if config.get('custom_hooks'):
+            kept = [hook for hook in config.custom_hooks if not _is_of(hook, 'MLflowHook')]
+            config.custom_hooks = kept
     else:
-        hook = hooks.get('mlflow') or ConfigDict(type='mmext.MLflowHook')
-        hooks.mlflow = ConfigDict(hook, tracking_uri=target)
+        _hook(config, 'mlflow', 'MLflowHook').tracking_uri = target
 
 
 def set_precision(config: Config, precision: str) -> None:
     """Run in 'fp32', 'bf16', 'fp16' or 'auto', whatever the config says.
 
     mmengine's own ``AmpOptimWrapper`` is turned into a plain one: it does not start without a GPU.
+    Of several optimizers, each wrapper is.
     """
+    hook = _hook(config, 'fp16', 'Fp16Hook')
+    hook.precision = precision
+    for _, wrapper in walk(config.get('optim_wrapper') or {}):
+        if _is_of(wrapper, 'AmpOptimWrapper'):
+            wrapper['type'] = 'OptimWrapper'
+            wrapper.pop('dtype', None)
+            hook.setdefault('loss_scale', wrapper.pop('loss_scale', 'dynamic'))
+        elif _is_of(wrapper, 'PrecisionOptimWrapper'):
+            wrapper['precision'] = precision
+
+
+def _hook(config: Config, name: str, kind: str) -> ConfigDict:
+    """The config's hook of a class of ours, under whatever name; a new default hook if none."""
     hooks = config.setdefault('default_hooks', ConfigDict())
-    hook = ConfigDict(hooks.get('fp16') or dict(type='mmext.Fp16Hook'), precision=precision)
-    wrapper = config.get('optim_wrapper') or {}
-    if wrapper.get('type') == 'AmpOptimWrapper':
-        wrapper['type'] = 'OptimWrapper'
-        wrapper.pop('dtype', None)
-        hook.setdefault('loss_scale', wrapper.pop('loss_scale', 'dynamic'))
-    elif wrapper.get('type') == 'mmext.PrecisionOptimWrapper':
-        wrapper['precision'] = precision
-    hooks.fp16 = hook
+    for hook in [*hooks.values(), *(config.get('custom_hooks') or ())]:
+        if _is_of(hook, kind):
+            return hook
+    hooks[name] = ConfigDict(type=f'mmext.{kind}')
+    return hooks[name]
+
+
+def _is_of(part: Any, kind: str) -> bool:
+    """Whether a part of a config is of a class, named with or without its scope or module."""
+    named = part.get('type') if isinstance(part, Mapping) else None
+    return kind == (getattr(named, '__name__', None) or str(named).rpartition('.')[2])
 
 
 def use_test_time_augmentation(config: Config) -> None:

@@ -142,6 +142,25 @@ def test_mlflow_flag() -> None:
     assert config.default_hooks == {}
 
 
+def test_mlflow_flag_finds_the_hook_wherever_it_is() -> None:
+    """A second one would make a second run of the same training."""
+    other = dict(type='mmdet.NumClassCheckHook')
+    config = Config(
+        dict(
+            default_hooks=dict(tracking=dict(type='MLflowHook', images=2), mlflow=None),
+            custom_hooks=[other, dict(type='mmext.MLflowHook')],
+        )
+    )
+    set_mlflow(config, 'http://host')
+    assert config.default_hooks.tracking == dict(
+        type='MLflowHook', images=2, tracking_uri='http://host'
+    )
+    assert config.default_hooks.mlflow is None
+    set_mlflow(config, 'off')
+    assert config.default_hooks == dict(mlflow=None)
+    assert config.custom_hooks == [other]
+
+
 def test_no_pretrained_weights_are_left() -> None:
     pretrained = dict(type='Pretrained', checkpoint='torchvision://resnet50')
     normal = dict(type='Normal', std=1)
@@ -194,3 +213,29 @@ def test_precision_replaces_the_hosts_mixed_precision() -> None:
     set_precision(config, 'bf16')
     assert config.optim_wrapper == dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=1))
     assert config.default_hooks.fp16.loss_scale == 512.0
+
+
+@pytest.mark.parametrize('kind', ['mmengine.AmpOptimWrapper', 'mmengine.optim.AmpOptimWrapper'])
+def test_precision_replaces_it_for_each_of_several_optimizers(kind: str) -> None:
+    part = dict(optimizer=dict(type='SGD', lr=1))
+    wrapper = dict(constructor='Own', generator=dict(part, type=kind), critic=dict(part, type=kind))
+    config = Config(dict(optim_wrapper=wrapper, custom_hooks=[dict(type='mmext.Fp16Hook')]))
+    set_precision(config, 'fp32')
+    plain = dict(part, type='OptimWrapper')
+    assert config.optim_wrapper == dict(constructor='Own', generator=plain, critic=plain)
+    (hook,) = config.custom_hooks
+    assert hook.precision == 'fp32' and not config.default_hooks
+
+
+def test_precision_replaces_it_in_a_config_of_classes(tmp_path: Path) -> None:
+    """As mmengine's newer style has it, where types are imported."""
+    file = tmp_path / 'classes.py'
+    file.write_text(
+        'from mmengine.optim import AmpOptimWrapper\n'
+        'from torch.optim import SGD\n'
+        'optim_wrapper = dict(type=AmpOptimWrapper, optimizer=dict(type=SGD, lr=1))\n'
+    )
+    config = load_config(str(file))
+    set_precision(config, 'bf16')
+    assert config.optim_wrapper.type == 'OptimWrapper'
+    assert config.default_hooks.fp16.precision == 'bf16'

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from mmext.cli.errors import UserError, run_tool
 
@@ -66,6 +67,18 @@ def test_resume_without_a_checkpoint_starts_from_the_beginning(
     assert 'starts from the beginning' in capsys.readouterr().out
     losses = [record for record in scalars(tmp_path) if 'loss' in record]
     assert [record['step'] for record in losses] == [1, 2, 3]
+
+
+def test_resume_before_the_first_checkpoint_goes_on_in_the_same_log(
+    tool: Tool, tmp_path: Path
+) -> None:
+    """As of a job that is preempted early and always started with --resume."""
+    config = Config(dict(work_dir=str(tmp_path), load_from=None))
+    tool('train').resume(config, 'auto')
+    assert config.resume
+    config = Config(dict(work_dir=str(tmp_path), load_from='coco.pth'))
+    tool('train').resume(config, 'auto')
+    assert not config.resume and config.load_from == 'coco.pth'
 
 
 def test_precision(config_file: Path, call: Callable[..., None], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mmext.cli.errors import UserError, run_tool
 from mmext.hooks.mlflow_logging.replay import describe, reap, replay
+from mmext.hooks.mlflow_logging.tracking import Outage, Refusal
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -38,12 +39,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(describe(result), flush=True)
             kept += result.outcome == 'kept'
     if arguments.reap:
-        for run_id in reap(arguments.reap, arguments.stale_after):
-            print(f'killed  run {run_id}', flush=True)
+        try:
+            for run_id in reap(arguments.reap, arguments.stale_after):
+                print(f'killed  run {run_id}', flush=True)
+        except (Outage, Refusal) as reason:
+            raise UserError(f'--reap {arguments.reap}: {reason}') from reason
     if kept:
-        raise UserError(
-            f'{kept} not sent, the server does not answer; all is kept, try again later'
-        )
+        raise UserError(f'{kept} not sent, for the reasons above; all is kept, try again later')
 
 
 if __name__ == '__main__':

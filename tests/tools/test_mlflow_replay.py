@@ -69,6 +69,13 @@ def test_no_server_is_said_and_nothing_is_lost(left_behind: Path) -> None:
     assert spool.read_text().startswith(Path(before).read_text())
 
 
+def test_no_server_to_reap_on_is_one_line() -> None:
+    done = _replay('--reap', 'http://127.0.0.1:9')
+    assert done.returncode == 2
+    assert done.stderr.startswith('error: --reap http://127.0.0.1:9: ')
+    assert 'Traceback' not in done.stderr
+
+
 def test_bad_input_is_one_line(tmp_path: Path) -> None:
     done = _replay(tmp_path / 'nowhere')
     assert done.returncode == 2

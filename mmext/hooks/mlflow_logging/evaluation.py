@@ -123,14 +123,12 @@ def draw_pr_curves(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, str | bytes | bool):
+    if isinstance(value, str | bytes | bool) or getattr(value, 'ndim', 0) > 0:
         return None
-    if np.ndim(value) == 0 and not isinstance(value, Mapping):
-        try:
-            return float(value)
-        except (TypeError, ValueError):
-            return None
-    return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def _nested_rows(

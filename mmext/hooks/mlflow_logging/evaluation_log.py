@@ -1,7 +1,9 @@
 """What a validation or a test leaves in the log: curves, a table by class, plots, pictures."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -26,9 +28,18 @@ class EvaluationLog:
         images: this many are shown at every evaluation.
         introduces: whether photo and truth are shown at step 0, where MLflow's
             slider begins; not again in a resumed run.
+        logger: is told what is left out: outputs of a model and results of a metric may be
+            anything, and must not end a training here.
     """
 
-    def __init__(self, put: Callable[[Record | Job], None], images: int, introduces: bool) -> None:
+    def __init__(
+        self,
+        put: Callable[[Record | Job], None],
+        images: int,
+        introduces: bool,
+        logger: logging.Logger | None = None,
+    ) -> None:
+        self._logger = logger or logging.getLogger(__name__)
         self._put = put
         self._images = images
         self._introduces = introduces
@@ -41,13 +52,15 @@ class EvaluationLog:
 
     def begin(self, loader: Any) -> None:
         """An evaluation on a data loader starts."""
-        batch_size = loader.batch_size or 1
-        self._collector = PanelCollector(
-            self._images,
-            min(len(loader) * batch_size, len(loader.dataset)),
-            batch_size,
-            resized_truth=truth_is_resized(loader.dataset),
-        )
+        self._collector = None
+        with self._spared('pictures'):
+            batch_size = loader.batch_size or 1
+            self._collector = PanelCollector(
+                self._images,
+                min(len(loader) * batch_size, len(loader.dataset)),
+                batch_size,
+                resized_truth=truth_is_resized(loader.dataset),
+            )
 
     def collect(
         self,
@@ -59,7 +72,12 @@ class EvaluationLog:
         """Copy the pictures to show from a batch: its index, its data, the model's outputs."""
         if self._collector is None or not self._images:
             return
-        for panel in self._collector.collect(*batch):
+        panels: list[Panel | ClipPanel] = []
+        collector, self._collector = self._collector, None  # where it fails, it is over
+        with self._spared('pictures'):
+            panels = collector.collect(*batch)
+            self._collector = collector
+        for panel in panels:
             self.example = panel.image if self.example is None else self.example
             first = self._introduces and panel.name not in self._introduced
             self._introduced.add(panel.name)
@@ -89,10 +107,18 @@ class EvaluationLog:
         self._put(records.metrics(values, step, once=once))
         artifact = f'tables/{mode}_classwise.json'
         table = self._tables.setdefault(mode, evaluation.ClasswiseTable(artifact))
-        record = table.add(evaluation.split_by_class(results, classes), step)
-        if record is not None:
-            self._put(record)
+        with self._spared('class by class results'):
+            record = table.add(evaluation.split_by_class(results, classes), step)
+            if record is not None:
+                self._put(record)
         shown, self._shown = self._shown, []
         self._put(lambda: sheet_records(shown, mode, step))
         sources = [results, *metrics]
         self._put(lambda: evaluation.plot_records(sources, classes, mode, step))
+
+    @contextmanager
+    def _spared(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._logger.warning(f'MLflow leaves out {what}: {type(error).__name__}: {error}')

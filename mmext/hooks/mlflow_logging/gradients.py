@@ -41,6 +41,7 @@ class GradientNorm:
         self._wanted = False
         groups = optimizer.param_groups
         gradients = [p.grad for group in groups for p in group['params'] if p.grad is not None]
+        gradients = [g.coalesce().values() if g.is_sparse else g for g in gradients]
         if gradients:
             norms = torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients])
             self._norm = torch.linalg.vector_norm(norms)

@@ -12,20 +12,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmext.hooks.mlflow_logging import params, provenance, records
+from mmext.hooks.mlflow_logging import records
 from mmext.hooks.mlflow_logging.checkpoints import POLICIES, CheckpointPolicy
-from mmext.hooks.mlflow_logging.datasets import dataset_records
+from mmext.hooks.mlflow_logging.continuation import LoadedCheckpoint, identity_of
+from mmext.hooks.mlflow_logging.description import describe_run
 from mmext.hooks.mlflow_logging.evaluation_log import EvaluationLog
 from mmext.hooks.mlflow_logging.failures import FailureWatch
-from mmext.hooks.mlflow_logging.gradients import GradientNorm
-from mmext.hooks.mlflow_logging.identity import HUB_ID, HUB_KEY, RunIdentity
-from mmext.hooks.mlflow_logging.model_record import is_servable, model_record
+from mmext.hooks.mlflow_logging.identity import HUB_ID, HUB_KEY
+from mmext.hooks.mlflow_logging.model_record import is_servable, model_record, registration_of
 from mmext.hooks.mlflow_logging.records import Record
 from mmext.hooks.mlflow_logging.redaction import Redactor
 from mmext.hooks.mlflow_logging.runner_facts import (
@@ -34,11 +33,13 @@ from mmext.hooks.mlflow_logging.runner_facts import (
     epochs_done,
     is_training,
     keeps_best,
+    name_of,
     unclipped_optimizer,
 )
 from mmext.hooks.mlflow_logging.session import SessionOptions, start_session
 from mmext.hooks.mlflow_logging.store import resolve_store
 from mmext.hooks.mlflow_logging.system_metrics import SystemMetrics
+from mmext.hooks.mlflow_logging.training_log import TrainingLog
 from mmext.hooks.mlflow_logging.writer import RunWriter
 from mmext.registry import HOOKS
 
@@ -104,11 +105,7 @@ class MLflowHook(Hook):
             raise ValueError(f'interval: expected at least 1, got {interval}')
         if checkpoints not in POLICIES:
             raise ValueError(f'checkpoints: expected one of {POLICIES}, got {checkpoints!r}')
-        registration = dict(model) if isinstance(model, Mapping) else {}
-        if unknown := registration.keys() - {'registered_name', 'alias'}:
-            raise ValueError(f'model: expected registered_name and alias, got {sorted(unknown)}')
-        if 'alias' in registration and 'registered_name' not in registration:
-            raise ValueError('model: an alias needs a registered_name')
+        self._registration = registration_of(model)
         self._main = is_main_process()
         if self._main and importlib.util.find_spec('mlflow') is None:
             raise ImportError(
@@ -126,8 +123,7 @@ class MLflowHook(Hook):
         self.model = model
         self.system_interval_s = system_interval_s
         self.close_timeout_s = close_timeout_s
-        self._loaded_key: str | None = None
-        self._loaded_step = 0
+        self._loaded = LoadedCheckpoint()
         self._redactor = Redactor()
         self._watch: FailureWatch | None = None
         self._writer: RunWriter | None = None
@@ -146,9 +142,7 @@ class MLflowHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Note which run the checkpoint is from."""
-        info = checkpoint.get('message_hub', {}).get('runtime_info', {})
-        self._loaded_key = info.get(HUB_KEY)
-        self._loaded_step = checkpoint.get('meta', {}).get('iter', 0)
+        self._loaded = LoadedCheckpoint.of(checkpoint)
 
     def before_train(self, runner: Runner) -> None:
         """Open the run."""
@@ -169,37 +163,32 @@ class MLflowHook(Hook):
 
         config = runner.cfg.to_dict()
         self._redactor = Redactor.of_config(config)
-        identity = self._identity(runner, mode)
-        runner.message_hub.update_info(HUB_KEY, identity.key)
+        identity = identity_of(runner, mode, self._loaded)
+        hub = runner.message_hub
+        hub.update_info(HUB_KEY, identity.key)
+        # a key that came later, from another thread, might come while the hub is being saved
+        hub.update_info(HUB_ID, identity.run_id)
         self._options = self._session_options(runner, mode)
-        self._writer, spool = start_session(
-            self._options,
-            identity,
-            self._redactor,
-            on_open=lambda run_id: runner.message_hub.update_info(HUB_ID, run_id),
-            logger=runner.logger,
-        )
-        scalars = runner.message_hub.log_scalars
-        self._seen = {name: buffer.data[0] for name, buffer in scalars.items()}
+        opened, logger = functools.partial(hub.update_info, HUB_ID), runner.logger
+        self._writer, spool = start_session(self._options, identity, self._redactor, opened, logger)
+        put = self._writer.put
+        logger.info(f'MLflow: this run is logged; see {self._options.store.how_to_view()}')
         self._files_dir = spool.files_dir
         self._checkpoints = CheckpointPolicy(
-            self.checkpoints, keeps_best(runner), spool.files_dir, runner.logger
+            self.checkpoints, keeps_best(runner), spool.files_dir, logger
         )
-        for record in self._checkpoints.update(runner.message_hub.runtime_info, step=None):
-            self._writer.put(record)
+        for record in self._checkpoints.update(hub.runtime_info, step=None):
+            put(record)
         self._overflow: object = None
         introduces = mode == 'train' and not runner._resume
-        self._evaluations = EvaluationLog(self._writer.put, self.images, introduces)
+        self._evaluations = EvaluationLog(put, self.images, introduces, logger)
         optimizer = unclipped_optimizer(runner) if mode == 'train' else None
-        self._gradient_norm = None if optimizer is None else GradientNorm(optimizer)
-        loops = {name: loop.dataloader.dataset for name, loop in built_loops(runner).items()}
-        redactor = self._redactor
-        self._writer.put(lambda: _describe_run(config, loops, redactor))
+        self._training = TrainingLog(put, self.interval, hub.log_scalars, optimizer)
+        data = {name: loop.dataloader.dataset for name, loop in built_loops(runner).items()}
+        put(functools.partial(describe_run, config, data, self._redactor))
 
     def _session_options(self, runner: Runner, mode: str) -> SessionOptions:
-        has_file = bool(runner.cfg.filename)
-        source = Path(runner.cfg.filename if has_file else runner.work_dir).resolve()
-        name = source.stem if has_file else source.name
+        name = name_of(runner)
         device = torch.cuda.current_device() if torch.cuda.is_available() else None
         sample = SystemMetrics(str(runner.work_dir), device) if self.system_interval_s else None
         return SessionOptions(
@@ -215,30 +204,12 @@ class MLflowHook(Hook):
             sample_every_s=self.system_interval_s,
         )
 
-    def _identity(self, runner: Runner, mode: str) -> RunIdentity:
-        """The run to continue, or a new one.
-
-        A resumed training continues the run of its checkpoint, or the one in
-        its work folder if it died before the first checkpoint. A test belongs
-        to the run that trained its checkpoint. ``MLFLOW_RUN_ID`` names a run
-        that somebody else has opened for us.
-        """
-        known = RunIdentity.load(runner.work_dir)
-        resumes = mode == 'train' and runner._resume
-        hub = runner.message_hub
-        key = hub.get_info(HUB_KEY) if resumes else self._loaded_key if mode != 'train' else None
-        if key is not None and (known is None or known.key != key):
-            return RunIdentity(key, hub.get_info(HUB_ID) if resumes else None)
-        if known is not None and (resumes or mode != 'train'):
-            return known
-        return RunIdentity.new(os.environ.get('MLFLOW_RUN_ID'))
-
     # training
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Ask for the gradient norm where it will be logged."""
-        if self._writer is not None and self._gradient_norm and self._is_logged(runner):
-            self._gradient_norm.want()
+        if self._writer is not None and self._is_logged(runner):
+            self._training.expect()
 
     def after_train_iter(
         self,
@@ -250,38 +221,17 @@ class MLflowHook(Hook):
         """Log the iteration's scalars, raw."""
         if self._writer is None:
             return
+        step = runner.iter + 1
         if self._is_logged(runner):
-            step = runner.iter + 1
-            values = self._fresh_scalars(runner)
-            values['train/epoch'] = epochs_done(runner, step)
-            if self._gradient_norm and (norm := self._gradient_norm.take()) is not None:
-                values['train/grad_norm'] = norm
-            self._writer.put(records.metrics(values, step, once=True))
-        self._note_news(runner, runner.iter + 1)
+            self._training.add(step, epochs_done(runner, step))
+        self._note_news(runner, step)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """See whether there is a new checkpoint."""
         self._note_news(runner, runner.iter)
 
     def _is_logged(self, runner: Runner) -> bool:
-        step = runner.iter + 1
-        return step % self.interval == 0 or step == runner.max_iters
-
-    def _fresh_scalars(self, runner: Runner) -> dict[str, float]:
-        """The training scalars that were updated since the last call.
-
-        A history that grows is a new array; holding on to the last one tells
-        an update apart from a value left over from earlier iterations.
-        """
-        values: dict[str, float] = {}
-        seen = self._seen
-        for name, buffer in runner.message_hub.log_scalars.items():
-            if name.startswith('train/'):
-                history: np.ndarray = buffer.data[0]
-                if history is not seen.get(name):
-                    seen[name] = history
-                    values[name] = float(history[-1])
-        return values
+        return self._training.is_logged(runner.iter + 1, runner.max_iters)
 
     def _note_news(self, runner: Runner, step: int) -> None:
         """Log what other hooks have announced in the message hub: checkpoints, an overflow."""
@@ -344,7 +294,7 @@ class MLflowHook(Hook):
         self, runner: Runner, mode: str, batch_idx: int, data_batch: Any, outputs: Any
     ) -> None:
         if self._writer is not None:
-            batch = batch_idx, data_batch, outputs or ()
+            batch = batch_idx, data_batch, () if outputs is None else outputs
             self._evaluations.collect(mode, self._step(runner), classes_of(runner, mode), batch)
 
     def _log_evaluation(self, runner: Runner, mode: str, results: Mapping[str, Any]) -> None:
@@ -355,11 +305,11 @@ class MLflowHook(Hook):
                 classes_of(runner, mode),
                 results,
                 built_loops(runner)[mode].evaluator.metrics,
-                once=mode == 'val' and is_training(runner),
+                once=mode == 'val' and self._options.mode == 'train',
             )
 
     def _step(self, runner: Runner) -> int:
-        return int(runner.iter if is_training(runner) else self._loaded_step)
+        return int(runner.iter if is_training(runner) else self._loaded.step)
 
     # the end
 
@@ -373,10 +323,9 @@ class MLflowHook(Hook):
         config = self._redactor.tree(runner.cfg.to_dict())
         source = self._checkpoints.newest
         if source is not None and is_servable(runner.model, config):
-            registration = self.model if isinstance(self.model, Mapping) else {}
             path, step = source
             folder, example = self._files_dir, self._evaluations.example
-            yield model_record(path, config, folder, step, example, **registration)
+            yield model_record(path, config, folder, step, example, **self._registration)
 
     def _fail(self, status: str, reason: str) -> None:
         if self._writer is not None:
@@ -389,27 +338,10 @@ class MLflowHook(Hook):
             self._watch = None
         writer, self._writer = self._writer, None
         if writer is not None:
-            if self._gradient_norm:
-                self._gradient_norm.remove()
+            self._training.close()
             delivered = writer.close(status, self.close_timeout_s, limit_s)
             self.whereabouts = (
                 self._options.store.how_to_view()
                 if delivered
                 else f'not sent yet; later: python tools/mlflow_replay.py {self._options.work_dir}'
             )
-
-
-def _describe_run(
-    config: dict[str, Any], datasets: Mapping[str, Any], redactor: Redactor
-) -> Iterator[Record]:
-    """What can be said at the start; made on the writer's thread."""
-    from mmengine.config import Config
-    from mmengine.utils.dl_utils import collect_env
-
-    clean = redactor.tree(config)
-    yield records.params(params.flatten(clean))
-    yield records.text(Config(clean).pretty_text, 'config.py')
-    for context, dataset in datasets.items():
-        yield from dataset_records(context, dataset)
-    yield from provenance.code_records(Path.cwd())
-    yield from provenance.environment_records(collect_env())

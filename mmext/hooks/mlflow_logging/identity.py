@@ -37,17 +37,17 @@ class RunIdentity:
 
     @classmethod
     def load(cls, work_dir: str | Path) -> 'RunIdentity | None':
-        """The run that was last tracked from a work folder, if any."""
-        path = Path(work_dir) / SIDECAR
-        if not path.exists():
+        """The run that was last tracked from a work folder, if any is known."""
+        try:
+            stored = json.loads((Path(work_dir) / SIDECAR).read_bytes())
+            return cls(stored['key'], stored.get('run_id'))
+        except (FileNotFoundError, ValueError):  # none, or one that a loss of power has spoiled
             return None
-        stored = json.loads(path.read_text())
-        return cls(stored['key'], stored.get('run_id'))
 
     def save(self, work_dir: str | Path) -> None:
         """Write the sidecar file in one step."""
         path = Path(work_dir) / SIDECAR
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix('.tmp')
+        temporary = path.with_suffix(f'.{self.key}.tmp')  # another run may do the same just now
         temporary.write_text(json.dumps({'key': self.key, 'run_id': self.run_id}) + '\n')
         temporary.replace(path)

@@ -41,7 +41,8 @@ def log_checkpoint(
         The run, and whether the store has taken everything.
 
     Raises:
-        ValueError: the checkpoint names no classes or carries no config.
+        ValueError: the checkpoint names no classes or carries no config, or MLflow refuses it,
+            as for the name of a model that it does not take.
     """
     checkpoint = CheckpointLoader.load_checkpoint(checkpoint_path, map_location='cpu')
     if config is None:
@@ -79,7 +80,10 @@ def log_checkpoint(
     except BaseException:
         writer.close('FAILED')
         raise
-    return identity, writer.close('FINISHED')
+    delivered = writer.close('FINISHED')
+    if reasons := spool.rejections():
+        raise ValueError(f'{checkpoint_path} is not logged as a model: {"; ".join(reasons)}')
+    return identity, delivered
 
 
 def _run_of(key: str | None, folder: Path) -> RunIdentity:

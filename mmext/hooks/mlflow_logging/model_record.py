@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import importlib.metadata
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmext.hooks.mlflow_logging import records
+from mmext.hooks.mlflow_logging.provenance import installed_packages
 from mmext.hooks.mlflow_logging.records import Record
 
 _EXAMPLE_PX = 256  # longest side of the picture that shows how to ask
@@ -44,6 +44,20 @@ def is_servable(model: Any, config: Mapping[str, Any]) -> bool:
     if detectors is None or not any(config.get(key) for key in _LOADERS):
         return False
     return isinstance(model.module if is_model_wrapper(model) else model, detectors.BaseDetector)
+
+
+def registration_of(model: bool | Mapping[str, str]) -> dict[str, str]:
+    """``registered_name`` and ``alias``, as far as the hook's argument ``model`` has them.
+
+    Raises:
+        ValueError: it has others, or an alias alone.
+    """
+    registration = dict(model) if isinstance(model, Mapping) else {}
+    if unknown := registration.keys() - {'registered_name', 'alias'}:
+        raise ValueError(f'model: expected registered_name and alias, got {sorted(unknown)}')
+    if 'alias' in registration and 'registered_name' not in registration:
+        raise ValueError('model: an alias needs a registered_name')
+    return registration
 
 
 def model_record(
@@ -95,7 +109,7 @@ def model_record(
 
 def requirements() -> list[str]:
     """What the net needs, as lines for pip with the versions that are installed here."""
-    installed = {d.metadata['Name'].lower(): d.version for d in importlib.metadata.distributions()}
+    installed = {name.lower(): version for name, version in installed_packages().items()}
     return [f'{name}=={installed[name]}' for name in _NEEDED if name in installed]
 
 

@@ -25,7 +25,9 @@ def code_records(folder: str | Path) -> Iterator[Record]:
     commit = _git(folder, 'rev-parse', 'HEAD')
     if commit is None:
         return
-    patch = _git(folder, 'diff', 'HEAD', '--submodule=diff') or ''
+    # as git apply takes it, whatever the user's settings make of a diff on the screen
+    plain = ('--no-color', '--no-ext-diff', '--no-textconv', '--src-prefix=a/', '--dst-prefix=b/')
+    patch = _git(folder, 'diff', 'HEAD', '--submodule=diff', *plain) or ''
     untracked = _git(folder, 'ls-files', '--others', '--exclude-standard', '--full-name') or ''
     facts = {
         'mlflow.source.git.commit': commit.strip(),
@@ -46,7 +48,7 @@ def environment_records(facts: Mapping[str, object]) -> Iterator[Record]:
     Args:
         facts: what else is known, as mmengine's ``collect_env``.
     """
-    packages = {d.metadata['Name']: d.version for d in importlib.metadata.distributions()}
+    packages = installed_packages()
     lines = (f'{name}=={packages[name]}' for name in sorted(packages, key=str.lower))
     yield records.text('\n'.join(lines) + '\n', 'environment/requirements.txt')
     machine = {
@@ -57,6 +59,14 @@ def environment_records(facts: Mapping[str, object]) -> Iterator[Record]:
         **{key: str(value) for key, value in facts.items()},
     }
     yield records.text(json.dumps(machine, indent=2) + '\n', 'environment/environment.json')
+
+
+def installed_packages() -> dict[str, str]:
+    """Name to version; without what an interrupted installation has left (``~orch``, no name)."""
+    found = (
+        (d.metadata['Name'], d.metadata['Version']) for d in importlib.metadata.distributions()
+    )
+    return {name: version for name, version in found if name and version}
 
 
 def _git(folder: str | Path, *arguments: str) -> str | None:

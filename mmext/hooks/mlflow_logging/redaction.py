@@ -31,8 +31,13 @@ _SHAPES = re.compile(
 )
 _URL_LOGIN = re.compile(r'(?<=://)[^/\s@\'"]+(?=@)')
 _QUERY = re.compile(
-    r'(?i)((?:token|secret|passw(?:or)?d|pwd|api_?key|access_?key|signature|sig|credential'
-    r'|bearer|authorization)["\']?\s*[=:]\s*(?:bearer\s+|basic\s+)?["\']?)([^\s&"\',;)\]}]{6,})'
+    r'(?i)((?:token|secret|passw(?:or)?d|pwd|api[-_]?key|access[-_]?key|signature|sig|credential'
+    r'|bearer|authorization)["\']?\s*[=:]\s*(?:bearer\s+|basic\s+)?)'
+    r'(?:(?P<quote>["\'])[^"\'\n]{6,}(?P=quote)|(?P<open>["\']?)[^\s&"\',;)\]}]{6,})'
+)
+_OPTION = re.compile(  # of a command line
+    r'(?i)(--[\w-]*(?:token|secret|passw(?:or)?d|passphrase|api[-_]?key|access[-_]?key|credentials?)'
+    r'\s+)(?:(?P<quote>["\'])[^"\'\n]{6,}(?P=quote)|(?P<open>)[^\s"\'-][^\s"\']{5,})'
 )
 
 
@@ -81,10 +86,16 @@ class Redactor:
             content = self._known.sub(MASK, content)
         content = _SHAPES.sub(MASK, content)
         content = _URL_LOGIN.sub(MASK, content)
-        return _QUERY.sub(lambda match: match[1] + MASK, content)
+        return _OPTION.sub(_masked, _QUERY.sub(_masked, content))
 
     def _key(self, key: Any) -> Any:
         return self.text(key) if isinstance(key, str) else key
+
+
+def _masked(match: re.Match[str]) -> str:
+    """What names a value is kept, and its quotes."""
+    quote = match['quote'] or ''
+    return f'{match[1]}{quote or match["open"]}{MASK}{quote}'
 
 
 def is_secret(name: str, value: Any) -> bool:

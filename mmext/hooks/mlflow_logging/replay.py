@@ -5,12 +5,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mmext.hooks.mlflow_logging import records
 from mmext.hooks.mlflow_logging.shipper import Shipper
 from mmext.hooks.mlflow_logging.spool import Spool
-from mmext.hooks.mlflow_logging.tracking import Outage
+from mmext.hooks.mlflow_logging.store import Store, resolve_store
+from mmext.hooks.mlflow_logging.tracking import Outage, Refusal, Tracking
 
 SPOOL_DIR = 'mlflow_spool'
 
@@ -33,17 +33,18 @@ def replay(folder: Path, tracking_uri: str | None = None) -> Iterator[Replayed]:
         tracking_uri: send there instead of where the session was going; also
             for a store with a login, which spools do not keep.
     """
+    store = resolve_store(tracking_uri, folder) if tracking_uri else None
     for spool in unsent(folder):
         if not spool.claim():
             yield Replayed(spool.path, 'live', None)
             continue
         try:
             died = end_if_dead(spool)
-            shipper = Shipper(spool, tracking_uri=tracking_uri)
+            shipper = Shipper(spool, store=store)
             shipper.ship()
             yield Replayed(spool.path, 'killed' if died else 'sent', shipper.run_id)
-        except Outage as outage:
-            yield Replayed(spool.path, 'kept', None, str(outage))
+        except (Outage, Refusal) as reason:
+            yield Replayed(spool.path, 'kept', None, str(reason))
         finally:
             spool.release()
 
@@ -87,29 +88,17 @@ def reap(tracking_uri: str, stale_after_s: float = 1800.0) -> Iterator[str]:
 
     Yields:
         The ids of the runs that were marked KILLED.
+
+    Raises:
+        Outage: the server does not answer.
+        Refusal: it does not let us.
     """
-    from mlflow import MlflowClient
-
-    client = MlflowClient(tracking_uri=tracking_uri)
-    for experiment in client.search_experiments():
-        running = _all_running(client, experiment.experiment_id)
-        for run in running:
-            beat_ms = int(run.data.tags.get('mmext.heartbeat', 0))
-            if beat_ms and time.time() - beat_ms / 1000 > stale_after_s:
-                client.set_terminated(run.info.run_id, 'KILLED', beat_ms)
-                yield str(run.info.run_id)
-
-
-def _all_running(client: Any, experiment_id: str) -> list[Any]:
-    runs: list[Any] = []
-    token: str | None = ''
-    while token is not None:
-        page = client.search_runs(
-            [experiment_id], "attributes.status = 'RUNNING'", page_token=token or None
-        )
-        runs += page
-        token = page.token or None
-    return runs
+    tracking = Tracking(Store(tracking_uri, None))
+    for run_id, tags in tracking.running_runs():
+        beat_ms = int(tags.get('mmext.heartbeat', 0))
+        if beat_ms and time.time() - beat_ms / 1000 > stale_after_s:
+            tracking.terminate(run_id, 'KILLED', beat_ms)
+            yield run_id
 
 
 def describe(result: Replayed) -> str:

@@ -1,5 +1,6 @@
 """What the hook asks mmengine's runner."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -7,6 +8,12 @@ from mmengine.dist import get_world_size
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmengine.runner.base_loop import BaseLoop
+
+
+def name_of(runner: Runner) -> str:
+    """The config file's name, or the work folder's where there is none."""
+    file = runner.cfg.filename
+    return Path(file).stem if file else Path(runner.work_dir).resolve().name
 
 
 def built_loops(runner: Runner) -> dict[str, Any]:

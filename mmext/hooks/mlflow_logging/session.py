@@ -4,6 +4,7 @@ A run has one session when all goes well, and one more for every resume and for
 every test of its checkpoints. This file knows neither torch nor mmengine.
 """
 
+import itertools
 import logging
 import os
 import socket
@@ -68,7 +69,7 @@ def start_session(
         logger: for warnings.
     """
     folder = options.work_dir / SPOOL_DIR
-    spool = Spool(_unused(folder, f'{options.name}_{options.mode}'))
+    spool = _claimed(folder, f'{options.name}_{options.mode}')
 
     def opened(run_id: str) -> None:
         identity.run_id = run_id
@@ -76,13 +77,12 @@ def start_session(
         on_open(run_id)
 
     identity.save(options.work_dir)
-    uri = options.store.tracking_uri  # with its login, which the spool does not keep
-    before = [Shipper(old, tracking_uri=uri) for old in _left_behind(folder, identity.key)]
-    spool.claim()
+    store = options.store  # with its login, which the spool does not keep
+    before = [Shipper(old, store=store) for old in _left_behind(folder, identity.key)]
     spool.append([redactor.tree(_open_record(options, identity, spool.path.stem))])
     writer = RunWriter(
         spool,
-        Shipper(spool, on_open=opened, tracking_uri=uri),
+        Shipper(spool, on_open=opened, store=store),
         before=before,
         redact=redactor.record,
         sample=options.sample,
@@ -124,9 +124,15 @@ def _open_record(options: SessionOptions, identity: RunIdentity, session: str) -
     }
 
 
-def _unused(folder: Path, stem: str) -> Path:
-    path, count = folder / f'{stem}.jsonl', 1
-    while path.exists():
-        count += 1
-        path = folder / f'{stem}_{count}.jsonl'
-    return path
+def _claimed(folder: Path, stem: str) -> Spool:
+    """A new spool of our own, also where several sessions of one name start in one moment."""
+    for number in itertools.count(1):
+        path = folder / (f'{stem}.jsonl' if number == 1 else f'{stem}_{number}.jsonl')
+        if path.exists():
+            continue
+        spool = Spool(path)
+        if spool.claim():
+            if path.stat().st_size == 0:
+                return spool
+            spool.release()  # it has come and gone meanwhile
+    raise AssertionError

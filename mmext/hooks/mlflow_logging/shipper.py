@@ -41,7 +41,7 @@ class Shipper:
     Args:
         spool: the session's records; the first one names the run.
         on_open: called with MLflow's run id once it is known.
-        tracking_uri: instead of the one in the spool.
+        store: instead of the one in the spool.
         connect: makes the connection.
     """
 
@@ -49,16 +49,16 @@ class Shipper:
         self,
         spool: Spool,
         on_open: Callable[[str], None] | None = None,
-        tracking_uri: str | None = None,
+        store: Store | None = None,
         connect: Callable[[Store], Tracking] = Tracking,
     ) -> None:
         self._spool = spool
         self._on_open = on_open
-        self._tracking_uri = tracking_uri
+        self._store = store
         self._connect = connect
         self._tracking: Tracking | None = None
         self._outages = 0
-        self._spent: list[str] = []  # files that may go once it is noted that they were sent
+        self._spent: list[Path] = []  # files that may go once it is noted that they were sent
         self._state: dict[str, Any] = {
             'offset': 0,
             'done': False,
@@ -80,6 +80,11 @@ class Shipper:
         return self._state['run_id']
 
     @property
+    def rejected(self) -> int:
+        """How many records the server has refused; they are kept in a file beside the spool."""
+        return int(self._state['rejected'])
+
+    @property
     def offset(self) -> int:
         """How much of the spool has been sent, in bytes."""
         return int(self._state['offset'])
@@ -89,6 +94,7 @@ class Shipper:
 
         Raises:
             Outage: the store did not answer; what was sent stays noted.
+            Refusal: the store does not open the run; nothing is passed over.
         """
         while not self.done:
             batch = list(self._spool.read(self.offset))
@@ -111,8 +117,8 @@ class Shipper:
     def _connected(self) -> Tracking:
         if self._tracking is None:
             header, _ = next(self._spool.read(0))
-            uri = self._tracking_uri or header['tracking_uri']
-            self._tracking = self._connect(Store(uri, header['artifact_location']))
+            own = Store(header['tracking_uri'], header['artifact_location'])
+            self._tracking = self._connect(self._store or own)
             if self._state['offset'] > 0 and self._on_open and self.run_id:
                 self._on_open(self.run_id)
         return self._tracking
@@ -122,10 +128,13 @@ class Shipper:
         try:
             send(tracking, group if group[0]['kind'] == 'metrics' else group[0])
         except Refusal as refusal:
+            if group[0]['kind'] == 'open':  # without a run all the rest would be refused as well
+                raise
             self._reject(group, str(refusal))
         except Outage as outage:
             self._outages += 1
-            if self._outages < _PATIENCE or not tracking.is_reachable():
+            is_item = group[0]['kind'] != 'open' and self._outages >= _PATIENCE
+            if not is_item or not tracking.is_reachable():
                 raise
             self._reject(group, str(outage))
         self._outages = 0
@@ -133,7 +142,7 @@ class Shipper:
     def _reject(self, group: list[Record], reason: str) -> None:
         """Keep what the server will never take in a file beside the spool."""
         self._state['rejected'] += len(group)
-        with self._spool.path.with_suffix('.rejected.jsonl').open('a') as file:
+        with self._spool.rejected_path.open('a') as file:
             file.writelines(json.dumps({**record, 'reason': reason}) + '\n' for record in group)
 
     # one method per kind of record
@@ -210,24 +219,25 @@ class Shipper:
             tracking.set_tags(self._run_id, {tag: json.dumps([*listed, entry])})
 
     def _send_file(self, tracking: Tracking, record: Record) -> None:
-        self._send_as(tracking, record['path'], record['artifact'])
-        self._spent.append(record['path'])
+        path = self._spool.locate(record['path'])
+        self._send_as(tracking, path, record['artifact'])
+        self._spent.append(path)
 
     def _send_checkpoint(self, tracking: Tracking, record: Record) -> None:
         before = self._state['checkpoints'].get(record['role'])
         self._state['checkpoints'][record['role']] = record
         if before is not None and before['path'] != record['path']:
-            self._spent.append(before['path'])
+            self._spent.append(self._spool.locate(before['path']))
         facts = {f'mmext.{record["role"]}.{key}': value for key, value in record['facts'].items()}
         tracking.set_tags(self._run_id, facts)
 
     def _send_model(self, tracking: Tracking, record: Record) -> None:
-        folder = self._spool.files_dir / 'model'
+        folder, weights = self._spool.files_dir / 'model', self._spool.locate(record['weights'])
         try:
-            tracking.log_model(self._run_id, record, folder)
+            tracking.log_model(self._run_id, {**record, 'weights': str(weights)}, folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        self._spent.append(record['weights'])
+        self._spent.append(weights)
 
     def _send_dataset(self, tracking: Tracking, record: Record) -> None:
         profile = json.dumps(record['profile'])
@@ -262,10 +272,11 @@ class Shipper:
                 )
         for role, record in self._state['checkpoints'].items():
             try:
-                digest = _sha256(record['path'])
+                path = self._spool.locate(record['path'])
+                digest = _sha256(path)
                 if digest not in placed:
                     placed[digest] = f'checkpoints/{record["name"]}'
-                    self._send_as(tracking, record['path'], placed[digest])
+                    self._send_as(tracking, path, placed[digest])
             except (Refusal, FileNotFoundError) as error:
                 self._reject([record], str(error))
                 continue
@@ -282,19 +293,19 @@ class Shipper:
         """A later session of the run keeps its texts beside those of the first."""
         return self._state['folder'] + artifact
 
-    def _send_as(self, tracking: Tracking, path: str, artifact: str) -> None:
+    def _send_as(self, tracking: Tracking, path: Path, artifact: str) -> None:
         """Store a file under another name; MLflow takes the name from the path."""
         target = PurePosixPath(artifact)
         folder = None if target.parent == PurePosixPath() else str(target.parent)
-        if Path(path).name == target.name:
-            tracking.log_file(self._run_id, path, folder)
+        if path.name == target.name:
+            tracking.log_file(self._run_id, str(path), folder)
             return
         link = self._spool.files_dir / 'named' / target.name
         link.parent.mkdir(parents=True, exist_ok=True)
         link.unlink(missing_ok=True)
-        if not Path(path).exists():
+        if not path.exists():
             raise Refusal(f'{path} is gone')
-        os.symlink(Path(path).resolve(), link)
+        os.symlink(path.resolve(), link)
         tracking.log_file(self._run_id, str(link), folder)
         link.unlink()
 
@@ -323,6 +334,6 @@ def _chunks(items: list[Any], size: int) -> Iterator[list[Any]]:
         yield items[start : start + size]
 
 
-def _sha256(path: str) -> str:
+def _sha256(path: Path) -> str:
     with open(path, 'rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()

@@ -1,7 +1,8 @@
 """The disk side of a session: a JSON-lines file that only grows.
 
 ``<name>.jsonl`` holds the records, ``<name>.state.json`` how far they have been
-sent, ``<name>.files/`` the files that belong to records. The writing process
+sent, ``<name>.files/`` the files that belong to records,
+``<name>.rejected.jsonl`` what the server has refused. The writing process
 holds a lock on the file as long as it lives, however it ends, so that a spool
 without lock and without end is known to belong to a dead session.
 """
@@ -30,6 +31,7 @@ class Spool:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.files_dir = path.with_suffix('.files')
+        self.rejected_path = path.with_suffix('.rejected.jsonl')
         self._state_path = path.with_suffix('.state.json')
         # a descriptor, not a file object: those have a buffer with a lock, which a fork
         # copies in whatever state it is
@@ -85,13 +87,22 @@ class Spool:
         path.write_bytes(data)
         return path
 
+    def locate(self, path: str | Path) -> Path:
+        """Where a file of a record is now: the work folder may have been moved, or copied."""
+        here = self.files_dir / Path(path).name
+        return here if here.exists() and not Path(path).exists() else Path(path)
+
     def discard_file(self, path: str | Path) -> None:
         """Delete a file that has been sent, if it is the spool's own."""
         if Path(path).parent == self.files_dir:
             Path(path).unlink(missing_ok=True)
 
     def touch(self) -> None:
-        """Show that the session lives, for file systems without locks."""
+        """Show that the session lives, for file systems without locks.
+
+        Raises:
+            OSError: somebody has deleted the file.
+        """
         os.utime(self.path)
 
     def release(self) -> None:
@@ -101,7 +112,10 @@ class Spool:
             os.close(descriptor)
 
     def read(self, offset: int, limit: int = 2000) -> Iterator[tuple[Record, int]]:
-        """Yield up to ``limit`` records from a byte offset, each with the offset behind it."""
+        """Yield up to ``limit`` records from a byte offset, each with the offset behind it.
+
+        A line that a loss of power has spoiled is passed over.
+        """
         with self.path.open('rb') as file:
             file.seek(offset)
             for _ in range(limit):
@@ -109,18 +123,25 @@ class Spool:
                 if not line.endswith(b'\n'):  # the end, or a line that is being written
                     return
                 offset += len(line)
-                yield json.loads(line), offset
+                record = _record(line)
+                if record is not None:
+                    yield record, offset
 
     def last_record(self) -> Record | None:
         """The newest complete record."""
-        *_, last = b'', *(line for line in self.path.open('rb') if line.endswith(b'\n'))
-        return dict(json.loads(last)) if last else None
+        with self.path.open('rb') as file:
+            lines = [line for line in file if line.endswith(b'\n')]
+        return next(filter(None, map(_record, reversed(lines))), None)
 
     def load_state(self) -> dict[str, Any]:
-        """What the shipper stored last, empty at first."""
-        if not self._state_path.exists():
+        """What the shipper stored last; empty at first, and where a loss of power has spoiled it.
+
+        All is sent again then, which does no harm.
+        """
+        try:
+            return dict(json.loads(self._state_path.read_bytes()))
+        except (FileNotFoundError, ValueError):
             return {}
-        return dict(json.loads(self._state_path.read_text()))
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Replace the stored state in one step."""
@@ -128,6 +149,20 @@ class Spool:
         temporary.write_text(json.dumps(state))
         temporary.replace(self._state_path)
 
+    def rejections(self) -> list[str]:
+        """Why the server has refused records."""
+        if not self.rejected_path.exists():
+            return []
+        lines = self.rejected_path.read_text().splitlines()
+        return [str(json.loads(line)['reason']) for line in lines]
+
     def remove_files(self) -> None:
         """Delete the files that belonged to the records."""
         shutil.rmtree(self.files_dir, ignore_errors=True)
+
+
+def _record(line: bytes) -> Record | None:
+    try:
+        return dict(json.loads(line))
+    except ValueError:
+        return None

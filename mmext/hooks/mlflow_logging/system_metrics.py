@@ -7,7 +7,6 @@ good at the first failed request and counts samples instead of iterations.
 
 import importlib.util
 from collections.abc import Callable, Mapping
-from typing import Any
 
 _MEGABYTE = 1e6
 
@@ -27,13 +26,25 @@ class SystemMetrics:
         if importlib.util.find_spec('psutil') is not None:
             self._sources.append(_Host(folder))
         if device is not None:
-            self._sources.append(_Gpu(device))
+            self._sources.append(_GpuMemory(device))
+            if importlib.util.find_spec('pynvml') is not None:  # torch asks the driver through it
+                self._sources.append(_GpuDriver(device))
 
     def __call__(self) -> dict[str, float]:
-        """One sample: metric name, with the prefix ``system/``, to value."""
+        """One sample: metric name, with the prefix ``system/``, to value.
+
+        Raises:
+            Exception: of a source that cannot answer, as the driver of a part of a GPU; the
+                next samples are without it.
+        """
         sample: dict[str, float] = {}
         for source in self._sources:
-            sample.update({f'system/{name}': value for name, value in source().items()})
+            try:
+                values = source()
+            except Exception:
+                self._sources = [other for other in self._sources if other is not source]
+                raise
+            sample.update({f'system/{name}': value for name, value in values.items()})
         return sample
 
 
@@ -76,26 +87,36 @@ class _Host:
         return total
 
 
-class _Gpu:
-    """The one GPU that this process uses; others on the host are not its business."""
+class _GpuMemory:
+    """Memory of the one GPU that this process uses; others on the host are not its business."""
 
     def __init__(self, device: int) -> None:
         self._device = device
-        # torch asks the driver for these through an optional package
-        self._has_driver_library = importlib.util.find_spec('pynvml') is not None
 
     def __call__(self) -> dict[str, float]:
-        import torch
+        from torch import cuda
 
-        free, total = torch.cuda.mem_get_info(self._device)
-        sample: dict[str, Any] = {
-            'gpu_memory_usage_megabytes': (total - free) / _MEGABYTE,
-            'gpu_memory_usage_percentage': 100 * (total - free) / total,
-            'gpu_memory_allocated_megabytes': torch.cuda.memory_allocated(self._device) / _MEGABYTE,
-            'gpu_memory_peak_megabytes': torch.cuda.max_memory_allocated(self._device) / _MEGABYTE,
+        free, total = cuda.mem_get_info(self._device)
+        name = f'gpu_{self._device}_memory'
+        return {
+            f'{name}_usage_megabytes': (total - free) / _MEGABYTE,
+            f'{name}_usage_percentage': 100 * (total - free) / total,
+            f'{name}_allocated_megabytes': cuda.memory_allocated(self._device) / _MEGABYTE,
+            f'{name}_peak_megabytes': cuda.max_memory_allocated(self._device) / _MEGABYTE,
         }
-        if self._has_driver_library:
-            sample['gpu_utilization_percentage'] = torch.cuda.utilization(self._device)
-            sample['gpu_power_usage_watts'] = torch.cuda.power_draw(self._device) / 1000
-            sample['gpu_temperature_celsius'] = torch.cuda.temperature(self._device)
-        return {f'gpu_{self._device}{name[3:]}': float(value) for name, value in sample.items()}
+
+
+class _GpuDriver:
+    """Load of that GPU by its driver, which a part of a GPU (MIG) or a virtual one may refuse."""
+
+    def __init__(self, device: int) -> None:
+        self._device = device
+
+    def __call__(self) -> dict[str, float]:
+        from torch import cuda
+
+        return {
+            f'gpu_{self._device}_utilization_percentage': float(cuda.utilization(self._device)),
+            f'gpu_{self._device}_power_usage_watts': cuda.power_draw(self._device) / 1000,
+            f'gpu_{self._device}_temperature_celsius': float(cuda.temperature(self._device)),
+        }

@@ -10,6 +10,7 @@ import functools
 import getpass
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from mmext.hooks.mlflow_logging.identity import KEY_TAG, SESSION_TAG
 from mmext.hooks.mlflow_logging.logged_model import log_model
+from mmext.hooks.mlflow_logging.records import now_ms
 from mmext.hooks.mlflow_logging.store import Store
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_POINTS, MAX_PARAMS, MAX_TAGS = 1000, 100, 100  # of one log_batch call
 _MAX_TAG_LENGTH = 5000  # 8000 in today's MLflow, 5000 in older servers
+_SETTLE_S = 1.0  # in which what was begun at the same moment becomes visible
 _REFUSALS = {
     'BAD_REQUEST',
     'ENDPOINT_NOT_FOUND',
@@ -236,6 +239,21 @@ class Tracking:
         """End the run."""
         self._client.set_terminated(run_id, status, time_ms)
 
+    @_sorts_errors
+    def running_runs(self) -> list[tuple[str, Mapping[str, str]]]:
+        """Ids and tags of all runs that have not ended, of whatever experiment."""
+        places = [place.experiment_id for place in self._client.search_experiments()]
+        runs: list[tuple[str, Mapping[str, str]]] = []
+        token: str | None = None
+        while True:
+            page = self._client.search_runs(
+                places, "attributes.status = 'RUNNING'", page_token=token
+            )
+            runs += [(str(run.info.run_id), dict(run.data.tags)) for run in page]
+            token = page.token or None
+            if token is None:
+                return runs
+
     def is_reachable(self) -> bool:
         """Whether the store answers at all."""
         try:
@@ -284,16 +302,25 @@ class Tracking:
         if len(parent) == 32 and all(char in '0123456789abcdef' for char in parent):
             return parent
         name = parent.replace("'", '')
-        group = f"tags.`mmext.group` = '{name}'"
-        found = self._client.search_runs(
-            [experiment_id], group, max_results=1, order_by=['attributes.start_time ASC']
-        )
-        if found:
-            return str(found[0].info.run_id)
+        found = self._first_of_group(experiment_id, name)
+        if found is not None:
+            return found
         tags = {'mmext.group': name, 'mlflow.user': _user()}
-        run = self._client.create_run(experiment_id, request.start_ms, tags, parent)
-        self._client.set_terminated(run.info.run_id)
-        return str(run.info.run_id)
+        # not the start of the session: whoever looks now must not be earlier than who was found
+        run = self._client.create_run(experiment_id, now_ms(), tags, parent)
+        own = str(run.info.run_id)
+        self._client.set_terminated(own)
+        time.sleep(_SETTLE_S)  # nobody's training waits for this thread
+        first = self._first_of_group(experiment_id, name) or own
+        if first != own:  # folds that start in one moment find no parent, and all make one
+            self._client.delete_run(own)
+        return first
+
+    def _first_of_group(self, experiment_id: str, name: str) -> str | None:
+        group = f"tags.`mmext.group` = '{name}'"
+        order = ['attributes.start_time ASC', 'attributes.run_id ASC']
+        found = self._client.search_runs([experiment_id], group, max_results=1, order_by=order)
+        return str(found[0].info.run_id) if found else None
 
 
 def _user() -> str:

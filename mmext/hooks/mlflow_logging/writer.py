@@ -25,6 +25,7 @@ from mmext.hooks.mlflow_logging import forking, records
 from mmext.hooks.mlflow_logging.records import Record
 from mmext.hooks.mlflow_logging.shipper import Shipper
 from mmext.hooks.mlflow_logging.spool import Spool
+from mmext.hooks.mlflow_logging.tracking import Refusal
 
 Job = Callable[[], Iterable[Record]]
 
@@ -134,6 +135,11 @@ class RunWriter:
                 f'MLflow: not everything could be sent; it is kept in {self._spool.path}. '
                 f'Send it later: python tools/mlflow_replay.py {self._spool.path.parent}'
             )
+        if rejected := self._shippers[-1].rejected:
+            self._logger.warning(
+                f'MLflow refused {rejected} records; they are kept, with the reasons, in '
+                f'{self._spool.rejected_path}'
+            )
         return done
 
     def disable(self) -> None:
@@ -167,10 +173,13 @@ class RunWriter:
                 if self._sample is not None and now >= next_sample:
                     next_sample = now + self._sample_every_s
                     self._jobs.append(self._system_metrics)
-                if now >= next_beat:
-                    next_beat = now + _BEAT_EVERY_S
-                    self._spool.touch()
-                self._empty_queue()
+                try:
+                    if now >= next_beat:
+                        next_beat = now + _BEAT_EVERY_S
+                        self._spool.touch()
+                    self._empty_queue()
+                except Exception as error:  # a disk that is gone; this thread must live on
+                    self._warn(f'MLflow log cannot be kept on disk: {error}')
             time.sleep(_SPOOL_EVERY_S)
 
     def _empty_queue(self) -> None:
@@ -237,7 +246,7 @@ class RunWriter:
                         self._queue.append(record)
                         forking.rest()
                 except Exception as error:
-                    self._logger.warning(f'MLflow: {type(error).__name__} while logging: {error}')
+                    self._warn(f'MLflow leaves out a part ({type(error).__name__}): {error}')
         finally:
             self._working.release()
 
@@ -264,8 +273,10 @@ class RunWriter:
     def _deliver(self) -> bool:
         """Send what there is; returns whether the server has taken it."""
         try:
-            for shipper in self._shippers:
-                shipper.ship()
+            while len(self._shippers) > 1:
+                self._send_earlier(self._shippers[0])
+                del self._shippers[0]
+            self._shippers[0].ship()
             if time.monotonic() >= self._next_beat:
                 self._next_beat = time.monotonic() + _BEAT_EVERY_S
                 self._shippers[-1].beat()
@@ -276,6 +287,12 @@ class RunWriter:
             )
             return False
         return True
+
+    def _send_earlier(self, shipper: Shipper) -> None:
+        try:
+            shipper.ship()
+        except Refusal as refusal:  # its run cannot be opened: it must not hold up this one
+            self._warn(f'MLflow refuses what an earlier session has left: {refusal}')
 
     def _warn(self, message: str) -> None:
         """A warning, each kind of it once a minute at most."""

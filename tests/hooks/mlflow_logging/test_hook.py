@@ -15,11 +15,13 @@ from mmext.hooks.mlflow_logging.hook import MLflowHook
 
 
 def test_zero_config_run_is_complete(tiny: ModuleType, work_dir: Path, logged: Any) -> None:
-    runner = tiny.make_runner(work_dir)
+    runner = tiny.make_runner(work_dir, log_level='INFO')
     runner.train()
 
     run = logged.only_run()
     assert run.info.status == 'FINISHED'
+    (text,) = (path.read_text() for path in work_dir.glob('*/*.log'))
+    assert f'mlflow ui --backend-store-uri {logged.uri}' in text
     assert run.data.params == {
         'lr': '0.01', 'pipeline.0.type': 'Resize', 'pipeline.0.scale': '[4, 4]',
     }  # fmt: skip
@@ -264,6 +266,49 @@ def test_resume_keeps_the_step_of_the_best(tiny: ModuleType, work_dir: Path, log
 
     assert before['mmext.best.step'] == '5'
     assert after == before
+
+
+def test_a_model_may_predict_anything(tiny: ModuleType, work_dir: Path, logged: Any) -> None:
+    """What cannot be shown is left out; no training ends for its pictures."""
+
+    class Stacked(tiny.Line):
+        def forward(self, x: torch.Tensor, y: torch.Tensor, mode: str = 'tensor') -> Any:
+            out = super().forward(x, y, mode)
+            return torch.stack([torch.cat(pair) for pair in out]) if mode == 'predict' else out
+
+    metric = tiny.Error(ragged=[[1], [2, 3]], stacked=torch.zeros(2), nested={'x': [{}, 1]})
+    tiny.make_runner(work_dir, epochs=1, model=Stacked(), val_evaluator=Evaluator(metric)).train()
+
+    assert logged.only_run().info.status == 'FINISHED'
+    assert logged.steps('val/mae') == [5]
+
+
+def test_validation_afterwards_leaves_the_marks_of_the_training(
+    tiny: ModuleType, work_dir: Path, logged: Any
+) -> None:
+    """They keep a resumed training from logging its steps again."""
+    runner = tiny.make_runner(work_dir)
+    runner.train()
+    runner.val()
+    assert json.loads(logged.only_run().data.tags['mmext.last_step']) == {'train': 10, 'val': 10}
+
+    tiny.make_runner(
+        work_dir, epochs=2, resume=True, load_from=str(work_dir / 'epoch_1.pth')
+    ).train()
+    assert logged.steps('train/loss') == list(range(1, 11))
+
+
+def test_the_hub_may_be_saved_while_the_run_is_opened(
+    tiny: ModuleType, work_dir: Path, logged: Any
+) -> None:
+    """It is copied key by key for a checkpoint; a new key then would end the training."""
+    runner = tiny.make_runner(work_dir, epochs=1)
+    hub, keys = runner.message_hub, []
+    runner.register_hook(tiny.At(1, lambda: keys.append(set(hub.runtime_info))))
+    runner.train()
+
+    assert 'mmext_mlflow_run_id' in keys[0]
+    assert hub.get_info('mmext_mlflow_run_id') == logged.only_run().info.run_id
 
 
 def test_interval_keeps_the_last_iteration(tiny: ModuleType, work_dir: Path, logged: Any) -> None:

@@ -27,6 +27,7 @@ from mmext.hooks.mlflow_logging.model_record import is_servable, model_record
 from mmext.hooks.mlflow_logging.replay import replay
 from mmext.hooks.mlflow_logging.shipper import Shipper
 from mmext.hooks.mlflow_logging.spool import Spool
+from mmext.hooks.mlflow_logging.store import Store
 from mmext.hooks.mlflow_logging.tracking import Outage
 
 _ROOT = Path(__file__).parents[3]
@@ -178,6 +179,18 @@ def test_a_checkpoint_is_registered_in_its_run(
     assert version.source == model.artifact_location
 
 
+def test_a_name_that_mlflow_refuses_is_said(
+    trained: Path, tmp_path: Path, run_to_end: Callable[..., Any]
+) -> None:
+    shutil.copytree(trained, tmp_path / 'work')
+    tool = [sys.executable, _ROOT / 'tools/mlflow_model.py', tmp_path / 'work' / 'iter_2.pth']
+    done = run_to_end([*tool, '--register', 'street/cars'])
+
+    assert done.returncode == 2 and 'logged in run' not in done.stdout
+    assert 'iter_2.pth is not logged as a model: ' in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
 @pytest.mark.parametrize(
     ('words', 'message'),
     [
@@ -289,7 +302,7 @@ def left_behind(work_dir: Path, tmp_path: Path) -> Spool:
 
 def test_a_model_outlives_an_outage(left_behind: Spool, logged: Any) -> None:
     with pytest.raises(Outage):
-        Shipper(left_behind, tracking_uri='http://127.0.0.1:9').ship()
+        Shipper(left_behind, store=Store('http://127.0.0.1:9', None)).ship()
     assert list(left_behind.files_dir.glob('*.pth'))
     Shipper(left_behind).ship()
 

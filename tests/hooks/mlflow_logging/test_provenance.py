@@ -2,7 +2,13 @@ import json
 import subprocess
 from pathlib import Path
 
-from mmext.hooks.mlflow_logging.provenance import code_records, environment_records
+import pytest
+
+from mmext.hooks.mlflow_logging.provenance import (
+    code_records,
+    environment_records,
+    installed_packages,
+)
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -20,6 +26,8 @@ def test_commit_and_patch_rebuild_the_code(tmp_path: Path) -> None:
     _git(source, 'commit', '-qm', 'first')
     (source / 'a.py').write_text('two\n')
     (source / 'new.py').write_text('three\n')
+    for setting in ('color.ui', 'diff.noprefix'):  # as people set them for their screen
+        _git(source, 'config', setting, 'always' if setting == 'color.ui' else 'true')
 
     tags, patch, untracked = code_records(source)
 
@@ -44,3 +52,13 @@ def test_environment() -> None:
     assert 'torch==' in requirements['content']
     facts = json.loads(machine['content'])
     assert facts['GPU 0'] == 'none' and 'python' in facts
+
+
+def test_what_an_interrupted_installation_has_left_is_no_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / '~orch-2.0.dist-info').mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    packages = installed_packages()
+    assert packages['torch'] and all(packages) and all(packages.values())
+    assert next(environment_records({}))['content'].count('torch==') == 1

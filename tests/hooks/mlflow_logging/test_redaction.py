@@ -37,6 +37,14 @@ def test_names_of_settings(name: str, value: object) -> None:
         ("Authorization: Bearer abcdef123'", f"Authorization: Bearer {MASK}'"),
         ('https://h/?sig=a%2Fb123&se=1', f'https://h/?sig={MASK}&se=1'),
         ('tokens = 12, loss: 0.5', 'tokens = 12, loss: 0.5'),
+        ("+    password = 'two words here'", f"+    password = '{MASK}'"),
+        ('train.py --hub-token abcdef12 --seed 1', f'train.py --hub-token {MASK} --seed 1'),
+        ("x --password 'two words' y", f"x --password '{MASK}' y"),
+        ('--api-key=abcdef12', f'--api-key={MASK}'),
+        (
+            '--token-file tokens.txt, --num-tokens 1234567',
+            '--token-file tokens.txt, --num-tokens 1234567',
+        ),
     ],
 )
 def test_shapes_in_text(text: str, clean: str) -> None:

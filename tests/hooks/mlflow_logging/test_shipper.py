@@ -1,15 +1,18 @@
 """The way from spool to store, on a real SQLite store."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mmext.hooks.mlflow_logging import records
+from mmext.hooks.mlflow_logging.replay import replay
 from mmext.hooks.mlflow_logging.shipper import Shipper
 from mmext.hooks.mlflow_logging.spool import Spool
-from mmext.hooks.mlflow_logging.tracking import Outage
+from mmext.hooks.mlflow_logging.store import Store
+from mmext.hooks.mlflow_logging.tracking import Outage, Refusal
 
 
 @pytest.fixture
@@ -102,7 +105,78 @@ def test_missing_files_are_noted_and_passed_over(spool: Spool, logged: Any) -> N
 
 
 def test_an_outage_keeps_the_place(spool: Spool) -> None:
-    shipper = Shipper(spool, tracking_uri='http://127.0.0.1:9')
+    shipper = Shipper(spool, store=Store('http://127.0.0.1:9', None))
     with pytest.raises(Outage):
         shipper.ship()
     assert shipper.offset == 0 and not shipper.done
+
+
+def test_a_run_that_cannot_be_opened_loses_nothing(spool: Spool, logged: Any) -> None:
+    """All that follows would be refused one by one, and be counted as sent."""
+    (header, _), *_ = spool.read(0)
+    header['run']['experiment'] = 'e' * 600  # MLflow takes 500
+    spool.path.write_text(json.dumps(header) + '\n')
+    spool.append([records.metrics({'x': 1.0}, 1), records.close('FINISHED')])
+    spool.release()
+
+    shipper = Shipper(spool)
+    with pytest.raises(Refusal, match='500'):
+        shipper.ship()
+    assert shipper.offset == 0 and not shipper.done
+    (result,) = replay(spool.path.parent)
+    assert (result.outcome, result.run_id) == ('kept', None) and '500' in result.detail
+
+    header['run']['experiment'] = 'e'
+    lines = spool.path.read_text().splitlines(keepends=True)
+    spool.path.write_text(json.dumps(header) + '\n' + ''.join(lines[1:]))
+    assert [r.outcome for r in replay(spool.path.parent)] == ['sent']
+    assert logged.steps('x') == [1]
+
+
+def test_a_work_folder_that_was_moved_is_sent_whole(spool: Spool, work_dir: Path) -> None:
+    """As from a cluster without a network; the store is named, and has a place for files."""
+    own = [spool.store_file(name.encode(), name) for name in ('a.png', 'b.pth', 'weights.pth')]
+    model = records.model(
+        own[2], 'model = {}', name='Net', digest='d', classes=['x'], requirements=['numpy'],
+        example=None, step=1, registered_name=None, alias=None,
+    )  # fmt: skip
+    spool.append(
+        [
+            records.file(own[0], 'images/picture.png'),
+            records.checkpoint('best', own[1], 'b.pth', step=1),
+            model,
+            records.close('FINISHED'),
+        ]
+    )
+    spool.release()
+    moved = work_dir.rename(work_dir.with_name('moved'))
+    uri = f'sqlite:///{moved / "mlflow.db"}'
+
+    assert [r.outcome for r in replay(moved, uri)] == ['sent']
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
+    (run,) = client.search_runs([client.get_experiment_by_name('e').experiment_id])
+    assert 'mmext.rejected' not in run.data.tags and 'mmext.model' in run.data.tags
+    files = moved / 'mlartifacts' / run.info.run_id / 'artifacts'
+    assert (files / 'images/picture.png').read_bytes() == b'a.png'
+    assert (files / 'checkpoints/b.pth').read_bytes() == b'b.pth'
+    assert not list((moved / 'mlflow_spool').glob('*.files'))
+    assert not work_dir.exists()
+
+
+def test_another_store_keeps_files_in_its_own_place(
+    spool: Spool, work_dir: Path, tmp_path: Path, reader: Any
+) -> None:
+    """Not where the first one would have: a server's files would stay on this machine."""
+    spool.append([records.text('hello', 'note.txt'), records.close('FINISHED')])
+    spool.release()
+    other = tmp_path / 'other'
+    other.mkdir()
+    shutil.copy(work_dir / 'mlflow.db', other)
+
+    list(replay(work_dir, f'sqlite:///{other / "mlflow.db"}'))
+
+    run = reader(f'sqlite:///{other / "mlflow.db"}').only_run()
+    assert run.info.artifact_uri.startswith((other / 'mlartifacts').as_uri())

@@ -85,3 +85,26 @@ def test_a_full_disk_leaves_no_torn_line(tmp_path: Path) -> None:
         signal.signal(signal.SIGXFSZ, handler)
     spool.append([{'b': 2}])
     assert [record for record, _ in spool.read(0)] == [{'a': 1}, {'b': 2}]
+
+
+def test_what_a_loss_of_power_has_spoiled_is_passed_over(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / 'a.jsonl')
+    spool.path.write_bytes(b'{"a": 1}\n\0\0\0\n{"b": 2}\n\0\0\n')
+    read = list(spool.read(0))
+    assert [record for record, _ in read] == [{'a': 1}, {'b': 2}]
+    assert [record for record, _ in spool.read(read[0][1])] == [{'b': 2}]
+    assert spool.last_record() == {'b': 2}
+    spool.save_state({'offset': 3})
+    for spoiled in (b'', b'\0' * 9, b'{"off'):
+        (tmp_path / 'a.state.json').write_bytes(spoiled)
+        assert spool.load_state() == {}
+
+
+def test_files_are_found_where_the_folder_is_now(tmp_path: Path) -> None:
+    spool, gone = Spool(tmp_path / 'a.jsonl'), tmp_path / 'before' / 'x'
+    assert spool.locate(gone) == gone
+    own = spool.store_file(b'x', 'x')
+    assert spool.locate(gone) == own
+    elsewhere = tmp_path / 'x'
+    elsewhere.touch()
+    assert spool.locate(elsewhere) == elsewhere

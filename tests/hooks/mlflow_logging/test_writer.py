@@ -11,14 +11,14 @@ import pytest
 from mmext.hooks.mlflow_logging import records, writer
 from mmext.hooks.mlflow_logging.records import Record
 from mmext.hooks.mlflow_logging.spool import Spool
-from mmext.hooks.mlflow_logging.tracking import Outage
+from mmext.hooks.mlflow_logging.tracking import Outage, Refusal
 from mmext.hooks.mlflow_logging.writer import RunWriter
 
 
 class _Hanging:
     """A shipper whose server takes the connection and says nothing."""
 
-    done, offset = False, 0
+    done, offset, rejected = False, 0, 0
 
     def __init__(self) -> None:
         self.released = threading.Event()
@@ -171,3 +171,50 @@ def test_a_job_that_hangs_does_not_hold_up_the_end(
     end.set()
     assert _stored(spool)[-1]['kind'] == 'close'
     assert 'hangs and is left out' in caplog.text
+
+
+class _Refusing(_Hanging):
+    def ship(self) -> None:
+        raise Refusal('no such experiment')
+
+
+class _Taking(_Hanging):
+    done, rejected = True, 2
+
+    def ship(self) -> None:
+        self.released.set()
+
+    def beat(self) -> None: ...
+
+
+def test_an_earlier_session_that_is_refused_does_not_hold_up_this_one(
+    spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
+    own: Any = _Taking()
+    out = RunWriter(spool, own, before=[_Refusing()])  # type: ignore[list-item]
+    assert out.close('FINISHED', patience_s=0.2)
+    assert own.released.is_set()
+    assert 'no such experiment' in caplog.text
+
+
+def test_what_the_server_refused_is_said_at_the_end(
+    spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
+    taking: Any = _Taking()
+    RunWriter(spool, taking).close('FINISHED')
+    assert f'refused 2 records; they are kept, with the reasons, in {spool.path.parent}' in (
+        caplog.text
+    )
+
+
+def test_a_spool_that_somebody_deletes_is_a_warning(
+    spool: Spool, shipper: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool.path.unlink()
+    out = RunWriter(spool, shipper)  # shows that it lives at once
+    deadline = time.monotonic() + 10
+    while 'cannot be kept on disk' not in caplog.text and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert 'No such file' in caplog.text
+    assert out._threads[0].is_alive(), 'what comes later would wait for the end of the run'
+    out.close('KILLED', limit_s=0.0)

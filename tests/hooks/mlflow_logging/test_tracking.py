@@ -1,0 +1,35 @@
+"""The store itself, a real one."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from mmext.hooks.mlflow_logging.store import resolve_store
+from mmext.hooks.mlflow_logging.tracking import Outage, RunRequest, Tracking
+
+
+def test_folds_that_start_in_one_moment_have_one_parent(work_dir: Path, logged: Any) -> None:
+    store = resolve_store(None, work_dir)
+    connections = [Tracking(store) for _ in range(4)]
+    connections[0].open_run(RunRequest('first', 's', None, False, 'e', 'n', 5, {}))
+    together, parents = threading.Barrier(4), []
+
+    def open_fold(fold: int) -> None:
+        request = RunRequest(f'k{fold}', f's{fold}', None, False, 'e', 'n', 5 + fold, {}, 'folds')
+        together.wait()
+        while True:
+            try:
+                run = connections[fold].open_run(request)
+            except Outage:  # as the shipper does: again
+                continue
+            parents.append(run.tags['mlflow.parentRunId'])
+            return
+
+    threads = [threading.Thread(target=open_fold, args=(fold,)) for fold in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    (parent,) = [run.info.run_id for run in logged.runs() if run.info.run_name == 'folds']
+    assert parents == [parent] * 4

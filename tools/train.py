@@ -19,7 +19,12 @@ from mmext.cli.checkpoints import (
     load_checkpoint,
     load_weights,
 )
-from mmext.cli.configuration import apply_run_arguments, load_config, remove_pretrained
+from mmext.cli.configuration import (
+    apply_run_arguments,
+    load_config,
+    remove_pretrained,
+    thaw_pretrained,
+)
 from mmext.cli.data_checks import check_data
 from mmext.cli.errors import UserError, run_tool
 from mmext.cli.host import import_mmdet
@@ -48,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--no-pretrained',
         action='store_true',
-        help='start from random weights: no pretrained backbone, no load_from',
+        help='start from random weights: no pretrained backbone (nor frozen parts of it), no load_from',
     )
     return parser
 
@@ -59,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = load_config(arguments.config, arguments.cfg_options)
     apply_run_arguments(config, arguments)
     if arguments.no_pretrained:
+        if thawed := thaw_pretrained(config):
+            print(f'--no-pretrained: what was frozen learns: {", ".join(thawed)}')
         remove_pretrained(config)
     if arguments.auto_scale_lr:
         enable_auto_scale_lr(config)

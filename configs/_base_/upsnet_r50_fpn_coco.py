@@ -63,8 +63,13 @@ model = dict(
 )
 
 optim_wrapper = dict(
-    # biases learn twice as fast and do not decay
-    paramwise_cfg=dict(bias_lr_mult=2.0, bias_decay_mult=0.0),
+    # biases learn twice as fast and do not decay; mmengine leaves those of the layers out that
+    # predict the offsets of deformable convolutions
+    paramwise_cfg=dict(
+        bias_lr_mult=2.0,
+        bias_decay_mult=0.0,
+        custom_keys={'conv_offset.bias': dict(lr_mult=2.0, decay_mult=0.0)},
+    ),
 )
 
 train_pipeline = [

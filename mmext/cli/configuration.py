@@ -153,6 +153,33 @@ def remove_pretrained(config: Config) -> None:
             part['init_cfg'] = [item for item in initialisers if item.get('type') != 'Pretrained']
 
 
+def thaw_pretrained(config: Config) -> list[str]:
+    """Let the parts that pretrained weights were meant for learn as a whole.
+
+    Layers and BatchNorm statistics that a config freezes stay as they are loaded. Random ones
+    must not stay: activations grow from layer to layer, and losses are infinite within a few steps.
+
+    Returns:
+        What was changed, as ``key=value``.
+    """
+    changed = []
+    for key, part in walk(config.get('model', {}), 'model'):
+        initialiser = part.get('init_cfg')
+        if not (isinstance(initialiser, dict) and initialiser.get('type') == 'Pretrained'):
+            continue
+        norm = part.get('norm_cfg') or {}
+        for owner, name, thawed in (
+            (part, 'frozen_stages', -1),
+            (part, 'norm_eval', False),
+            (norm, 'requires_grad', True),
+        ):
+            if name in owner and owner[name] != thawed:
+                owner[name] = thawed
+                place = f'{key}.norm_cfg' if owner is norm else key
+                changed.append(f'{place}.{name}={thawed}')
+    return changed
+
+
 def check_option_keys(config: Config, options: Mapping[str, Any]) -> None:
     """Refuse an option whose name is most likely a misspelling.
 

@@ -84,15 +84,17 @@ def segment_positions(
 
 
 def category_table(categories: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
-    """The class names of an annotation file, things first, each group in the order of the file.
+    """The class names of an annotation file, things first, each group by ascending id.
+
+    Files of one data set may list their categories in different orders; the ids stay.
 
     Args:
-        categories: the ``categories`` of the JSON, with ``name`` and ``isthing``.
+        categories: the ``categories`` of the JSON, with ``id``, ``name`` and ``isthing``.
 
     Returns:
         ``classes``, ``thing_classes`` and ``stuff_classes`` for a ``metainfo``.
     """
-    categories = list(categories)
+    categories = sorted(categories, key=lambda category: category['id'])
     things = tuple(c['name'] for c in categories if c['isthing'])
     stuff = tuple(c['name'] for c in categories if not c['isthing'])
     return {'classes': things + stuff, 'thing_classes': things, 'stuff_classes': stuff}

@@ -10,7 +10,7 @@ Differences from mmdet's class of the same name, which it extends:
 - The class table is compared with the file, and must list things first.
 - A class table of one's own is one line: ``metainfo=dict(classes=(...))``, things
   first; which classes are things is read from the file. ``classes='auto'`` takes
-  all classes of the file.
+  all classes of the file, each kind by ascending category id.
 """
 
 import math

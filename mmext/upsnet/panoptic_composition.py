@@ -89,7 +89,8 @@ def compose_panoptic(
         The decision at [factor*h, factor*w].
 
     Raises:
-        ValueError: on shapes that do not fit, a label that is no thing, or a box not finite.
+        ValueError: on shapes that do not fit, a label that is no thing, or a semantic logit or a
+            box that is not finite.
     """
     _check(semantic_logits, mask_logits, boxes_xyxy, labels, scores)
     if outside not in ('zero', 'excluded'):
@@ -102,6 +103,8 @@ def compose_panoptic(
     instances = _instances(mask_logits[kept], boxes_xyxy[kept], labels[kept], num_things, rounding)
 
     logits = semantic_logits.float()
+    if not logits.sum().isfinite():  # the maxima would come with channels that do not exist
+        raise ValueError('semantic_logits: expected finite values; has the training diverged?')
     maxima = channel_maxima(logits, num_things, factor)
     argmax = _RunningArgmax(maxima.stuff_logits, maxima.stuff_indices)
     num_stuff = len(logits) - num_things

@@ -12,6 +12,7 @@ from mmext.cli.configuration import (
     remove_pretrained,
     set_mlflow,
     set_precision,
+    thaw_pretrained,
     walk,
 )
 from mmext.cli.errors import UserError
@@ -239,3 +240,24 @@ def test_precision_replaces_it_in_a_config_of_classes(tmp_path: Path) -> None:
     set_precision(config, 'bf16')
     assert config.optim_wrapper.type == 'OptimWrapper'
     assert config.default_hooks.fp16.precision == 'bf16'
+
+
+def test_random_weights_are_not_frozen() -> None:
+    pretrained = dict(type='Pretrained', checkpoint='resnet.pth')
+    frozen = dict(frozen_stages=1, norm_eval=True, norm_cfg=dict(type='BN', requires_grad=False))
+    model = dict(
+        backbone=dict(frozen, init_cfg=pretrained),
+        flow=dict(frozen),  # was random before: as its author wants it
+        neck=dict(init_cfg=[dict(type='Xavier'), pretrained], norm_cfg=None),
+    )
+    config = Config(dict(model=model))
+    assert thaw_pretrained(config) == [
+        'model.backbone.frozen_stages=-1',
+        'model.backbone.norm_eval=False',
+        'model.backbone.norm_cfg.requires_grad=True',
+    ]
+    backbone = config.model.backbone
+    assert (backbone.frozen_stages, backbone.norm_eval) == (-1, False)
+    assert backbone.norm_cfg == dict(type='BN', requires_grad=True)
+    assert config.model.flow == frozen
+    assert thaw_pretrained(config) == []

@@ -78,12 +78,21 @@ def test_class_table_of_ones_own(tmp_path: Path, metainfo: dict[str, list[str]])
 def test_class_table_of_the_file(tmp_path: Path) -> None:
     dataset = build(write_set(tmp_path), metainfo={'classes': 'auto', 'palette': [(1, 2, 3)] * 4})
     assert dataset.metainfo == {
-        'classes': ('dog', 'cat', 'sky', 'sea'),
+        'classes': ('dog', 'cat', 'sea', 'sky'),  # by id
         'thing_classes': ('dog', 'cat'),
-        'stuff_classes': ('sky', 'sea'),
+        'stuff_classes': ('sea', 'sky'),
         'palette': [(1, 2, 3)] * 4,
     }
     assert dataset[0]['instances'][0]['bbox_label'] == 0
+
+
+def test_class_table_of_the_file_does_not_depend_on_its_order(tmp_path: Path) -> None:
+    datasets = []
+    for name, categories in (('train', CATEGORIES), ('val', CATEGORIES[::-1])):
+        config = write_set(tmp_path / name, categories=categories)
+        datasets.append(build(config, metainfo={'classes': 'auto'}))
+    assert datasets[0].metainfo['classes'] == datasets[1].metainfo['classes']
+    assert datasets[0].cat2label == datasets[1].cat2label
 
 
 def test_coco_is_the_default() -> None:
@@ -190,7 +199,7 @@ def test_refused_class_tables(tmp_path: Path, metainfo: Any, message: str) -> No
         build(write_set(tmp_path), metainfo=metainfo)
     text = str(error.value)
     assert text.startswith(f'{tmp_path}/panoptic.json: ')
-    assert "metainfo=dict(classes=('dog', 'cat', 'sky', 'sea'))" in text
+    assert "metainfo=dict(classes=('dog', 'cat', 'sea', 'sky'))" in text
 
 
 def test_too_many_classes(tmp_path: Path) -> None:

@@ -320,6 +320,8 @@ def test_half_precision_logits_are_decided_in_single_precision():
         (dict(boxes_xyxy=torch.zeros(2, 4)), 'shapes'),
         (dict(labels=torch.tensor([1])), 'things 0..0'),
         (dict(semantic_logits=torch.zeros(2, 2)), r'\[C, h, w\]'),
+        (dict(semantic_logits=torch.tensor([[[0.0]], [[float('nan')]]])), 'diverged'),
+        (dict(semantic_logits=torch.tensor([[[float('inf')]], [[0.0]]])), 'diverged'),
         (dict(outside='inf'), 'outside'),
         (dict(rounding='floor'), 'rounding'),
         (dict(factor=3), 'power of two'),

@@ -37,7 +37,7 @@ model = dict(
 val_evaluator = [
     dict(type='mmext.PanopticQualityMetric'),
     dict(
-        type='CocoMetric',
+        type='mmext.CocoDetectionMetric',
         ann_file='data/demo_panoptic/annotations/instances_val2017.json',
         metric=['bbox', 'segm'],
     ),

@@ -53,7 +53,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--no-pretrained',
         action='store_true',
-        help='start from random weights: no pretrained backbone (nor frozen parts of it), no load_from',
+        help='start from random weights: no pretrained backbone and nothing of it frozen, '
+        'no load_from',
     )
     return parser
 

@@ -87,7 +87,8 @@ test_pipeline = [
         type='PackDetInputs',
         meta_keys=(
             *('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
-            *('seg_map_path', 'segments_info'),  # the truth of PanopticQualityMetric
+            # the truth of PanopticQualityMetric and, without a file, of CocoDetectionMetric
+            *('seg_map_path', 'segments_info', 'instances'),
         ),
     ),
 ]
@@ -99,7 +100,7 @@ test_dataloader = val_dataloader
 val_evaluator = [
     dict(type='mmext.PanopticQualityMetric'),
     dict(
-        type='CocoMetric',
+        type='mmext.CocoDetectionMetric',
         ann_file='data/coco/annotations/instances_val2017.json',
         metric=['bbox', 'segm'],
     ),

@@ -38,7 +38,7 @@ test_pipeline = [
         type='PackDetInputs',
         meta_keys=(
             *('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
-            *('seg_map_path', 'segments_info'),  # the truth of PanopticQualityMetric
+            *('seg_map_path', 'segments_info', 'instances'),  # the truth of the evaluators
         ),
     ),
 ]
@@ -62,7 +62,12 @@ val_dataloader = dict(
     )
 )
 test_dataloader = val_dataloader
-val_evaluator = [dict(type='mmext.PanopticQualityMetric'), dict(type='SemSegMetric')]
+# boxes and masks are those of the panoptic files
+val_evaluator = [
+    dict(type='mmext.PanopticQualityMetric'),
+    dict(type='mmext.CocoDetectionMetric', metric=['bbox', 'segm']),
+    dict(type='SemSegMetric'),
+]
 test_evaluator = val_evaluator
 
 # 12k iterations of 16 images, divided by 10 after 9k

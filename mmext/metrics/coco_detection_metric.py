@@ -14,6 +14,7 @@ from mmengine.logging import MMLogger
 from pycocotools import mask as run_lengths
 
 from mmext.metrics import coco_evaluation as coco
+from mmext.metrics.coco_sample_truth import join_annotations, sample_annotations
 from mmext.metrics.panoptic_quality import name_by_class
 from mmext.metrics.sample_fields import to_numpy
 from mmext.registry import METRICS
@@ -47,11 +48,12 @@ class CocoDetectionMetric(BaseMetric):
     find. Predictions are kept as arrays and never written to disk to be evaluated; ranks are
     merged by image, so that one that a sampler repeats counts once.
 
-    Only images that were predicted are evaluated: a subset is not taken for missed objects.
+    Only images that were predicted are evaluated: a subset is not taken for missed objects. Of a
+    panoptic data set the things are evaluated.
 
     Args:
         ann_file: COCO instances JSON; without it the truth is ``instances`` of the data
-            samples.
+            samples, with the masks of the panoptic PNG if it is a panoptic data set.
         metric: ``'bbox'``, ``'segm'``, or both.
         classwise: also return ``bbox_mAP/{class}``.
         false_discovery: also return ``bbox_FD`` and its parts; see
@@ -106,6 +108,11 @@ class CocoDetectionMetric(BaseMetric):
         self._file_truth: coco.CocoTruth | None = None
         self._dataset_size: int | None = None
 
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names of what is detected, in the order of the labels."""
+        return self.dataset_meta.get('thing_classes', self.dataset_meta['classes'])
+
     def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
         """Keeps the predictions of a batch.
 
@@ -114,7 +121,8 @@ class CocoDetectionMetric(BaseMetric):
             data_samples: dicts with ``img_id``, ``ori_shape``, ``pred_instances`` (``bboxes``
                 [n, 4] x1 y1 x2 y2 in pixels of the original image, ``scores``,
                 ``labels``; ``masks`` [n, H, W] or run-length codes, ``mask_scores``)
-                and, without ``ann_file``, ``instances``.
+                and, without ``ann_file``, what
+                :func:`~mmext.metrics.coco_sample_truth.sample_annotations` takes.
         """
         for sample in data_samples:
             self.results.append(self._image_result(sample))
@@ -136,19 +144,21 @@ class CocoDetectionMetric(BaseMetric):
     def compute_metrics(self, results: Sequence[Sequence[ImageResult]]) -> dict[str, float]:
         """Evaluates the images of all ranks, ``results[rank][image]``."""
         by_id = {image.image['id']: image for part in results for image in part}
-        images = [by_id[image_id] for image_id in sorted(by_id)]
+        names = sorted(by_id)
+        images = _numbered([by_id[name] for name in names])
         logger = MMLogger.get_current_instance()
         if len(images) != self._dataset_size:
             logger.warning(f'AP of {len(images)} images; the data set has {self._dataset_size}')
         truth = None if self.format_only and not self.ann_file else self._truth(images)
         category_ids = self._category_ids(truth)
+        image_ids = [image.image['id'] for image in images]
         values: dict[str, float] = {}
         for iou_type in self.metrics:
             detections = self._detections(images, category_ids, iou_type)
             if self.outfile_prefix:
-                self._write(detections, iou_type)
+                self._write(detections, iou_type, dict(zip(image_ids, names, strict=True)))
             if truth is not None and not self.format_only:
-                values |= self._values(truth, detections, iou_type, sorted(by_id), category_ids)
+                values |= self._values(truth, detections, iou_type, image_ids, category_ids)
         if values and truth is not None:
             lines = [f'{name:24s}{100 * value:8.2f}' for name, value in values.items()]
             logger.info('\n'.join([f'COCO evaluation by {truth.backend}, in percent', *lines]))
@@ -171,13 +181,15 @@ class CocoDetectionMetric(BaseMetric):
             values |= coco.false_discovery_rates(low)
         if self.classwise:
             by_class = curves.by_category()[None]
-            values |= name_by_class(by_class, ['mAP'], self.dataset_meta['classes'])
+            values |= name_by_class(by_class, ['mAP'], self.classes)
         return {f'{iou_type}_{name}': value for name, value in values.items()}
 
     def _truth(self, images: Sequence[ImageResult]) -> coco.CocoTruth:
         backend: Any = self.backend
         if not self.ann_file:
-            return coco.CocoTruth(_truth_of_samples(images, self.dataset_meta['classes']), backend)
+            pictures = [image.image for image in images]
+            annotations = [image.annotations or [] for image in images]
+            return coco.CocoTruth(join_annotations(pictures, annotations, self.classes), backend)
         if self._file_truth is None:
             content = fileio.load(self.ann_file, backend_args=self.backend_args)
             self._file_truth = coco.CocoTruth(content, backend)
@@ -191,7 +203,7 @@ class CocoDetectionMetric(BaseMetric):
 
     def _category_ids(self, truth: coco.CocoTruth | None) -> list[int]:
         """Category id of each label."""
-        classes = self.dataset_meta['classes']
+        classes = self.classes
         if truth is None or not self.ann_file:
             return list(range(len(classes)))
         table = {c['name']: c['id'] for c in truth.content['categories']}
@@ -202,7 +214,8 @@ class CocoDetectionMetric(BaseMetric):
                 f'it has {sorted(table)[:8]}'
             )
         in_file = [name for name in table if name in set(classes)]
-        if in_file != list(classes):
+        # labels of a panoptic data set go by name
+        if in_file != list(classes) and 'thing_classes' not in self.dataset_meta:
             first = next(i for i, name in enumerate(classes) if name != in_file[i])
             raise ValueError(
                 f'{self.ann_file}: its categories come in another order than the classes of the '
@@ -234,10 +247,17 @@ class CocoDetectionMetric(BaseMetric):
         scores = np.concatenate([np.zeros(0), *(i.mask_scores for i in images)])
         return replace(detections, masks=masks, scores=scores)
 
-    def _write(self, detections: coco.Detections, iou_type: Any) -> None:
+    def _write(
+        self, detections: coco.Detections, iou_type: Any, names: Mapping[int, int | str]
+    ) -> None:
+        """The results file; ``names`` are the ids of the images in the data set."""
         path = Path(f'{self.outfile_prefix}.{iou_type}.json')
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(detections.records(iou_type)))
+        records = detections.records(iou_type)
+        path.write_text(json.dumps([{**r, 'image_id': names[r['image_id']]} for r in records]))
+
+    def _annotations(self, sample: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return sample_annotations(sample, 'segm' in self.metrics, self.backend_args)
 
     def _image_result(self, sample: Mapping[str, Any]) -> ImageResult:
         predicted = sample['pred_instances']
@@ -252,8 +272,18 @@ class CocoDetectionMetric(BaseMetric):
             scores=scores,
             mask_scores=to_numpy(predicted.get('mask_scores', scores)).astype(np.float64),
             masks=_masks(sample) if 'segm' in self.metrics else None,
-            annotations=None if self.ann_file else _annotations(sample, self.format_only),
+            annotations=None if self.ann_file or self.format_only else self._annotations(sample),
         )
+
+
+def _numbered(images: Sequence[ImageResult]) -> list[ImageResult]:
+    """With numbers as ids, which the engines demand; the same where they are numbers."""
+    if all(isinstance(image.image['id'], int) for image in images):
+        return list(images)
+    return [
+        replace(image, image={**image.image, 'id': number})
+        for number, image in enumerate(images, start=1)
+    ]
 
 
 def _masks(sample: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -271,39 +301,3 @@ def _masks(sample: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _text(counts: Any) -> Any:
     return counts.decode() if isinstance(counts, bytes) else counts
-
-
-def _annotations(sample: Mapping[str, Any], may_lack: bool) -> list[dict[str, Any]]:
-    """The truth of a sample in COCO's format, without ids."""
-    if 'instances' not in sample:
-        if may_lack:
-            return []
-        raise ValueError(
-            f'image {sample["img_id"]}: no instances in the data sample; set ann_file of the '
-            "evaluator, or add 'instances' to meta_keys of PackDetInputs"
-        )
-    found = []
-    for instance in sample['instances']:
-        left, top, right, bottom = (float(edge) for edge in instance['bbox'])
-        width, height = right - left, bottom - top
-        annotation = dict(
-            image_id=sample['img_id'],
-            category_id=int(instance['bbox_label']),
-            bbox=[left, top, width, height],
-            area=width * height,
-            iscrowd=int(instance.get('ignore_flag', 0)),
-        )
-        if instance.get('mask'):
-            annotation['segmentation'] = instance['mask']
-        found.append(annotation)
-    return found
-
-
-def _truth_of_samples(images: Sequence[ImageResult], classes: Sequence[str]) -> dict[str, Any]:
-    """A COCO file's content, categories in the order of the labels."""
-    annotations = [a for image in images for a in image.annotations or []]
-    return dict(
-        images=[image.image for image in images],
-        annotations=[dict(a, id=number + 1) for number, a in enumerate(annotations)],
-        categories=[dict(id=label, name=name) for label, name in enumerate(classes)],
-    )

@@ -75,7 +75,7 @@ def make_runner(tmp_path: Path) -> Callable[..., Runner]:
 def test_counts_are_those_of_the_model(make_runner: Callable[..., Runner]) -> None:
     runner = make_runner((3, 1))
     for run in (runner.train, runner.val, runner.test):
-        with pytest.raises(ValueError, match='2 thing and 2 stuff classes, but Idle .* 3'):
+        with pytest.raises(ValueError, match=r'2 thing and 2 stuff classes, but Idle .* 3'):
             run()
 
 

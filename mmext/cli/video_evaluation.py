@@ -1,11 +1,9 @@
 """VPQ and STQ of a folder of predictions, as a table and as JSON."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-from mmext.cli.errors import UserError
+from mmext.cli.panoptic_evaluation import read_panoptic_json
 from mmext.cli.progress import progress_bar
 from mmext.metrics.video_panoptic_report import report
 from mmext.metrics.video_panoptic_submission import (
@@ -43,12 +41,12 @@ def evaluate_folder(
     Raises:
         UserError: a file is missing or no JSON.
     """
-    truth = _load(truth_json)
+    truth = read_panoptic_json(truth_json)
     categories = categories_of(truth, str(truth_json))
     pairs = pair_frames(
         truth,
         truth_folder,
-        _load(predictions / 'pred.json'),
+        read_panoptic_json(predictions / 'pred.json'),
         predictions / 'pan_pred',
         frames_per_video,
     )
@@ -63,15 +61,3 @@ def evaluate_folder(
     videos = by_video(pairs, tables)
     values, text = report(videos, windows, label_interval, *categories[:2], classwise=True)
     return f'{len(videos)} videos, {len(pairs)} labelled frames\n{text}', values
-
-
-def _load(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise UserError(f'no file {path.absolute()}')
-    try:
-        content = json.loads(path.read_text('utf-8'))
-    except ValueError as error:
-        raise UserError(f'{path}: no JSON ({error})') from None
-    if not isinstance(content, dict) or 'annotations' not in content:
-        raise UserError(f'{path}: no annotations in it')
-    return content

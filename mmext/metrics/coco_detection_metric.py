@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -257,7 +258,8 @@ class CocoDetectionMetric(BaseMetric):
         path.write_text(json.dumps([{**r, 'image_id': names[r['image_id']]} for r in records]))
 
     def _annotations(self, sample: Mapping[str, Any]) -> list[dict[str, Any]]:
-        return sample_annotations(sample, 'segm' in self.metrics, self.backend_args)
+        read = partial(fileio.get, backend_args=self.backend_args)
+        return sample_annotations(sample, read if 'segm' in self.metrics else None)
 
     def _image_result(self, sample: Mapping[str, Any]) -> ImageResult:
         predicted = sample['pred_instances']

@@ -4,11 +4,10 @@ A detection data set hands over each instance with its mask, a panoptic one the 
 the segment of each instance: no instances file is needed for either.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from mmengine import fileio
 from pycocotools import mask as run_lengths
 
 from mmext.functional.panoptic_files import decode_id_png
@@ -17,7 +16,7 @@ Json = dict[str, Any]
 
 
 def sample_annotations(
-    sample: Mapping[str, Any], with_masks: bool, backend_args: dict | None = None
+    sample: Mapping[str, Any], read: Callable[[str], bytes] | None = None
 ) -> list[Json]:
     """The objects of a data sample as COCO annotations without ids.
 
@@ -27,8 +26,7 @@ def sample_annotations(
         sample: with ``img_id``, ``ori_shape`` and ``instances``: ``bbox`` (x1, y1, x2, y2 in
             pixels of the original image), ``bbox_label``, ``ignore_flag``, and ``mask`` or, beside
             ``seg_map_path`` of the sample, ``segment_id``.
-        with_masks: whether the masks of a panoptic data set are wanted.
-        backend_args: file backend of mmengine for the PNG.
+        read: the content of the PNG with that path; None if masks are not wanted.
 
     Raises:
         ValueError: the sample has no instances, or masks are wanted and one has none.
@@ -40,8 +38,8 @@ def sample_annotations(
         )
     instances = sample['instances']
     masks = [instance.get('mask') for instance in instances]
-    if with_masks and not all(masks):
-        masks = _segment_codes(sample, backend_args)
+    if read is not None and not all(masks):
+        masks = _segment_codes(sample, read)
     return [
         _annotation(instance, mask, sample['ori_shape'])
         for instance, mask in zip(instances, masks, strict=True)
@@ -88,7 +86,7 @@ def _area_px(mask: Any, shape: Sequence[int]) -> float:
     return float(run_lengths.area(run_lengths.merge(mask) if isinstance(mask, list) else mask))
 
 
-def _segment_codes(sample: Mapping[str, Any], backend_args: dict | None) -> list[Json]:
+def _segment_codes(sample: Mapping[str, Any], read: Callable[[str], bytes]) -> list[Json]:
     """Run-length codes of the instances' segments in the panoptic PNG."""
     path, instances = sample.get('seg_map_path'), sample['instances']
     if path is None or any('segment_id' not in instance for instance in instances):
@@ -96,7 +94,7 @@ def _segment_codes(sample: Mapping[str, Any], backend_args: dict | None) -> list
             f'image {sample["img_id"]}: an instance has no mask. Set ann_file of the evaluator or, '
             "for a panoptic data set, add 'seg_map_path' to meta_keys of PackDetInputs"
         )
-    ids = decode_id_png(fileio.get(path, backend_args=backend_args), path)
+    ids = decode_id_png(read(path), path)
     codes = []
     for instance in instances:
         code = run_lengths.encode(np.asfortranarray(ids == instance['segment_id'], dtype=np.uint8))

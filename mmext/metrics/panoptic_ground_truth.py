@@ -1,10 +1,16 @@
-"""The panoptic ground truth of an image: from its data sample or from an annotation file."""
+"""The panoptic ground truth of an image: from its data sample or from an annotation file.
+
+A results file of COCO is an annotation file as well, without categories of its own.
+"""
 
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from mmext.functional.panoptic_files import labels_of_categories
+import numpy as np
+
+from mmext.functional.panoptic_files import VOID_ID, labels_of_categories, segment_positions
+from mmext.metrics import panoptic_quality as pq
 
 
 class GroundTruth(NamedTuple):
@@ -14,6 +20,31 @@ class GroundTruth(NamedTuple):
     ids: list[int]
     labels: list[int]
     is_crowd: list[bool]
+
+
+def count_matches(
+    overlaps: pq.Overlaps, truth: GroundTruth, pred_labels: pq.IntArray, num_classes: int
+) -> pq.FloatArray:
+    """Count table ``[4, C]`` of one image, see :func:`~.panoptic_quality.match_segments`.
+
+    Args:
+        overlaps: of the ground truth's map and the predicted one.
+        truth: what the ids of the former mean; ``VOID_ID`` is void.
+        pred_labels: class of each predicted id, ``VOID_LABEL`` where it is void.
+        num_classes: C.
+
+    Raises:
+        ValueError: the ground truth's PNG and JSON disagree.
+    """
+    gt_ids, _, areas_px = overlaps
+    return pq.match_segments(
+        areas_px[segment_positions(gt_ids, truth.ids, truth.png_path)],
+        areas_px[gt_ids == VOID_ID].sum(axis=0),
+        np.array(truth.labels, dtype=np.int64),
+        np.array(truth.is_crowd, dtype=bool),
+        pred_labels,
+        num_classes,
+    )
 
 
 def truth_of_sample(sample: Mapping[str, Any], is_thing: Sequence[bool]) -> GroundTruth:
@@ -91,10 +122,16 @@ class AnnotationTable:
         """The ground truth of an image.
 
         Raises:
-            ValueError: there is none.
+            ValueError: there is none, or it has a category that is none.
         """
         annotation = self.annotation(image_id)
         segments = [s for s in annotation['segments_info'] if s.get('area', 1) > 0]
+        unknown = {s['category_id'] for s in segments} - self._label_of_category.keys()
+        if unknown:
+            raise ValueError(
+                f'{self._source}: image {image_id!r} has segments of the categories '
+                f'{sorted(unknown)[:8]}, which are not in the table'
+            )
         return GroundTruth(
             os.path.join(self._seg_prefix, annotation['file_name']),
             [s['id'] for s in segments],

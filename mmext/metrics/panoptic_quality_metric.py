@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from mmengine.logging import MMLogger
 
-from mmext.functional.panoptic_files import VOID_ID, segment_positions
+from mmext.functional.panoptic_files import VOID_ID
 from mmext.metrics import panoptic_quality as pq
 from mmext.metrics.panoptic_evaluator import PanopticEvaluator
-from mmext.metrics.panoptic_ground_truth import GroundTruth, truth_of_sample
+from mmext.metrics.panoptic_ground_truth import GroundTruth, count_matches, truth_of_sample
 from mmext.metrics.panoptic_predictions import predicted_labels, predicted_map
 from mmext.metrics.panoptic_results import PanopticResultsWriter, hotcoco_counts
 from mmext.registry import METRICS
@@ -122,16 +122,9 @@ class PanopticQualityMetric(PanopticEvaluator):
     def _image_result(self, sample: Mapping[str, Any]) -> ImageResult:
         pred_map = predicted_map(sample)
         truth, gt_map = self._truth(sample, pred_map)
-        gt_ids, pred_ids, areas_px = pq.overlap_table(gt_map, pred_map)
-        pred_labels = predicted_labels(pred_ids, sample, len(self.classes))
-        counts = pq.match_segments(
-            areas_px[segment_positions(gt_ids, truth.ids, truth.png_path)],
-            areas_px[gt_ids == VOID_ID].sum(axis=0),
-            np.array(truth.labels, dtype=np.int64),
-            np.array(truth.is_crowd, dtype=bool),
-            pred_labels,
-            len(self.classes),
-        )
+        overlaps = pq.overlap_table(gt_map, pred_map)
+        pred_labels = predicted_labels(overlaps.pred_ids, sample, len(self.classes))
+        counts = count_matches(overlaps, truth, pred_labels, len(self.classes))
         labels = np.flatnonzero(counts.any(axis=0))
         annotation = None
         if self.writer is not None:
@@ -139,9 +132,9 @@ class PanopticQualityMetric(PanopticEvaluator):
             annotation = self.writer.write_image(
                 sample['img_id'],
                 pred_map,
-                pred_ids.tolist(),
+                overlaps.pred_ids.tolist(),
                 [None if label < 0 else category_ids[label] for label in pred_labels.tolist()],
-                areas_px.sum(axis=0).tolist(),
+                overlaps.areas_px.sum(axis=0).tolist(),
             )
         img_path = str(sample.get('img_path', ''))
         return ImageResult(sample['img_id'], img_path, labels, counts[:, labels], annotation)

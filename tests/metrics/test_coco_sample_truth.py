@@ -15,7 +15,7 @@ POLYGON = [[0, 0, 3, 0, 3, 2, 0, 2]]
 def test_the_area_is_of_the_mask_or_else_of_the_box(mask, area: int) -> None:
     instance = dict(BOX, mask=mask) if mask else BOX
     sample = dict(img_id=7, ori_shape=(4, 4), instances=[instance])
-    (annotation,) = sample_annotations(sample, with_masks=bool(mask))
+    (annotation,) = sample_annotations(sample)
     assert annotation['area'] == area
     assert annotation['bbox'] == [1, 2, 4, 2]
     assert (annotation['category_id'], annotation['iscrowd']) == (3, 0)
@@ -25,7 +25,7 @@ def test_the_area_is_of_the_mask_or_else_of_the_box(mask, area: int) -> None:
 def test_joined_annotations_are_numbered() -> None:
     crowd = dict(BOX, ignore_flag=1)
     own = [
-        sample_annotations(dict(img_id=i, ori_shape=(4, 4), instances=objects), with_masks=False)
+        sample_annotations(dict(img_id=i, ori_shape=(4, 4), instances=objects))
         for i, objects in ((7, [BOX, crowd]), (9, []), (11, [BOX]))
     ]
     content = join_annotations([dict(id=i) for i in (7, 9, 11)], own, ['a', 'b', 'c', 'd'])

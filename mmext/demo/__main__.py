@@ -2,14 +2,16 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mmext.demo.faces import write_face_dataset
 from mmext.demo.panoptic import write_panoptic_dataset
+from mmext.demo.storage import GeneratedSet
 from mmext.demo.video import write_video_dataset
 
 
@@ -27,43 +29,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='python -m mmext.demo', description=__doc__)
     sets = parser.add_subparsers(required=True, metavar='SET')
-    panoptic = sets.add_parser(
-        'panoptic',
-        help='COCO panoptic and instances files of little landscapes',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    _add_set(
+        sets,
+        write_panoptic_dataset,
+        ('panoptic', 'COCO panoptic and instances files of little landscapes'),
+        ('pictures', 800, 120, '128'),
     )
-    panoptic.add_argument('--out', type=Path, required=True, help='folder of the set')
-    panoptic.add_argument('--train', type=int, default=800, help='pictures to train on')
-    panoptic.add_argument('--val', type=int, default=120, help='held-out pictures')
-    panoptic.add_argument('--seed', type=int, default=0, help='decides about every picture')
-    panoptic.add_argument('--size', type=_size, default='128', help='pixels: SIDE or WIDTHxHEIGHT')
-    panoptic.add_argument('--overwrite', action='store_true', help='replace a generated set')
-    panoptic.set_defaults(write=write_panoptic_dataset, unit='pictures')
-    video = sets.add_parser(
-        'video',
-        help='video panoptic files of clips in which things move, cross, enter and leave',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    _add_set(
+        sets,
+        write_video_dataset,
+        ('video', 'video panoptic files of clips in which things move, cross, enter and leave'),
+        ('clips', 100, 16, '192x128'),
     )
-    video.add_argument('--out', type=Path, required=True, help='folder of the set')
-    video.add_argument('--train', type=int, default=100, help='clips to train on')
-    video.add_argument('--val', type=int, default=16, help='held-out clips')
-    video.add_argument('--seed', type=int, default=0, help='decides about every clip')
-    video.add_argument('--size', type=_size, default='192x128', help='pixels: SIDE or WIDTHxHEIGHT')
-    video.add_argument('--overwrite', action='store_true', help='replace a generated set')
-    video.set_defaults(write=write_video_dataset, unit='clips')
-    faces = sets.add_parser(
-        'faces',
-        help="WIDER FACE's files of people: boxes, landmarks, mesh and attributes of their faces",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    _add_set(
+        sets,
+        write_face_dataset,
+        (
+            'faces',
+            "WIDER FACE's files of people: boxes, landmarks, mesh, attributes of faces",
+        ),
+        ('pictures', 600, 120, '256'),
     )
-    faces.add_argument('--out', type=Path, required=True, help='folder of the set')
-    faces.add_argument('--train', type=int, default=600, help='pictures to train on')
-    faces.add_argument('--val', type=int, default=120, help='held-out pictures')
-    faces.add_argument('--seed', type=int, default=0, help='decides about every picture')
-    faces.add_argument('--size', type=_size, default='256', help='pixels: SIDE or WIDTHxHEIGHT')
-    faces.add_argument('--overwrite', action='store_true', help='replace a generated set')
-    faces.set_defaults(write=write_face_dataset, unit='pictures')
     return parser
+
+
+def _add_set(
+    sets: Any,
+    write: Callable[..., GeneratedSet],
+    name_and_help: tuple[str, str],
+    defaults: tuple[str, int, int, str],
+) -> None:
+    """The sub-command of a set; ``defaults`` are the unit, the sizes of both splits, the side."""
+    (name, text), (unit, train, val, size) = name_and_help, defaults
+    formatter = argparse.ArgumentDefaultsHelpFormatter
+    parser = sets.add_parser(name, help=text, formatter_class=formatter)
+    parser.add_argument('--out', type=Path, required=True, help='folder of the set')
+    parser.add_argument('--train', type=int, default=train, help=f'{unit} to train on')
+    parser.add_argument('--val', type=int, default=val, help=f'held-out {unit}')
+    parser.add_argument('--seed', type=int, default=0, help=f'decides about all {unit}')
+    parser.add_argument('--size', type=_size, default=size, help='pixels: SIDE or WIDTHxHEIGHT')
+    parser.add_argument('--overwrite', action='store_true', help='replace a generated set')
+    parser.set_defaults(write=write, unit=unit)
 
 
 def _size(text: str) -> tuple[int, int]:

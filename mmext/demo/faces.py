@@ -11,7 +11,7 @@ of a smaller one. Folders and files, below the root of the set::
     details/{train,val}.jsonl                              own attributes and the mesh
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from mmext.demo.face_scene import FaceTruth, photograph_people
 from mmext.demo.head_looks import ATTRIBUTES
 from mmext.demo.head_model import MESH_COLUMNS, MESH_ROWS, mesh_flip_pairs, mesh_triangles
 from mmext.demo.people import draw_people
-from mmext.demo.storage import set_digest, store_set
+from mmext.demo.storage import GeneratedSet, Progress, store_splits
 from mmext.functional.face_details import (
     FaceDetails,
     ImageDetails,
@@ -44,23 +44,6 @@ CYCLE = ('portrait', 'group', 'crowd', 'group', 'odd', 'group', 'portrait', 'cro
 
 MIN_HEIGHTS = {'easy': 50, 'medium': 24, 'hard': 15}
 """Smallest faces that count in each setting, pixels; heavily occluded ones only in ``hard``."""
-
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class FaceDemo:
-    """A generated set on disk.
-
-    Attributes:
-        root: its folder, to be used as ``data_root``.
-        digest: SHA-256 over its files.
-        written: False if it was there already.
-    """
-
-    root: Path
-    digest: str
-    written: bool
 
 
 @dataclass(frozen=True)
@@ -90,7 +73,7 @@ def write_face_dataset(
     seed: int = 0,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> FaceDemo:
+) -> GeneratedSet:
     """Write the data set, or find it there unchanged.
 
     Args:
@@ -108,13 +91,6 @@ def write_face_dataset(
     """
     counts = dict(zip(SPLITS, (num_train, num_val), strict=True))
     _check_numbers(counts, image_size, seed)
-    identity = {
-        'generator': 'mmext.demo.faces',
-        'version': GENERATOR_VERSION,
-        **{f'num_{split}': count for split, count in counts.items()},
-        'image_size': list(image_size),
-        'seed': seed,
-    }
 
     def write(folder: Path) -> None:
         done, total = 0, sum(counts.values())
@@ -131,9 +107,10 @@ def write_face_dataset(
                     progress(done, total)
             write_annotations(folder, split, annotations)
 
-    root = Path(root)
-    written = store_set(root, identity, write, overwrite)
-    return FaceDemo(root, set_digest(root), written)
+    generator = 'mmext.demo.faces'
+    return store_splits(
+        root, generator, GENERATOR_VERSION, counts, image_size, seed, write, overwrite
+    )
 
 
 def draw_picture(seed: int, split: str, number: int, image_size: tuple[int, int]) -> Picture:

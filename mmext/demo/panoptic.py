@@ -5,8 +5,6 @@ with the pictures of a smaller one. Crowds, pictures without things and
 unlabelled objects come at fixed places of a cycle, so that small sets have them.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,7 @@ from mmext.demo.categories import CATEGORIES
 from mmext.demo.coco_files import PanopticSplitWriter, Segment
 from mmext.demo.landscape import draw_landscape
 from mmext.demo.scene import Scene, photograph, segment
-from mmext.demo.storage import set_digest, store_set
+from mmext.demo.storage import GeneratedSet, Progress, store_splits
 
 GENERATOR_VERSION = 1
 """Raise it with every change that alters a pixel or a file."""
@@ -30,23 +28,6 @@ ASPECTS = ((1.0, 1.0),) * 10 + ((1.25, 0.9), (0.8, 1.1))
 CYCLE = {1: 'rock', 3: 'crowd', 6: 'empty', 8: 'rock', 12: 'crowd', 14: 'rock', 18: 'post'}
 """Oddity of picture ``number % 20``; see :func:`~mmext.demo.landscape.draw_landscape`."""
 
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class PanopticDemo:
-    """A generated set on disk.
-
-    Attributes:
-        root: Its folder, to be used as ``data_root``.
-        digest: SHA-256 over its files.
-        written: False if it was there already.
-    """
-
-    root: Path
-    digest: str
-    written: bool
-
 
 def write_panoptic_dataset(
     root: str | Path,
@@ -57,7 +38,7 @@ def write_panoptic_dataset(
     seed: int = 0,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> PanopticDemo:
+) -> GeneratedSet:
     """Write the data set, or find it there unchanged.
 
     Args:
@@ -76,20 +57,14 @@ def write_panoptic_dataset(
     """
     counts = dict(zip(SPLITS, (num_train, num_val), strict=True))
     check_numbers(counts, image_size, seed)
-    identity = {
-        'generator': 'mmext.demo.panoptic',
-        'version': GENERATOR_VERSION,
-        **{f'num_{split}': count for split, count in counts.items()},
-        'image_size': list(image_size),
-        'seed': seed,
-    }
 
     def write(folder: Path) -> None:
         _write_splits(folder, counts, image_size, seed, progress)
 
-    root = Path(root)
-    written = store_set(root, identity, write, overwrite)
-    return PanopticDemo(root, set_digest(root), written)
+    generator = 'mmext.demo.panoptic'
+    return store_splits(
+        root, generator, GENERATOR_VERSION, counts, image_size, seed, write, overwrite
+    )
 
 
 def draw_scene(seed: int, split: str, number: int, image_size: tuple[int, int]) -> Scene:

@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,57 @@ SUMS = 'SHA256SUMS'
 STALE_AFTER_SECONDS = 24 * 3600
 
 Identity = dict[str, Any]
+Progress = Callable[[int, int], None]
+"""Called with (pictures or clips done, all of them)."""
+
+
+@dataclass(frozen=True)
+class GeneratedSet:
+    """A generated set on disk.
+
+    Attributes:
+        root: Its folder, to be used as ``data_root``.
+        digest: SHA-256 over its files.
+        written: False if it was there already.
+    """
+
+    root: Path
+    digest: str
+    written: bool
+
+
+def store_splits(
+    root: str | Path,
+    generator: str,
+    version: int,
+    counts: dict[str, int],
+    image_size: tuple[int, int],
+    seed: int,
+    write: Callable[[Path], None],
+    overwrite: bool,
+) -> GeneratedSet:
+    """Make sure that ``root`` holds a set of splits, by what decides about its content.
+
+    Args:
+        root: As for :func:`store_set`.
+        generator: Name of the module that draws it.
+        version: Of the generator.
+        counts: Pictures or clips of each split.
+        image_size: Nominal width and height in pixels.
+        seed: Of all draws.
+        write: As for :func:`store_set`.
+        overwrite: As for :func:`store_set`.
+    """
+    identity = {
+        'generator': generator,
+        'version': version,
+        **{f'num_{split}': count for split, count in counts.items()},
+        'image_size': list(image_size),
+        'seed': seed,
+    }
+    root = Path(root)
+    written = store_set(root, identity, write, overwrite)
+    return GeneratedSet(root, set_digest(root), written)
 
 
 def store_set(

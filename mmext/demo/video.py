@@ -16,13 +16,11 @@ from mmext.demo.panoptic import (
     ASPECTS,
     CYCLE,
     SPLITS,
-    PanopticDemo,
-    Progress,
     check_numbers,
     scene_segments,
 )
 from mmext.demo.scene import photograph
-from mmext.demo.storage import set_digest, store_set
+from mmext.demo.storage import GeneratedSet, Progress, store_splits
 from mmext.demo.video_files import FramePicture, VideoPanopticSplitWriter
 
 GENERATOR_VERSION = 1
@@ -42,7 +40,7 @@ def write_video_dataset(
     seed: int = 0,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> PanopticDemo:
+) -> GeneratedSet:
     """Write the data set, or find it there unchanged.
 
     Args:
@@ -61,13 +59,6 @@ def write_video_dataset(
     """
     counts = dict(zip(SPLITS, (num_train, num_val), strict=True))
     check_numbers(counts, image_size, seed)
-    identity = {
-        'generator': 'mmext.demo.video',
-        'version': GENERATOR_VERSION,
-        **{f'num_{split}': count for split, count in counts.items()},
-        'image_size': list(image_size),
-        'seed': seed,
-    }
 
     def write(folder: Path) -> None:
         done = 0
@@ -82,9 +73,10 @@ def write_video_dataset(
                     progress(done, sum(counts.values()))
             writer.close()
 
-    root = Path(root)
-    written = store_set(root, identity, write, overwrite)
-    return PanopticDemo(root, set_digest(root), written)
+    generator = 'mmext.demo.video'
+    return store_splits(
+        root, generator, GENERATOR_VERSION, counts, image_size, seed, write, overwrite
+    )
 
 
 def draw_numbered_clip(seed: int, split: str, number: int, image_size: tuple[int, int]) -> Clip:

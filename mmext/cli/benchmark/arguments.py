@@ -1,6 +1,7 @@
 """The command lines ``tools/benchmark.py coco`` and ``show``."""
 
 import argparse
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -69,6 +70,8 @@ def run_coco(arguments: argparse.Namespace) -> None:
 
     from mmext.cli.benchmark.measuring import Settings, measure
 
+    for module in ('mmdet', 'torch'):  # advice to whoever wrote a config
+        warnings.filterwarnings('ignore', category=UserWarning, module=module)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     arguments.out.mkdir(parents=True, exist_ok=True)

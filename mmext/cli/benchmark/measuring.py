@@ -26,6 +26,7 @@ from mmext.cli.benchmark.stages import Stages
 from mmext.cli.benchmark.timing import in_turn, spread
 from mmext.cli.benchmark.training import Training
 from mmext.cli.errors import UserError
+from mmext.cli.progress import progress_bar
 from mmext.hooks.mixed_precision.policy import DTYPES, choose_precision, has_native
 
 T = TypeVar('T')
@@ -184,14 +185,13 @@ def _time_inference(subjects: Sequence[Subject], files: Sequence[Path], settings
             singles[index] = single
             if _attempt(subject.line, 'prediction of a batch', batch) is not None:
                 batches[index] = batch
-    _say(f'timing predictions: {len(singles)} in turn, {settings.rounds} rounds')
-    for index, results in in_turn(singles, settings.rounds).items():
+    for index, results in _rounds('predictions', singles, settings.rounds).items():
         line = subjects[index].line
         line.latency_ms = spread([milliseconds for milliseconds, _ in results])
         for name in Stages._fields:
             median = spread([getattr(stages, name) for _, stages in results]).median
             setattr(line, f'{name}_ms', median)
-    for index, times in in_turn(batches, settings.rounds).items():
+    for index, times in _rounds('batches', batches, settings.rounds).items():
         subjects[index].line.batch_ms = spread(times)
 
 
@@ -210,9 +210,14 @@ def _time_training(subjects: Sequence[Subject], files: Sequence[Path], settings:
         subject.model.eval()
         if training is not None:
             steps[index] = training.milliseconds
-    _say(f'timing training steps: {len(steps)} in turn, {settings.rounds} rounds')
-    for index, times in in_turn(steps, settings.rounds).items():
+    for index, times in _rounds('training steps', steps, settings.rounds).items():
         subjects[index].line.step_ms = spread(times)
+
+
+def _rounds(what: str, calls: Mapping[int, Callable[[], T]], rounds: int) -> dict[int, list[T]]:
+    """The results of calls in turn, with a bar: this is what a run waits for."""
+    with progress_bar(f'timing {what}', len(calls) * (rounds + 1), 'call') as advance:
+        return in_turn(calls, rounds, warmup=1, advance=advance)
 
 
 def _measure_memory(

@@ -30,7 +30,7 @@ from mmext.centernet.point_decoding import (
 )
 from mmext.centernet.point_targets import mean_absolute_error, point_targets, values_at
 from mmext.functional.gaussian_focal_loss import gaussian_focal_loss
-from mmext.functional.heatmaps import RadiusMode
+from mmext.functional.gaussian_targets import RadiusMode
 from mmext.registry import MODELS
 
 Maps = dict[str, Tensor]
@@ -51,7 +51,7 @@ class CenterNetPointHead(BaseDenseHead):
         size_weight: of the size loss (section 3: 0.1).
         offset_weight: of the offset loss.
         radius_mode: 'official' as trained by the authors, 'exact' is the solved
-            equation (:func:`~mmext.functional.heatmaps.gaussian_radii`).
+            equation (:func:`~mmext.functional.gaussian_targets.gaussian_radii`).
         min_overlap: IoU that a centre off by the radius may cost at most. mmdet's
             head is ``radius_mode='exact', min_overlap=0.3``.
         train_cfg: not used; the host hands it over.

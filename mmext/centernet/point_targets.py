@@ -16,13 +16,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mmext.functional.heatmaps import RadiusMode, gaussian_heatmaps, gaussian_radii
+from mmext.functional.gaussian_targets import (
+    Heatmaps,
+    RadiusMode,
+    gaussian_heatmaps,
+    gaussian_radii,
+)
 
 
 class PointTargets(NamedTuple):
     """Targets of a batch, see the module's shape legend."""
 
-    heatmap: Tensor
+    heatmap: Heatmaps
     """[B, C, H, W] in 0..1, 1 at the centres."""
     images: Tensor
     """[N] image of each object."""
@@ -56,7 +61,7 @@ def point_targets(
         num_classes: C.
         map_shape: H, W.
         image_shape: height and width of the padded input, px.
-        radius_mode: see :func:`~mmext.functional.heatmaps.gaussian_radii`.
+        radius_mode: see :func:`~mmext.functional.gaussian_targets.gaussian_radii`.
         min_overlap: same.
 
     Raises:

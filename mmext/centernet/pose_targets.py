@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mmext.centernet.point_targets import PointTargets
-from mmext.functional.heatmaps import gaussian_heatmaps
+from mmext.functional.gaussian_targets import Heatmaps, gaussian_heatmaps
 
 
 class PoseTargets(NamedTuple):
@@ -26,7 +26,7 @@ class PoseTargets(NamedTuple):
     """[N, J, 2] from the cell of the object's centre, in cells."""
     joint_weights: Tensor
     """[N, J] 1 for annotated joints on the map."""
-    joint_heatmap: Tensor
+    joint_heatmap: Heatmaps
     """[B, J, H, W]."""
     joint_cells: Tensor
     """[N, J, 2] integer x, y, clamped to the map."""

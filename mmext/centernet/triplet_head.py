@@ -38,7 +38,8 @@ from mmext.centernet.triplet_decoding import (
 from mmext.centernet.triplet_losses import Reduction, offset_loss, pull_push_loss
 from mmext.centernet.triplet_targets import TripletTargets, triplet_targets
 from mmext.functional.gaussian_focal_loss import gaussian_focal_loss
-from mmext.functional.heatmaps import RadiusMode, gather_cells
+from mmext.functional.gaussian_targets import RadiusMode
+from mmext.functional.heatmaps import gather_cells
 from mmext.registry import MODELS
 
 # log-odds of a probability of 0.1: at first nothing is a key point
@@ -109,7 +110,7 @@ class CenterNetTripletHead(BaseDenseHead):
         norm_cfg: of the poolings.
         radius_mode: size of the Gaussians in the heat-maps: 'official' as trained by the
             paper's authors, 'exact' as its formula says; see
-            :func:`mmext.functional.heatmaps.gaussian_radii`.
+            :func:`mmext.functional.gaussian_targets.gaussian_radii`.
         loss_weights: of ``heatmap``, ``pull``, ``push`` and ``offset``; section 3.3.
         tag_reduction: 'sum' over the images of a batch as released, or 'mean'; see
             :func:`mmext.centernet.triplet_losses.pull_push_loss`.

@@ -13,7 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from mmext.functional.heatmaps import RadiusMode, gaussian_heatmaps, gaussian_radii
+from mmext.functional.gaussian_targets import (
+    Heatmaps,
+    RadiusMode,
+    gaussian_heatmaps,
+    gaussian_radii,
+)
 
 # sigma of a Gaussian is its diameter divided by this; as released
 CORNER_SIGMAS, CENTER_SIGMAS = 6.0, 5.0
@@ -22,7 +27,7 @@ CORNER_SIGMAS, CENTER_SIGMAS = 6.0, 5.0
 class KeypointTargets(NamedTuple):
     """What one kind of key point should be."""
 
-    heatmap: Tensor
+    heatmap: Heatmaps
     """[B, C, H, W] in 0..1, 1 at the key points."""
     cells: Tensor
     """[B, M] index ``y * W + x`` of each object's key point; 0 where there is no object."""
@@ -58,7 +63,7 @@ def triplet_targets(
         num_classes: C.
         map_shape: H, W.
         image_shape: height and width of the padded input, px.
-        radius_mode: see :func:`mmext.functional.heatmaps.gaussian_radii`.
+        radius_mode: see :func:`mmext.functional.gaussian_targets.gaussian_radii`.
         min_overlap: see there.
     """
     padded_boxes = pad_sequence([b.float() for b in boxes], batch_first=True)  # [B, M, 4]

@@ -29,7 +29,7 @@ def perfect_maps(head: CenterNetPointHead, truths: list[InstanceData]) -> dict[s
     """What a head that knows the truth would say."""
     targets = head.get_targets(truths, MAP, [META] * len(truths))
     maps = dict(
-        center=targets.heatmap.eq(1).float() * 40 - 20,
+        center=targets.heatmap.to_dense().eq(1).float() * 40 - 20,
         size=torch.zeros(len(truths), 2, *MAP),
         offset=torch.zeros(len(truths), 2, *MAP),
     )

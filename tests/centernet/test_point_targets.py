@@ -59,8 +59,9 @@ def test_equals_loops(seed: int) -> None:
     before = [b.clone() for b in boxes]
     targets = point_targets(boxes, labels, 4, (24, 32), (96, 128))
     expected = targets_by_loops(boxes, labels, 4, (24, 32))
-    assert torch.allclose(targets.heatmap.double(), expected['heatmap'], atol=2e-7)
-    assert torch.equal(targets.heatmap == 1, expected['heatmap'] == 1)
+    heatmap = targets.heatmap.to_dense()
+    assert torch.allclose(heatmap.double(), expected['heatmap'], atol=2e-7)
+    assert torch.equal(heatmap == 1, expected['heatmap'] == 1)
     learned = targets.weights > 0
     found = torch.cat(
         [targets.images[:, None], targets.centers, targets.sizes, targets.offsets], 1
@@ -78,14 +79,14 @@ def test_two_objects_of_one_class_in_one_cell_both_have_targets() -> None:
     assert targets.centers.tolist() == [[3, 3], [3, 3]]
     assert targets.sizes.tolist() == [[2.5, 2.5], [5.0, 4.0]]
     assert targets.weights.tolist() == [1, 1]
-    assert (targets.heatmap == 1).sum() == 1
+    assert (targets.heatmap.values == 1).sum() == 1
 
 
 def test_box_on_the_right_border() -> None:
     box = torch.tensor([[127.5, 95.9, 140.0, 100.0]])
     targets = point_targets([box], [torch.zeros(1).long()], 1, (24, 32), (96, 128))
     assert targets.centers.tolist() == [[31, 23]]
-    assert targets.heatmap[0, 0, 23, 31] == 1
+    assert targets.heatmap.to_dense()[0, 0, 23, 31] == 1
 
 
 @pytest.mark.parametrize('counts', [(0,), (0, 0)])
@@ -93,7 +94,7 @@ def test_no_objects(counts: tuple[int, ...]) -> None:
     boxes, labels = scene(0, counts)
     targets = point_targets(boxes, labels, 4, (24, 32), (96, 128))
     assert targets.heatmap.shape == (len(counts), 4, 24, 32)
-    assert not targets.heatmap.any()
+    assert not targets.heatmap.to_dense().any()
     assert targets.sizes.shape == (0, 2)
 
 

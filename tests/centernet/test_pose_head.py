@@ -37,8 +37,8 @@ def perfect_maps(head: CenterNetPoseHead, gt: InstanceData) -> dict[str, Tensor]
     targets = head.get_targets([gt], MAP, [META])
     objects, count = targets.objects, len(gt)
     maps = dict(
-        center=objects.heatmap.eq(1).float() * 40 - 20,
-        joint_center=targets.joint_heatmap.eq(1).float() * 40 - 20,
+        center=objects.heatmap.to_dense().eq(1).float() * 40 - 20,
+        joint_center=targets.joint_heatmap.to_dense().eq(1).float() * 40 - 20,
         **{
             name: torch.zeros(1, channels, *MAP)
             for name, channels in head.branch_channels().items()

@@ -222,7 +222,7 @@ def test_ground_truth_as_maps_comes_back() -> None:
         offset.flatten(2)[0, :, kind.cells[0]] = kind.offsets[0].T
         tags.append(tag)
         offsets.append(offset)
-    heats = [(kind.heatmap - 0.5) * 20 for kind in targets[:3]]
+    heats = [(kind.heatmap.to_dense() - 0.5) * 20 for kind in targets[:3]]
     maps = TripletMaps(*heats, *tags[:2], *offsets)
     settings = TripletTestSettings(top_k=20)
     whole = Views(torch.zeros(1, 2), torch.tensor([[96.0, 64]]), torch.ones(1, 2))

@@ -62,7 +62,7 @@ def test_perfect_maps_cost_nothing() -> None:
         offset.flatten(2)[0, :, kind.cells[0]] = kind.offsets[0].T
         tags.append(tag)
         offsets.append(offset)
-    heats = [torch.where(kind.heatmap == 1, 20.0, -20.0) for kind in targets[:3]]
+    heats = [torch.where(kind.heatmap.to_dense() == 1, 20.0, -20.0) for kind in targets[:3]]
     losses = head.loss_by_feat([TripletMaps(*heats, *tags[:2], *offsets)], *unpack(samples))
     assert all(abs(value) < 1e-4 for value in losses.values())
 
@@ -102,7 +102,7 @@ def test_two_objects_of_a_class_in_one_cell() -> None:
     assert targets.is_object.sum() == 2  # both are trained
     assert targets.top_left.cells.unique().numel() == 1
     assert not torch.equal(targets.top_left.offsets[0, 0], targets.top_left.offsets[0, 1])
-    assert (targets.top_left.heatmap == 1).sum() == 1
+    assert (targets.top_left.heatmap.values == 1).sum() == 1
 
 
 def test_the_heat_starts_low() -> None:

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ from torch import Tensor
 
 from mmext.functional import gaussian_focal_loss as module
 from mmext.functional.gaussian_focal_loss import gaussian_focal_loss
+from mmext.functional.gaussian_targets import Heatmaps, SparseMaps
 
 
 def loss_by_loops(logits: Tensor, targets: Tensor) -> float:
@@ -23,15 +25,22 @@ def loss_by_loops(logits: Tensor, targets: Tensor) -> float:
 def case(seed: int = 0, positives: int = 3) -> tuple[Tensor, Tensor]:
     torch.manual_seed(seed)
     logits, targets = 3 * torch.randn(2, 3, 5, 7), torch.rand(2, 3, 5, 7).pow(4)
+    targets[targets < 0.1] = 0
     targets.view(-1)[torch.randperm(targets.numel())[:positives]] = 1
     return logits, targets
 
 
+def sparse(targets: Tensor) -> SparseMaps:
+    cells = targets.flatten().nonzero()[:, 0]
+    return SparseMaps(cells, targets.flatten()[cells], tuple(targets.shape))
+
+
 @pytest.mark.parametrize('positives', [0, 1, 30])
-def test_equals_loops(positives: int) -> None:
+@pytest.mark.parametrize('form', [sparse, Tensor.clone])
+def test_equals_loops(positives: int, form: Callable[[Tensor], Heatmaps]) -> None:
     logits, targets = case(1, positives)
     before = logits.clone(), targets.clone()
-    loss = gaussian_focal_loss(logits, targets)
+    loss = gaussian_focal_loss(logits, form(targets))
     assert float(loss) == pytest.approx(loss_by_loops(logits, targets), rel=1e-5)
     assert torch.equal(logits, before[0])
     assert torch.equal(targets, before[1])
@@ -44,11 +53,14 @@ def test_by_hand() -> None:
 
 
 @pytest.mark.parametrize('piece', [7, 1 << 16])
-def test_gradient(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize('form', [sparse, Tensor.clone])
+def test_gradient(
+    form: Callable[[Tensor], Heatmaps], piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, '_PIECE_CPU', piece)
     logits, targets = case()
     logits = logits.requires_grad_()
-    (2 * gaussian_focal_loss(logits, targets)).backward()
+    (2 * gaussian_focal_loss(logits, form(targets))).backward()
     exact = logits.detach().double().requires_grad_()
     p = exact.sigmoid()
     terms = torch.where(
@@ -60,15 +72,18 @@ def test_gradient(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_sure_and_wrong_keeps_its_gradient() -> None:
     logits = torch.tensor([60.0, -60.0], requires_grad=True)
-    loss = gaussian_focal_loss(logits, torch.tensor([0.0, 1.0]))
-    loss.backward()
-    assert loss.item() == pytest.approx(120)
-    assert logits.grad.tolist() == pytest.approx([1.0, -1.0])
+    targets = torch.tensor([0.0, 1.0])
+    for form in (sparse(targets), targets):
+        loss = gaussian_focal_loss(logits, form)
+        assert loss.item() == pytest.approx(120)
+        assert torch.autograd.grad(loss, logits)[0].tolist() == pytest.approx([1.0, -1.0])
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
-def test_half_precision(dtype: torch.dtype) -> None:
-    logits, targets = case()
+@pytest.mark.parametrize('form', [sparse, Tensor.clone])
+def test_half_precision(dtype: torch.dtype, form: Callable[[Tensor], Heatmaps]) -> None:
+    logits, dense = case()
+    targets = form(dense)
     half = (4 * logits).to(dtype).requires_grad_()
     loss = gaussian_focal_loss(half, targets)
     loss.backward()
@@ -79,8 +94,10 @@ def test_half_precision(dtype: torch.dtype) -> None:
     assert half.grad.isfinite().all()
 
 
-def test_any_memory_format() -> None:
-    logits, targets = case()
+@pytest.mark.parametrize('form', [sparse, Tensor.clone])
+def test_any_memory_format(form: Callable[[Tensor], Heatmaps]) -> None:
+    logits, dense = case()
+    targets = form(dense)
     nhwc = logits.to(memory_format=torch.channels_last).requires_grad_()
     loss = gaussian_focal_loss(nhwc, targets)
     loss.backward()
@@ -90,6 +107,10 @@ def test_any_memory_format() -> None:
 
 
 def test_no_cells_and_wrong_shapes() -> None:
-    assert gaussian_focal_loss(torch.zeros(0, 3, 4, 4), torch.zeros(0, 3, 4, 4)).item() == 0
+    empty = torch.zeros(0, 3, 4, 4)
+    assert gaussian_focal_loss(empty, empty).item() == 0
+    assert gaussian_focal_loss(empty, sparse(empty)).item() == 0
+    logits = torch.zeros(1, 2, 2, 2)  # nothing on the maps
+    assert gaussian_focal_loss(logits, sparse(logits)).item() == pytest.approx(2 * math.log(2))
     with pytest.raises(ValueError, match=r'targets: expected \[2, 3\], got \[3, 2\]'):
         gaussian_focal_loss(torch.zeros(2, 3), torch.zeros(3, 2))

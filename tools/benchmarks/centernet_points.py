@@ -1,9 +1,9 @@
 """Objects as points against mmdet's CenterNet and against the published algorithms.
 
-Parts: decoding of 80 heat-maps of 128 x 128, targets of 16 images of 30 objects. Whole:
-inference and a training iteration of CenterNet on ResNet-18 with deformable
-convolutions, the same weights in both models. Before anything is timed, both sides must
-give the same values. The published algorithms are restated here in a straightforward way.
+Parts: decoding of 80 heat-maps of 128 x 128, targets of 16 images of 30 objects, alone and
+with the focal loss. Whole: inference and a training iteration of CenterNet on ResNet-18 with
+deformable convolutions, the same weights in both models. Before anything is timed, both sides
+must give the same values. The published algorithms are restated here in a straightforward way.
 """
 
 import math
@@ -26,6 +26,7 @@ from mmext.centernet.point_targets import point_targets
 from mmext.cli.benchmark.rows import Row
 from mmext.cli.benchmark.timing import milliseconds_in_turn
 from mmext.cli.host import import_mmdet
+from mmext.functional.gaussian_focal_loss import gaussian_focal_loss
 from mmext.registry import MODELS
 
 CLASSES, K = 80, 100
@@ -109,12 +110,42 @@ def _targets(images: int, size: int, repetitions: int) -> list[Row]:
         return _published_heatmaps(boxes, labels, side)
 
     found, expected = ours(), host()
-    torch.testing.assert_close(found.heatmap, expected['center_heatmap_target'], rtol=0, atol=1e-6)
-    torch.testing.assert_close(ours('official', 0.7).heatmap, published(), rtol=0, atol=1e-6)
+    maps = found.heatmap.to_dense()
+    torch.testing.assert_close(maps, expected['center_heatmap_target'], rtol=0, atol=1e-6)
+    maps = ours('official', 0.7).heatmap.to_dense()
+    torch.testing.assert_close(maps, published(), rtol=0, atol=1e-6)
     what = f'targets, {images} images of 30 objects'
     rows = _rows(what, {'ours': ours, HOST: host}, repetitions, 8.0)
     functions = {'ours': lambda: ours('official', 0.7), PUBLISHED: published}
-    return rows + _rows(what, functions, repetitions, 8.0)
+    rows += _rows(what, functions, repetitions, 8.0)
+    # ours are lists of cells, theirs whole maps, which the loss has to read
+    logits = (torch.randn(shape) - 3).requires_grad_()
+
+    def with_loss(function: Callable[[Tensor, Any], Tensor], targets: Callable[[], Any]) -> Any:
+        def step() -> tuple[Tensor, Tensor]:
+            loss = function(logits, targets())
+            return loss.detach(), torch.autograd.grad(loss, logits)[0]
+
+        return step
+
+    functions = {
+        'ours': with_loss(gaussian_focal_loss, lambda: ours('official', 0.7).heatmap),
+        PUBLISHED: with_loss(_published_loss, published),
+    }
+    for mine, theirs in zip(*(step() for step in functions.values()), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-6)
+    what += ', and the focal loss with its gradient'
+    return rows + _rows(what, functions, max(3, repetitions // 3), None)
+
+
+def _published_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Map by map, from clamped probabilities."""
+    probs = logits.sigmoid().clamp(1e-4, 1 - 1e-4)
+    is_positive = targets.eq(1).float()
+    positive = (probs.log() * (1 - probs) ** 2 * is_positive).sum()
+    weights = (1 - targets) ** 4 * (1 - is_positive)
+    negative = ((1 - probs).log() * probs**2 * weights).sum()
+    return -(positive + negative) / is_positive.sum()
 
 
 def _published_heatmaps(boxes: list[Tensor], labels: list[Tensor], side: int) -> Tensor:
@@ -281,7 +312,7 @@ def _sample(size: int, truth: InstanceData | None = None) -> DetDataSample:
 
 
 def _rows(
-    what: str, functions: dict[str, Callable[[], Any]], repetitions: int, aim: float
+    what: str, functions: dict[str, Callable[[], Any]], repetitions: int, aim: float | None
 ) -> list[Row]:
     """Ours against each other one; all take turns."""
     times = milliseconds_in_turn(functions, repetitions)

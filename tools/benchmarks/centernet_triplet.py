@@ -142,7 +142,7 @@ def _maps_of_objects(side: int, size: int) -> TripletMaps:
     tags, offsets, heats = [], [], []
     for kind in targets[:3]:
         noise = torch.randn(2, CLASSES, side, side)
-        heats.append((kind.heatmap - 0.5) * 6 + noise)
+        heats.append((kind.heatmap.to_dense() - 0.5) * 6 + noise)
         tag, offset = 5 * torch.randn(2, 1, side, side), torch.rand(2, 2, side, side)
         for view in range(2):
             tag[view].view(-1)[kind.cells[view]] = torch.arange(40.0)
@@ -259,11 +259,11 @@ def _targets(images: int, side: int, repetitions: int) -> list[Row]:
 
     theirs, expected = host(), published()
     for kind, target in enumerate(ours()[:3]):
-        np.testing.assert_allclose(target.heatmap, expected[:, kind], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(target.heatmap.to_dense(), expected[:, kind], rtol=0, atol=1e-6)
     exact = ours('exact', 0.3)
     for target, name in zip(exact[:2], ('topleft', 'bottomright'), strict=True):
         # a radius of exactly 3 may be 2.999... to one side: rarely, an object is drawn smaller
-        differs = (target.heatmap - theirs[f'{name}_heatmap']).abs() > 1e-6
+        differs = (target.heatmap.to_dense() - theirs[f'{name}_heatmap']).abs() > 1e-6
         assert differs.float().mean() < 1e-5
     what = f'targets, {images} images of 30 objects'
     functions: dict[str, Callable[[], object]] = {'ours': ours, PUBLISHED: published}

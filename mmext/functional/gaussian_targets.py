@@ -1,0 +1,228 @@
+"""What key point heat-maps are trained to be: one Gaussian per object, all objects at once.
+
+Law and Deng, "CornerNet", 2018, section 3.2 (radius of a target); Zhou et al.,
+"Objects as Points", 2019, sections 3 and 4; Duan et al., "CenterNet: Keypoint
+Triplets", 2019, section 3. Heads of both CenterNets and of others stand on this.
+
+Nearly all of the maps is 0 (of 16 images of 30 objects and 80 classes 99.8 %), so that
+on a CPU a list of the other cells takes their place: writing 84 MB of zeros and reading
+them again in the loss costs many times what the Gaussians do.
+
+Shape legend: B images, C channels (classes or joints), ``H x W`` cells, N objects, M
+cells within the windows of the objects, L rows of these windows. Coordinates are in cells.
+"""
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+RadiusMode = Literal['official', 'exact']
+
+# a value in 0..1 is in these bits of a float32; what is above them says where it belongs
+_VALUE_BITS = 30
+
+
+class SparseMaps(NamedTuple):
+    """Maps that are 0 but for some cells."""
+
+    cells: Tensor
+    """[M] distinct, ascending index into the flattened maps."""
+    values: Tensor
+    """[M]"""
+    shape: tuple[int, ...]
+    """Of the maps."""
+
+    def to_dense(self) -> Tensor:
+        """Whole maps, of the shape."""
+        maps = self.values.new_zeros(self.shape)
+        maps.view(-1).index_copy_(0, self.cells, self.values)
+        return maps
+
+
+Heatmaps = Tensor | SparseMaps
+"""Both have ``shape`` and ``to_dense()``."""
+
+
+def gaussian_radii(
+    heights: Tensor, widths: Tensor, min_overlap: float = 0.7, mode: RadiusMode = 'official'
+) -> Tensor:
+    """How far, in whole cells, a corner or centre may be off at a given overlap.
+
+    Three quadratic equations say by how much both corners of a box may move
+    inwards, outwards, or one each, until the IoU falls to ``min_overlap``; the
+    smallest solution counts (CornerNet, section 3.2).
+
+    Args:
+        heights: of the boxes, any shape, in cells, at least 0.
+        widths: like ``heights``.
+        min_overlap: IoU in (0, 1).
+        mode: 'official' is what both CenterNets trained with: sizes rounded up
+            and ``(b + sqrt(b^2 - 4ac)) / 2`` for all three equations, which is not
+            their solution; radii come out about three times as large. 'exact'
+            solves them; mmdet's head does with ``min_overlap=0.3``.
+
+    Returns:
+        int64, the shape of ``heights``, at least 0.
+
+    Raises:
+        ValueError: for an unknown mode or an overlap outside (0, 1).
+    """
+    if mode not in ('official', 'exact'):
+        raise ValueError(f"mode: expected 'official' or 'exact', got {mode!r}")
+    if not 0 < min_overlap < 1:
+        raise ValueError(f'min_overlap: expected a ratio in (0, 1), got {min_overlap}')
+    h, w = heights.double(), widths.double()  # a radius is truncated: float32 flips some
+    if mode == 'official':
+        h, w = h.ceil(), w.ceil()
+    total, area, rest = h + w, h * w, 1 - min_overlap
+    # a, b, c of a r^2 - b r + c = 0 (third: a r^2 + b r + c with c < 0)
+    one_each = (1.0, total, area * rest / (1 + min_overlap))
+    inwards = (4.0, 2 * total, rest * area)
+    outwards = (4 * min_overlap, 2 * min_overlap * total, -rest * area)
+    if mode == 'official':
+        a, b, c = outwards
+        radii = [_larger_half_root(*e) for e in (one_each, inwards, (a, -b, c))]
+    else:
+        roots = [(_discriminant_root(*e), *e) for e in (one_each, inwards, outwards)]
+        (s1, a1, b1, _), (s2, a2, b2, _), (s3, a3, b3, _) = roots
+        radii = [(b1 - s1) / (2 * a1), (b2 - s2) / (2 * a2), (s3 - b3) / (2 * a3)]
+    return torch.stack(radii).amin(0).clamp(min=0).long()
+
+
+def gaussian_heatmaps(
+    shape: tuple[int, int, int, int],
+    images: Tensor,
+    channels: Tensor,
+    cells_xy: Tensor,
+    radii: Tensor,
+    sigmas_per_diameter: float = 6.0,
+) -> Heatmaps:
+    """Draws one Gaussian per object; where they meet, the larger value counts.
+
+    Args:
+        shape: (B, C, H, W) of the result.
+        images: [N] in ``0..B-1``.
+        channels: [N] in ``0..C-1``.
+        cells_xy: [N, 2] integer x, y of the peaks; an object outside the map
+            leaves no trace.
+        radii: [N] integers; further away along x or y the target is 0.
+        sigmas_per_diameter: sigma is ``(2 * radius + 1)`` divided by this: 6, or 5
+            for the centres of keypoint triplets.
+
+    Returns:
+        float32 [B, C, H, W] in 0..1, exactly 1 at every peak. All 0 without objects.
+        On a CPU :class:`SparseMaps`, elsewhere a tensor, as the host would have to wait
+        for the number of cells.
+    """
+    _, num_channels, height, width = shape
+    planes = images * num_channels + channels
+    xs, ys = cells_xy.unbind(1)
+    inside = (xs >= 0) & (xs < width) & (ys >= 0) & (ys < height)
+    # far outside, additions would overflow; a radius of -1 leaves no cell
+    planes, xs, ys = (values.where(inside, 0) for values in (planes, xs, ys))
+    radii = radii.where(inside, -1)
+    exponents = -0.5 * (sigmas_per_diameter / (2 * radii + 1)) ** 2  # by squared distance
+    objects = (planes, xs, ys, radii, exponents)
+    return _listed(shape, *objects) if xs.device.type == 'cpu' else _drawn(shape, *objects)
+
+
+def _discriminant_root(a: float, b: Tensor, c: Tensor) -> Tensor:
+    return (b * b - 4 * a * c).sqrt()
+
+
+def _larger_half_root(a: float, b: Tensor, c: Tensor) -> Tensor:
+    return (b + _discriminant_root(a, b, c)) / 2
+
+
+def _drawn(
+    shape: tuple[int, int, int, int],
+    planes: Tensor,
+    xs: Tensor,
+    ys: Tensor,
+    radii: Tensor,
+    exponents: Tensor,
+) -> Tensor:
+    """Dense maps, by way of a whole map for every object.
+
+    Args:
+        shape: (B, C, H, W).
+        planes: [N] in ``0..B*C-1``.
+        xs: [N] of the peaks.
+        ys: [N] of the peaks.
+        radii: [N]; -1 leaves no trace.
+        exponents: [N] of the Gaussians, to be multiplied with squared distances.
+    """
+
+    def profiles(centers: Tensor, size: int) -> Tensor:
+        """Along one axis, 0 beyond the radius: [N, size]."""
+        distances = torch.arange(size, device=centers.device) - centers[:, None]
+        values = torch.exp(exponents[:, None] * distances**2)
+        return values * (distances.abs() <= radii[:, None])
+
+    batch, num_channels, height, width = shape
+    gaussians = profiles(ys, height)[:, :, None] * profiles(xs, width)[:, None]
+    heatmaps = torch.zeros(batch * num_channels, height * width, device=planes.device)
+    index = planes[:, None].expand(-1, height * width)
+    return heatmaps.scatter_reduce_(0, index, gaussians.flatten(1), 'amax').view(shape)
+
+
+def _listed(
+    shape: tuple[int, int, int, int],
+    planes: Tensor,
+    xs: Tensor,
+    ys: Tensor,
+    radii: Tensor,
+    exponents: Tensor,
+) -> SparseMaps:
+    """The same, as a list; of cells that several objects have the largest value is kept."""
+    height, width = shape[2:]
+    order = planes.argsort()
+    planes, xs, ys, radii, exponents = (
+        values.index_select(0, order) for values in (planes, xs, ys, radii, exponents)
+    )
+    of_row, row_ys = _ranges((ys - radii).clamp(min=0), (ys + radii).clamp(max=height - 1))
+    first, last = (xs - radii).clamp(min=0) - xs, (xs + radii).clamp(max=width - 1) - xs
+    of_cell, dxs = _ranges(first.index_select(0, of_row), last.index_select(0, of_row))
+    rows = planes.index_select(0, of_row) * height + row_ys
+    cells = (rows * width + xs.index_select(0, of_row)).index_select(0, of_cell).add_(dxs)
+    factors = exponents.index_select(0, of_row)
+    terms = factors * (row_ys - ys.index_select(0, of_row)) ** 2
+    values = factors.index_select(0, of_cell).mul_(dxs.square_())
+    values = values.add_(terms.index_select(0, of_cell)).exp_()
+    is_shared = torch.zeros_like(planes, dtype=torch.bool)  # a plane of several objects
+    is_shared[1:] = planes[1:] == planes[:-1]
+    is_shared[:-1] |= is_shared[1:].clone()
+    shared = is_shared.index_select(0, of_row).index_select(0, of_cell).nonzero()[:, 0]
+    return SparseMaps(*_largest_of_each(cells, values, shared), shape)
+
+
+def _largest_of_each(cells: Tensor, values: Tensor, unsorted: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest of the values of each cell.
+
+    Args:
+        cells: [M], ascending but for those at ``unsorted``, whose places they can share out
+            among themselves.
+        values: [M] in 0..1.
+        unsorted: ascending index of cells.
+
+    Returns:
+        Cells, ascending and distinct, and their values.
+    """
+    # bits of such floats are ordered as they are: one sort, by cell and then by value
+    keys = (cells << _VALUE_BITS).bitwise_or_(values.view(torch.int32))
+    keys.index_copy_(0, unsorted, keys.index_select(0, unsorted).sort().values)
+    cells = keys >> _VALUE_BITS
+    is_last = torch.ones_like(cells, dtype=torch.bool)
+    torch.ne(cells[1:], cells[:-1], out=is_last[:-1])
+    kept = is_last.nonzero()[:, 0]
+    bits = keys.index_select(0, kept).bitwise_and_((1 << _VALUE_BITS) - 1)
+    return cells.index_select(0, kept), bits.int().view(torch.float32)
+
+
+def _ranges(firsts: Tensor, lasts: Tensor) -> tuple[Tensor, Tensor]:
+    """All whole numbers of N ranges, both ends included: the range of each, and the numbers."""
+    lengths = (lasts - firsts + 1).clamp(min=0)
+    which = torch.repeat_interleave(lengths)
+    starts = firsts - (lengths.cumsum(0) - lengths)
+    return which, torch.arange(len(which)).add_(starts.index_select(0, which))

@@ -207,38 +207,18 @@ class CocoDetectionMetric(BaseMetric):
         classes = self.classes
         if truth is None or not self.ann_file:
             return list(range(len(classes)))
-        table = {c['name']: c['id'] for c in truth.content['categories']}
-        missing = [name for name in classes if name not in table]
-        if missing:
-            raise ValueError(
-                f'{self.ann_file}: no categories {missing[:8]}, which are classes of the data set; '
-                f'it has {sorted(table)[:8]}'
-            )
-        in_file = [name for name in table if name in set(classes)]
-        # labels of a panoptic data set go by name
-        if in_file != list(classes) and 'thing_classes' not in self.dataset_meta:
-            first = next(i for i, name in enumerate(classes) if name != in_file[i])
-            raise ValueError(
-                f'{self.ann_file}: its categories come in another order than the classes of the '
-                f"data set (class {first} is {classes[first]!r}, the file's {in_file[first]!r}). "
-                "mmdet's CocoDataset numbers labels in the order of the file: state the classes so"
-            )
-        return [table[name] for name in classes]
+        by_name = 'thing_classes' in self.dataset_meta  # a panoptic data set
+        categories = truth.content['categories']
+        return coco.ids_of_labels(categories, classes, self.ann_file, by_name)
 
     def _detections(
         self, images: Sequence[ImageResult], category_ids: list[int], iou_type: str
     ) -> coco.Detections:
         """The detections of all images in one table."""
         labels = np.concatenate([np.zeros(0, np.int64), *(i.labels for i in images)])
-        wrong = labels[(labels < 0) | (labels >= len(category_ids))]
-        if wrong.size:
-            raise ValueError(
-                f'predicted labels {np.unique(wrong)[:8].tolist()}: expected 0 to '
-                f'{len(category_ids) - 1}'
-            )
         detections = coco.Detections(
             np.array([i.image['id'] for i in images for _ in i.labels], np.int64),
-            np.asarray(category_ids, np.int64)[labels],
+            coco.categories_of(labels, category_ids),
             np.concatenate([np.zeros((0, 4)), *(i.boxes_xywh for i in images)]),
             np.concatenate([np.zeros(0), *(i.scores for i in images)]),
         )

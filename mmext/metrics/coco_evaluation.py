@@ -219,6 +219,56 @@ class CocoTruth:
             )
 
 
+def ids_of_labels(
+    categories: Sequence[Mapping[str, Any]],
+    classes: Sequence[str],
+    source: str,
+    by_name: bool = False,
+) -> list[int]:
+    """Category id of each label.
+
+    Args:
+        categories: with ``id`` and ``name``, of the annotation file.
+        classes: names of the labels; the file may have more.
+        source: the file, for messages.
+        by_name: the data set finds its labels by the names, in whatever order the file has them.
+
+    Raises:
+        ValueError: a class that the file does not have, or has in another order.
+    """
+    table = {category['name']: category['id'] for category in categories}
+    missing = [name for name in classes if name not in table]
+    if missing:
+        raise ValueError(
+            f'{source}: no categories {missing[:8]}, which are classes of the data set; '
+            f'it has {sorted(table)[:8]}'
+        )
+    in_file = [name for name in table if name in set(classes)]
+    if in_file != list(classes) and not by_name:
+        first = next(i for i, name in enumerate(classes) if name != in_file[i])
+        raise ValueError(
+            f'{source}: its categories come in another order than the classes of the '
+            f"data set (class {first} is {classes[first]!r}, the file's {in_file[first]!r}). "
+            "mmdet's CocoDataset numbers labels in the order of the file: state the classes so"
+        )
+    return [table[name] for name in classes]
+
+
+def categories_of(labels: IntArray, category_ids: Sequence[int]) -> IntArray:
+    """Category ids of predicted labels [n].
+
+    Raises:
+        ValueError: a label that no category belongs to.
+    """
+    wrong = labels[(labels < 0) | (labels >= len(category_ids))]
+    if wrong.size:
+        raise ValueError(
+            f'predicted labels {np.unique(wrong)[:8].tolist()}: expected 0 to '
+            f'{len(category_ids) - 1}'
+        )
+    return np.asarray(category_ids, np.int64)[labels]
+
+
 def summarise(curves: Curves) -> dict[str, float]:
     """The customary numbers, 0..1 and not rounded, nan where there is nothing to find.
 

@@ -10,7 +10,14 @@ from mmengine.evaluator import BaseMetric
 from mmengine.fileio import get_text
 from mmengine.logging import MMLogger
 
-from mmext.metrics.coco_evaluation import Backend, CocoTruth, Curves, Detections
+from mmext.metrics.coco_evaluation import (
+    Backend,
+    CocoTruth,
+    Curves,
+    Detections,
+    categories_of,
+    ids_of_labels,
+)
 from mmext.metrics.sample_fields import to_numpy
 from mmext.registry import METRICS
 
@@ -40,7 +47,7 @@ class KeypointOKSMetric(BaseMetric):
     Raises:
         FileNotFoundError: no annotation file.
         ValueError: no sigmas, or as many as there are not points; classes that the file
-            does not have.
+            does not have or has in another order; labels out of range.
     """
 
     default_prefix = 'keypoints'
@@ -111,12 +118,9 @@ class KeypointOKSMetric(BaseMetric):
 
     def _categories(self, truth: Mapping[str, Any]) -> list[int]:
         """Category of each label."""
-        ids = {category['name']: category['id'] for category in truth['categories']}
-        classes = (self.dataset_meta or {}).get('classes') or tuple(ids)
-        missing = [name for name in classes if name not in ids]
-        if missing:
-            raise ValueError(f'{self.ann_file}: no category {missing[0]!r}, it has {sorted(ids)}')
-        return [ids[name] for name in classes]
+        names = tuple(category['name'] for category in truth['categories'])
+        classes = (self.dataset_meta or {}).get('classes') or names
+        return ids_of_labels(truth['categories'], classes, self.ann_file)
 
     def _sigmas(self) -> Sequence[float]:
         sigmas = self.sigmas
@@ -149,7 +153,7 @@ def _detections(images: Sequence[tuple], category_of_label: Sequence[int]) -> De
     total = sum(counts)
     return Detections(
         np.repeat(np.array([image for image, *_ in images], np.int64), counts),
-        np.array(category_of_label, np.int64)[labels.astype(np.int64)],
+        categories_of(labels.astype(np.int64), category_of_label),
         np.zeros((total, 4)),
         np.concatenate([np.zeros(0), *(scores for _, _, scores, _ in images)]),
         keypoints=np.concatenate(points) if points else np.zeros((0, 0)),

@@ -9,12 +9,12 @@ from mmengine.structures import InstanceData
 from mmext.metrics.keypoint_oks_metric import KeypointOKSMetric
 
 POINTS, SIGMAS = 3, (0.05, 0.05, 0.1)
-META = dict(classes=('cat', 'dog'), sigmas=SIGMAS)
+META = dict(classes=('dog', 'cat'), sigmas=SIGMAS)
 
 
 @pytest.fixture
 def truth(tmp_path: Path) -> Path:
-    """Three images; the last one is empty. Category ids have gaps and another order."""
+    """Three images; the last one is empty. Category ids have gaps and do not ascend."""
     rng = np.random.default_rng(0)
     annotations = []
     for i in range(6):
@@ -57,7 +57,7 @@ def samples(truth: Path, noise: float = 0.0, seed: int = 0) -> list[dict]:
                     keypoints=torch.tensor(points),
                     keypoint_scores=torch.rand(len(own), POINTS),
                     scores=torch.linspace(0.9, 0.5, len(own)),
-                    labels=torch.tensor([int(a['category_id'] == 9) for a in own]).long(),
+                    labels=torch.tensor([int(a['category_id'] == 4) for a in own]).long(),
                     bboxes=torch.zeros(len(own), 4),
                 ),
             )
@@ -142,9 +142,16 @@ def test_errors(truth: Path) -> None:
     with pytest.raises(FileNotFoundError, match='no annotations at'):
         run(KeypointOKSMetric('missing.json'), [samples(truth)])
     with pytest.raises(ValueError, match='sigmas: state them'):
-        run(KeypointOKSMetric(str(truth)), [samples(truth)], dict(classes=('cat', 'dog')))
-    with pytest.raises(ValueError, match="no category 'cow'"):
+        run(KeypointOKSMetric(str(truth)), [samples(truth)], dict(classes=('dog', 'cat')))
+    with pytest.raises(ValueError, match=r"no categories \['cow'\], .* it has \['cat', 'dog'\]"):
         run(KeypointOKSMetric(str(truth)), [samples(truth)], META | dict(classes=('cow',)))
+    with pytest.raises(ValueError, match=r"another order .*class 0 is 'cat', the file's 'dog'"):
+        run(KeypointOKSMetric(str(truth)), [samples(truth)], META | dict(classes=('cat', 'dog')))
+    for label in (-1, 2):
+        wrong = samples(truth)
+        wrong[0]['pred_instances'].labels[0] = label
+        with pytest.raises(ValueError, match=rf'predicted labels \[{label}\]: expected 0 to 1'):
+            run(KeypointOKSMetric(str(truth)), [wrong])
     with pytest.raises(ValueError, match='expected 2 for each object'):
         run(KeypointOKSMetric(str(truth), sigmas=(0.1, 0.1)), [samples(truth)])
     with pytest.raises(ValueError, match='image 10: no keypoints'):

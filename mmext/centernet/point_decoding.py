@@ -78,7 +78,7 @@ def frame_transform(
 
     Args:
         meta: of the image: ``batch_input_shape``; ``border`` (top, bottom, left,
-            right, px) if the image was set into a larger canvas; ``scale_factor`` if
+            right edge of the image, px) if it was set into a larger canvas; ``scale_factor`` if
             it was resized before.
         map_shape: H, W.
         rescale: to the original image instead of the network's input.

@@ -3,9 +3,9 @@
 Zhou et al., "Objects as Points", 2019, sections 3 and 4.
 
 Sizes and offsets are kept per object, not as maps: two objects in one cell both
-have theirs, and the losses touch N cells instead of all. Objects without area or
-with their centre outside stay in the lists with weight 0, so that nothing has to
-be counted on the device.
+have theirs, and the losses touch N cells instead of all. Objects without area, with
+their centre outside or with a coordinate that is not a number stay in the lists with
+weight 0, so that nothing has to be counted on the device.
 
 Shapes: B images, C classes, N objects of all images, ``H x W`` cells.
 """
@@ -65,13 +65,12 @@ def point_targets(
         min_overlap: same.
 
     Raises:
-        ValueError: no image, not as many labels as boxes, or (CPU only, as a check on a
-            GPU would wait for it) a label out of range.
+        ValueError: no image, or labels that :func:`check_labels` refuses.
     """
     images = image_indices(boxes)
     height, width = map_shape
     all_boxes, all_labels = torch.cat([*boxes]).float(), torch.cat([*labels])
-    _check_labels(all_labels, len(all_boxes), num_classes)
+    check_labels(labels, boxes, num_classes)
     scale_x, scale_y = width / image_shape[1], height / image_shape[0]
     x1, x2 = (all_boxes[:, 0::2] * scale_x).clamp(0, width).unbind(1)
     y1, y2 = (all_boxes[:, 1::2] * scale_y).clamp(0, height).unbind(1)
@@ -88,9 +87,31 @@ def point_targets(
         cells.where(is_object[:, None], -1),
         radii,
     )
-    xs, ys = cells.unbind(1)
+    xs, ys = cells.where(is_object[:, None], 0).unbind(1)
     centers = torch.stack([xs.clamp(0, width - 1), ys.clamp(0, height - 1)], 1)
-    return PointTargets(heatmap, images, centers, radii, sizes, points - centers, is_object.float())
+    # a weight of 0 would not make up for what is not a number
+    sizes, offsets = (values.where(is_object[:, None], 0) for values in (sizes, points - centers))
+    return PointTargets(heatmap, images, centers, radii, sizes, offsets, is_object.float())
+
+
+def check_labels(labels: Sequence[Tensor], boxes: Sequence[Tensor], num_classes: int) -> None:
+    """Refuses labels that would be drawn as another class or onto another image.
+
+    Raises:
+        ValueError: not as many labels as boxes in an image or (CPU only, as a check on a GPU
+            would wait for it) a label out of range.
+    """
+    for image_labels, image_boxes in zip(labels, boxes, strict=True):
+        if len(image_labels) != len(image_boxes):
+            raise ValueError(
+                f'labels: expected {len(image_boxes)} as boxes, got {len(image_labels)}'
+            )
+    everything = torch.cat([*labels])
+    if everything.device.type == 'cpu' and len(everything):
+        lowest, highest = int(everything.min()), int(everything.max())
+        if lowest < 0 or highest >= num_classes:
+            wrong = lowest if lowest < 0 else highest
+            raise ValueError(f'labels: expected 0..{num_classes - 1}, got {wrong}')
 
 
 def image_indices(per_image: Sequence[Tensor]) -> Tensor:
@@ -125,13 +146,3 @@ def mean_absolute_error(predicted: Tensor, targets: Tensor, weights: Tensor) -> 
     spread = weights[..., None].expand_as(targets)
     # 1e-4 as released
     return ((predicted - targets).abs() * spread).sum() / (spread.sum() + 1e-4)
-
-
-def _check_labels(labels: Tensor, num_boxes: int, num_classes: int) -> None:
-    if len(labels) != num_boxes:
-        raise ValueError(f'labels: expected {num_boxes} as boxes, got {len(labels)}')
-    if labels.device.type == 'cpu' and len(labels):
-        lowest, highest = int(labels.min()), int(labels.max())
-        if lowest < 0 or highest >= num_classes:
-            wrong = lowest if lowest < 0 else highest
-            raise ValueError(f'labels: expected 0..{num_classes - 1}, got {wrong}')

@@ -80,9 +80,10 @@ class RandomCenterWarp(BaseTransform):
 class CenterWarp(BaseTransform):
     """The whole image in the middle of the network's input, for tests.
 
-    Adds ``border`` (top, bottom, left, right; px of the input, may be fractions) and
-    ``scale_factor``, by which the heads, mmdet's too, find back; both must be among the
-    ``meta_keys`` that are packed. Load annotations after this, as test pipelines do.
+    Adds ``border``, where the image is in the input (top, bottom, left, right edge; px,
+    may be fractions) as mmdet's RandomCenterCropPad says it, and ``scale_factor``: by them
+    the heads, mmdet's too, find back; both must be among the ``meta_keys`` that are packed.
+    Load annotations after this, as test pipelines do.
 
     Args:
         resolution: 'fixed': the longer side fills ``size``. 'keep': the image keeps its
@@ -128,8 +129,7 @@ class CenterWarp(BaseTransform):
         _warp_image(results, matrix, size, is_resized=self.resolution == 'keep')
         _move_boxes(results, matrix, size)
         scale_factor, (left, top) = matrix.diagonal()[:2], matrix[:2, 2]
-        right = size[0] - left - scale_factor[0] * width
-        bottom = size[1] - top - scale_factor[1] * height
+        right, bottom = left + scale_factor[0] * width, top + scale_factor[1] * height
         results['border'] = [float(v) for v in (top, bottom, left, right)]
         results['scale_factor'] = tuple(float(v) for v in scale_factor)
         return results

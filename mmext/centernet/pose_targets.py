@@ -63,9 +63,10 @@ def pose_targets(
     xs = all_joints[..., 0] * (width / image_shape[1])
     ys = all_joints[..., 1] * (height / image_shape[0])
     is_object = objects.weights[:, None] > 0
+    # also False for what is not a number
     learned = annotated & is_object & (xs >= 0) & (xs < width) & (ys >= 0) & (ys < height)
-    points = torch.stack([xs, ys], 2)  # [N, J, 2]
-    cells = points.where(learned[..., None], 0).long()
+    points = torch.stack([xs, ys], 2).where(learned[..., None], 0)  # [N, J, 2]
+    cells = points.long()
     heatmap = gaussian_heatmaps(
         (batch, num_joints, height, width),
         objects.images.repeat_interleave(num_joints),

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from mmext.centernet.point_targets import check_labels
 from mmext.functional.gaussian_targets import (
     Heatmaps,
     RadiusMode,
@@ -58,14 +59,19 @@ def triplet_targets(
 
     Args:
         boxes: per image [n, 4], x1 y1 x2 y2 in pixels of the network's input. What
-            lies outside is cut off; a box of which nothing remains is left out.
+            lies outside is cut off; a box of which nothing remains, or with a coordinate
+            that is not a number, is left out.
         labels: per image [n], 0..C-1.
         num_classes: C.
         map_shape: H, W.
         image_shape: height and width of the padded input, px.
         radius_mode: see :func:`mmext.functional.gaussian_targets.gaussian_radii`.
         min_overlap: see there.
+
+    Raises:
+        ValueError: labels that :func:`~mmext.centernet.point_targets.check_labels` refuses.
     """
+    check_labels(labels, boxes, num_classes)
     padded_boxes = pad_sequence([b.float() for b in boxes], batch_first=True)  # [B, M, 4]
     padded_labels = pad_sequence(list(labels), batch_first=True)
     height, width = map_shape
@@ -112,5 +118,5 @@ def _keypoint_targets(
         radii.reshape(-1),
         sigmas_per_diameter,
     )
-    cells = cells_xy[..., 1] * width + cells_xy[..., 0]
-    return KeypointTargets(heatmap, cells * is_object, offsets * is_object[..., None])
+    cells = (cells_xy[..., 1] * width + cells_xy[..., 0]).masked_fill(~is_object, 0)
+    return KeypointTargets(heatmap, cells, offsets.masked_fill(~is_object[..., None], 0))

@@ -3,8 +3,10 @@
 import copy
 import math
 
+import numpy as np
 import pytest
 import torch
+from mmdet.datasets.transforms import RandomCenterCropPad
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 from tiny_points import build_from, make_sample
@@ -224,8 +226,20 @@ def test_without_deformable_convolutions_the_network_exports(file: str) -> None:
 def test_mlflow_panels_show_the_image_without_its_canvas() -> None:
     canvas = torch.zeros(3, 64, 96)
     canvas[:, 10:50, 20:90] = torch.arange(70.0)
-    shown = without_border(canvas, [10.0, 14.0, 20.0, 6.0])
+    shown = without_border(canvas, [10.0, 50.0, 20.0, 90.0])
     assert torch.equal(shown, torch.arange(70.0).expand(3, 40, 70))
+    pad = RandomCenterCropPad(
+        test_mode=True,
+        test_pad_mode=['logical_or', 127],
+        ratios=None,
+        border=None,
+        mean=[0, 0, 0],
+        std=[1, 1, 1],
+        to_rgb=False,
+    )
+    padded = pad(dict(img=np.ones((40, 70, 3), np.float32)))
+    shown = without_border(torch.from_numpy(padded['img']).permute(2, 0, 1), padded['border'])
+    assert torch.equal(shown, torch.ones(3, 40, 70))
     assert without_border(canvas, None) is canvas
     model = build_from('centernet/pose-dla34_140e_coco.py', flip=False)
     (found,) = predict(model, torch.randn(1, 3, 64, 64), [make_sample(model, (64, 64))])

@@ -8,6 +8,7 @@ from mmext.centernet.point_head import CenterNetPointHead
 
 CLASSES, MAP, IMAGE = 3, (16, 24), (64, 96)
 META = dict(batch_input_shape=IMAGE, img_shape=IMAGE, scale_factor=(1.0, 1.0))
+BROKEN = [[float('nan')] * 4, [5.0, 5, 5, 40], [40.0, 30, 20, 10], [-90.0, -90, -10, -10]]
 
 
 def make_head(**changes: object) -> CenterNetPointHead:
@@ -81,6 +82,21 @@ def test_finite_and_trainable_without_objects(counts: tuple[int, ...]) -> None:
     sum(losses.values()).backward()
     assert all(loss.isfinite() for loss in losses.values())
     assert all(p.grad is not None and p.grad.isfinite().all() for p in head.parameters())
+
+
+@pytest.mark.parametrize('box', BROKEN)
+def test_a_broken_box_changes_nothing(box: list[float]) -> None:
+    head, gt = make_head(), truth()
+    more = InstanceData.cat(
+        [gt, InstanceData(bboxes=torch.tensor([box]), labels=torch.tensor([1]))]
+    )
+    results = []
+    for instances in (gt, more):
+        head.zero_grad()
+        losses = head.loss_by_feat(*head([torch.ones(1, 8, *MAP)]), [instances], [META])
+        sum(losses.values()).backward()
+        results.append(list(losses.values()) + [p.grad.clone() for p in head.parameters()])
+    torch.testing.assert_close(*results, rtol=1e-3, atol=1e-6)
 
 
 def test_a_batch_of_two_is_the_mean_of_two_batches() -> None:

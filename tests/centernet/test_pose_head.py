@@ -107,6 +107,20 @@ def test_finite_and_trainable(counts: tuple[int, ...]) -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in head.parameters())
 
 
+def test_what_is_not_a_number_changes_nothing() -> None:
+    head, broken = make_head(), truth()
+    broken.bboxes[0] = broken.keypoints[1, 2, 1] = torch.nan
+    known = truth()[1:]
+    known.keypoints_visible[0, 2] = 0
+    results = []
+    for instances in (known, broken):
+        head.zero_grad()
+        losses = head.loss_by_feat(*head([torch.ones(1, 8, *MAP)]), [instances], [META])
+        sum(losses.values()).backward()
+        results.append(list(losses.values()) + [p.grad.clone() for p in head.parameters()])
+    torch.testing.assert_close(*results, rtol=1e-3, atol=1e-6)
+
+
 @pytest.mark.parametrize('from_meta', [True, False])
 def test_flip(from_meta: bool) -> None:
     pairs = [(0, 1), (3, 4)]

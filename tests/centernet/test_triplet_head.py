@@ -77,6 +77,21 @@ def test_images_without_objects(counts: tuple[int, ...]) -> None:
     assert all(p.grad is not None for p in model.parameters())  # DistributedDataParallel
 
 
+@pytest.mark.parametrize('box', [[float('nan')] * 4, [5.0, 5, 5, 40], [40.0, 30, 20, 10]])
+def test_a_broken_box_changes_nothing(box: list[float]) -> None:
+    model = build_tiny()
+    sound, more = make_sample(3), make_sample(3)
+    wrong = InstanceData(bboxes=torch.tensor([box]), labels=torch.tensor([1]))
+    more.gt_instances = InstanceData.cat([more.gt_instances, wrong])
+    results = []
+    for sample in (sound, more):
+        model.zero_grad()
+        losses = model.loss(torch.ones(1, 3, 64, 64), [sample])
+        sum(losses.values()).backward()
+        results.append(list(losses.values()) + [p.grad.clone() for p in model.parameters()])
+    torch.testing.assert_close(*results)
+
+
 def test_gradients_reach_what_they_should() -> None:
     model = build_tiny()
     losses = model.loss(torch.randn(2, 3, 64, 64), [make_sample(4), make_sample(2, seed=1)])

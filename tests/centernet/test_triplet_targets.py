@@ -99,6 +99,16 @@ def test_what_is_outside_is_cut_off() -> None:
         assert torch.equal(actual.offsets[:, [0, 3]], wanted.offsets)
 
 
+def test_labels_that_would_be_drawn_elsewhere() -> None:
+    box = torch.tensor([[8.0, 8, 88, 60]])
+    for label in (-1, CLASSES):
+        with pytest.raises(ValueError, match=rf'labels: expected 0\.\.2, got {label}'):
+            triplet_targets([box], [torch.tensor([label])], CLASSES, MAP, IMAGE)
+    two, one = torch.zeros(2).long(), torch.zeros(1).long()
+    with pytest.raises(ValueError, match='labels: expected 1 as boxes, got 2'):
+        triplet_targets([box, box.repeat(2, 1)], [two, one], CLASSES, MAP, IMAGE)
+
+
 def test_exact_radii_are_smaller() -> None:
     box, label = torch.tensor([[8.0, 8, 88, 60]]), torch.tensor([1])
     official = triplet_targets([box], [label], CLASSES, MAP, IMAGE)

@@ -201,12 +201,12 @@ def without_border(image: torch.Tensor, border: Sequence[float] | None) -> torch
 
     Args:
         image: the canvas.
-        border: top, bottom, left, right, px; None: no canvas.
+        border: top, bottom, left and right edge of the image, px; None: no canvas.
     """
     if border is None:
         return image
     top, bottom, left, right = (max(0, round(float(side))) for side in border)
-    return image[:, top : image.shape[1] - bottom, left : image.shape[2] - right]
+    return image[:, top:bottom, left:right]
 
 
 def _to_picture(image: torch.Tensor) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The generated face set, in the files that WIDER FACE comes in.
+"""The generated face set, in the files that WIDER FACE comes in, and in COCO's of key points.
 
 Every picture is drawn from ``(seed, split, number)`` alone: a larger set begins with the pictures
 of a smaller one. Folders and files, below the root of the set::
@@ -7,6 +7,7 @@ of a smaller one. Folders and files, below the root of the set::
     wider_face_split/wider_face_{train,val}_bbx_gt.txt     boxes and WIDER's six attributes
     retinaface_gt_v1.1/{train,val}/label.txt               boxes and landmarks
     labelv2/{train,val}/labelv2.txt                        the same, with sizes and ignored faces
+    annotations/face_keypoints_{train,val}.json            the same as objects with key points, COCO
     ground_truth/wider_{face,easy,medium,hard}_val.mat     of the evaluation
     details/{train,val}.jsonl                              own attributes and the mesh
 """
@@ -22,6 +23,7 @@ from mmext.demo.coco_files import encode_jpeg
 from mmext.demo.face_scene import FaceTruth, photograph_people
 from mmext.demo.head_looks import ATTRIBUTES
 from mmext.demo.head_model import MESH_COLUMNS, MESH_ROWS, mesh_flip_pairs, mesh_triangles
+from mmext.demo.keypoint_files import write_keypoint_annotations
 from mmext.demo.people import draw_people
 from mmext.demo.storage import GeneratedSet, Progress, store_splits
 from mmext.functional.face_details import (
@@ -33,7 +35,7 @@ from mmext.functional.face_details import (
 from mmext.functional.wider_face_files import INVALID, OCCLUSION, ImageFaces, write_faces
 from mmext.functional.wider_face_ground_truth import ImageTruth, write_ground_truth
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Raise it with every change that alters a pixel or a file."""
 
 MIN_SIDE = 128
@@ -140,6 +142,10 @@ def write_annotations(folder: Path, split: str, annotations: Sequence[Annotation
     for name, form in targets.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_faces(folder / name, images, form)  # type: ignore[arg-type]
+    (folder / 'annotations').mkdir(exist_ok=True)
+    write_keypoint_annotations(
+        folder / f'annotations/face_keypoints_{split}.json', images, f'WIDER_{split}/images'
+    )
     topology = MeshTopology(
         MESH_ROWS * MESH_COLUMNS, tuple(mesh_flip_pairs()), tuple(mesh_triangles())
     )

@@ -10,7 +10,7 @@ from mmext.demo.categories import METAINFO
 from mmext.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 
 FILES = sorted(
-    ['centernet.py', 'centernet_demo.py']
+    ['centernet.py', 'centernet_demo.py', 'centernet_pose_demo.py']
     + [f'centernet/{f.name}' for f in CONFIGS.glob('centernet/p*.py')]
 )
 

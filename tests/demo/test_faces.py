@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from mmengine.config import Config
 
 from mmext.demo.face_scene import Head, PeopleLight, PeopleScene, photograph_people
 from mmext.demo.faces import draw_picture, write_face_dataset
@@ -73,6 +74,35 @@ def test_files_agree_with_each_other(root: Path) -> None:
     events = {image.name.partition('/')[0] for image in wider}
     assert events == {'0--Portrait', '1--Group', '2--Crowd', '3--Odd', '4--Nobody'}
     assert [len(image) for image in wider if image.name.startswith('4')] == [0]
+
+
+def test_key_points_are_those_of_the_faces(root: Path) -> None:
+    config = Config.fromfile(Path(__file__).parents[2] / 'configs/centernet_pose_demo.py')
+    for split, count in (('train', 12), ('val', 10)):
+        content = json.loads((root / f'annotations/face_keypoints_{split}.json').read_text())
+        (category,) = content['categories']
+        assert [category['name']] == list(config.metainfo.classes)
+        assert category['keypoints'] == list(config.metainfo.keypoints)
+        pairs = [[first + 1, second + 1] for first, second in config.metainfo.skeleton]
+        assert category['skeleton'] == pairs
+        faces = read_faces(root / f'labelv2/{split}/labelv2.txt')
+        assert len(content['images']) == len(faces) == count
+        known = set()
+        for image, expected in zip(content['images'], faces, strict=True):
+            photo = cv2.imread(str(root / image['file_name']))
+            assert photo.shape == (image['height'], image['width'], 3)
+            own = [a for a in content['annotations'] if a['image_id'] == image['id']]
+            assert [a['iscrowd'] for a in own] == expected.ignored.astype(int).tolist()
+            boxes = np.array([a['bbox'] for a in own]).reshape(-1, 4)
+            np.testing.assert_array_equal(boxes, expected.boxes_xywh)
+            points = np.array([a['keypoints'] for a in own]).reshape(-1, 5, 3)
+            counts = ~expected.ignored  # of the others that file has no points
+            np.testing.assert_array_equal(points[counts, :, 2], expected.visible[counts])
+            np.testing.assert_allclose(points[counts, :, :2], expected.landmarks[counts], atol=0.01)
+            known |= {a['num_keypoints'] for a in own}
+        assert {0, 5} <= known
+        ids = [a['id'] for a in content['annotations']]
+        assert ids == list(range(1, len(ids) + 1))
 
 
 def test_ground_truth_is_of_the_val_split(root: Path) -> None:

@@ -187,8 +187,10 @@ def _inference(size: int, repetitions: int) -> Row:
 
     found, expected = predict(ours), predict(host)
     torch.testing.assert_close(found.scores, expected.scores, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(found.bboxes, expected.bboxes, rtol=1e-3, atol=1e-2)
-    assert torch.equal(found.labels, expected.labels)
+    # detections of almost the same score may change places
+    rows, others = (torch.column_stack([f.bboxes, 1000 * f.labels]) for f in (found, expected))
+    distances = torch.cdist(rows, others, compute_mode='donot_use_mm_for_euclid_dist')
+    assert distances.amin(0).max() < 0.1 and distances.amin(1).max() < 0.1, 'other detections'
     functions = {'ours': lambda: predict(ours), HOST: lambda: predict(host)}
     what = f'inference of CenterNet, ResNet-18 with DCN, {size}x{size}'
     return _rows(what, functions, repetitions, 1.15)[0]

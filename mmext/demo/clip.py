@@ -1,11 +1,12 @@
 """Moves a landscape: a clip is one scene photographed at several times.
 
 Things roll, slide, turn, come nearer; some cross the way of one of their kind, some enter or
-leave the picture, and in half of the clips the camera pans. Shapes, surfaces and keys stay with
-their things, so the segment of an object has one key through the clip, also where it was
-hidden or outside for a while.
+leave the picture, in half of the clips the camera pans, and in a quarter it passes a post.
+Shapes, surfaces and keys stay with their things, so the segment of an object has one key through
+the clip, also where it was hidden or outside for a while.
 
-Poses are given for the middle of the clip; times are frames from there. All motion is linear
+Poses are given for the middle of the clip; times are frames from there, see
+:mod:`mmext.demo.camera`. All motion is linear
 arithmetic on floats, equal on every machine.
 """
 
@@ -14,6 +15,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mmext.demo import shapes
+from mmext.demo.camera import Shot, draw_shots
 from mmext.demo.categories import LABELS
 from mmext.demo.landscape import KINDS, MIN_STUFF_AREA, TILT, draw_landscape
 from mmext.demo.regions import Field
@@ -69,17 +72,23 @@ class Clip:
         scene: At the middle of the clip.
         motions: Of each thing of the scene.
         pan: Speed of the camera over the world, units per frame.
-        length: Number of frames.
+        shots: How each frame is taken.
     """
 
     scene: Scene
     motions: tuple[Motion, ...]
     pan: tuple[float, float]
-    length: int
+    shots: tuple[Shot, ...]
+
+    @property
+    def length(self) -> int:
+        """Number of frames."""
+        return len(self.shots)
 
     def frame(self, number: int) -> Scene:
         """The scene in one frame, to be photographed."""
-        time = number - (self.length - 1) / 2
+        shot = self.shots[number]
+        time = shot.time
         pan_x, pan_y = self.pan[0] * time, self.pan[1] * time
         things = []
         for thing, motion in zip(self.scene.things, self.motions, strict=True):
@@ -90,7 +99,7 @@ class Clip:
             Stuff(_shifted_field(s.field, pan_x, pan_y), _shifted(s.paint, pan_x, pan_y), s.label)
             for s in self.scene.stuff
         ]
-        light = replace(self.scene.light, grain_seed=self.scene.light.grain_seed + number)
+        light = shot.expose(self.scene.light, number, self.scene.unit_px)
         return replace(self.scene, stuff=stuff, things=things, light=light)
 
 
@@ -115,8 +124,11 @@ def draw_clip(
     pan = (0.0, 0.0)
     if chance(rng, 0.5):
         pan = between(rng, -3, 3), between(rng, -0.6, 0.6)
+    shots = draw_shots(rng, length)
+    if oddity != 'empty' and chance(rng, 0.25):
+        movers.append(_draw_post(rng, scene))
     scene = replace(scene, things=[thing for thing, _ in movers])
-    return Clip(scene, tuple(motion for _, motion in movers), pan, length)
+    return Clip(scene, tuple(motion for _, motion in movers), pan, shots)
 
 
 def frame_keys(scene: Scene) -> Keys:
@@ -199,6 +211,19 @@ def _draw_passing(rng: Rng, scene: Scene, key: int, length: int) -> tuple[Thing,
     )
     motion = replace(_draw_motion(rng, kind), dx=speed, dy=0.05 * speed)
     return Thing(KINDS[kind][0](rng), pose, key, LABELS[kind]), motion
+
+
+def _draw_post(rng: Rng, scene: Scene) -> tuple[Thing, Motion]:
+    """A post beside the camera's way: for a frame or two it hides what is behind it."""
+    width, height = scene.extent
+    speed = between(rng, 25, 50) * (-1 if chance(rng, 0.5) else 1)
+    pose = Pose(
+        width / 2 + between(rng, -1, 1) * speed,
+        height / 2,
+        between(rng, 2, 3) * height,
+        between(rng, -0.15, 0.15),
+    )
+    return Thing(shapes.post(rng), pose, VOID_KEY, None), Motion(speed)
 
 
 def _shifted_field(field: Field, dx: float, dy: float) -> Field:

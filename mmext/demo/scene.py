@@ -72,6 +72,7 @@ class Light:
         shade_depth: Darkest share that a cloud shadow takes away.
         grain: Largest deviation of the sensor noise, grey levels.
         grain_seed: Seed of the sensor noise; change it from frame to frame.
+        blur_px: Half widths in x and y of what the lens smears a point over, pixels.
     """
 
     gain: tuple[float, float, float]
@@ -81,6 +82,7 @@ class Light:
     shade_depth: float
     grain: int
     grain_seed: int
+    blur_px: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -222,6 +224,8 @@ def _expose(scene: Scene, canvas: Floats, x: Floats, y: Floats) -> NDArray[np.ui
     brightness = brightness * (1 - light.shade_depth * shade)
     lit = canvas * brightness[..., None] * rgb(light.gain)
     image = soften(np.clip(np.floor(lit + 0.5), 0, 255).astype(np.int32))
+    for axis, reach in zip((1, 0), light.blur_px, strict=True):
+        image = smear(image, reach, axis)
     rng = np.random.Generator(np.random.PCG64(light.grain_seed))
     image += rng.integers(-light.grain, light.grain + 1, image.shape, np.int16)
     return np.clip(image, 0, 255).astype(np.uint8)
@@ -233,6 +237,20 @@ def soften(image: NDArray[np.int32]) -> NDArray[np.int32]:
     rows = padded[:-2] + 2 * padded[1:-1] + padded[2:]
     both: NDArray[np.int32] = rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]
     return (both + 8) >> 4
+
+
+def smear(image: NDArray[np.int32], reach: int, axis: int) -> NDArray[np.int32]:
+    """The mean over ``reach`` pixels on both sides along an axis, in integers, borders repeated."""
+    if reach == 0:
+        return image
+    pad = [(0, 0)] * image.ndim
+    pad[axis] = (reach + 1, reach)
+    sums = np.cumsum(np.pad(image, pad, mode='edge'), axis=axis, dtype=np.int32)
+    width, count = 2 * reach + 1, image.shape[axis]
+    ends = np.take(sums, range(width, width + count), axis)
+    starts = np.take(sums, range(count), axis)
+    mean: NDArray[np.int32] = (ends - starts + reach) // width
+    return mean
 
 
 def key_areas(keys: Keys) -> dict[int, int]:

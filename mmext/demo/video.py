@@ -23,7 +23,7 @@ from mmext.demo.scene import photograph
 from mmext.demo.storage import GeneratedSet, Progress, store_splits
 from mmext.demo.video_files import FramePicture, VideoPanopticSplitWriter
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Raise it with every change that alters a pixel or a file."""
 
 LENGTHS = (6, 7, 8)

@@ -14,11 +14,11 @@ import pytest
 from mmext.demo.__main__ import main
 from mmext.demo.categories import CATEGORIES
 from mmext.demo.clip import MIN_SEEN_AREA, frame_keys
-from mmext.demo.scene import FIRST_THING_KEY, photograph
+from mmext.demo.scene import FIRST_THING_KEY, VOID_KEY, photograph
 from mmext.demo.video import LENGTHS, clip_frames, draw_numbered_clip, write_video_dataset
 from mmext.functional.panoptic_files import decode_id_png
 
-PINNED = '092535aa68cf7d9c70b31f3e9e82d4d43022bacad95953121092c7ed44a797fa'
+PINNED = '28f12ed20a5f6d3cd283a19427305824359b9d7f6990bbf854e2294b8a9dcd52'
 SIZE = (96, 64)
 CATEGORY = {category.id: category for category in CATEGORIES}
 
@@ -117,31 +117,33 @@ def test_some_clips_are_odd(root: Path, content: dict[str, Any]) -> None:
 
 
 def test_objects_move_rigidly_and_keep_their_look() -> None:
-    """Where two frames show the same thing whole, it has the same area and mean colour."""
+    """Where two good frames show a thing whole, it has one area and, but for exposure, colour."""
     compared = 0
-    for number in range(10):
+    for number in range(20):
         clip = draw_numbered_clip(1, 'train', number, (192, 128))
         seen = defaultdict(list)
         for t, (image, keys) in enumerate(clip_frames(clip)):
-            scene = clip.frame(t)
+            scene, shot = clip.frame(t), clip.shots[t]
             for thing in scene.things:
                 mask = keys == thing.key
                 pose, reach = thing.pose, 1.5 * thing.pose.size
                 width, height = scene.extent
                 if (
                     mask.any()
+                    and not (shot.grain or any(shot.blur))
                     and thing.key >= FIRST_THING_KEY
                     and not thing.is_crowd
                     and reach < pose.x < width - reach
                     and reach < pose.y < height - reach
                 ):
-                    seen[thing.key].append((mask.sum() / pose.size**2, image[mask].mean(axis=0)))
+                    colour = image[mask].mean(axis=0) / shot.exposure
+                    seen[thing.key].append((mask.sum() / pose.size**2, colour))
         for areas in seen.values():
             largest = max(area for area, _ in areas)
             whole = [(area, colour) for area, colour in areas if area > 0.97 * largest]
             for (area, colour), (other, its_colour) in pairwise(whole):
                 assert area == pytest.approx(other, rel=0.05)
-                assert np.abs(colour - its_colour).max() < 25
+                assert np.abs(colour - its_colour).max() < 40  # shadows lie on the ground
                 compared += 1
     assert compared > 40
 
@@ -154,7 +156,9 @@ def test_everything_moves_between_frames() -> None:
         first, second = (frame_keys(clip.frame(t)) for t in (0, 1))
         changes.append((first != second).mean())
         if not any(clip.pan):
-            still = (first < FIRST_THING_KEY) & (second < FIRST_THING_KEY)
+            # void is also the post beside the way
+            both = np.stack([first, second])
+            still = ((both > VOID_KEY) & (both < FIRST_THING_KEY)).all(axis=0)
             same = first[still] == second[still]
             assert same.mean() > 0.97  # small segments come and go
     assert sum(c > 0.01 for c in changes) >= 9

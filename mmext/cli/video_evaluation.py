@@ -42,11 +42,12 @@ def evaluate_folder(
         UserError: a file is missing or no JSON.
     """
     truth = read_panoptic_json(truth_json)
-    categories = categories_of(truth, str(truth_json))
+    predicted = read_panoptic_json(predictions / 'pred.json')
+    categories = categories_of(truth, predicted, str(truth_json))
     pairs = pair_frames(
         truth,
         truth_folder,
-        read_panoptic_json(predictions / 'pred.json'),
+        predicted,
         predictions / 'pan_pred',
         frames_per_video,
     )

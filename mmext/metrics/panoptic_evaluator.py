@@ -88,9 +88,14 @@ class PanopticEvaluator(BaseMetric):
 
     @property
     def category_ids(self) -> list[int]:
-        """Category id of each label in the results files, ``[C]``."""
+        """Category id of each label in the results files, ``[C]``.
+
+        Those of ``ann_file`` or of the data set's file; the labels if there is none.
+        """
         table = self.annotation_table
-        return list(range(len(self.classes))) if table is None else table.category_ids
+        if table is not None:
+            return table.category_ids
+        return list(self.dataset_meta.get('category_ids', range(len(self.classes))))
 
     @property
     def categories(self) -> list[dict[str, Any]]:

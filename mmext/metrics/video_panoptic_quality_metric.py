@@ -49,9 +49,11 @@ class VideoPanopticQualityMetric(PanopticEvaluator):
         label_interval: frames from one label to the next; a window of w labelled frames
             is reported as ``k = (w - 1) * label_interval``, as in the paper.
         classwise: also return ``VPQ/{class}``, ``VSQ/{class}`` and ``VRQ/{class}``.
-        format_only: write the results files and evaluate nothing; needs no ground truth.
+        format_only: write the results files and evaluate nothing; needs no ground truth. Every
+            ``label_interval``-th frame of a video is written, as for the test set of
+            Cityscapes-VPS; ``frame_id`` must be its place in the video, from 0.
         outfile_prefix: folder to write the labelled frames to in the submission format of
-            Cityscapes-VPS (with ``format_only`` all frames); all ranks must share the place.
+            Cityscapes-VPS; all ranks must share the place.
         backend_args: file backend of mmengine for reading.
         collect_device: ``'cpu'`` or ``'gpu'``, how results travel between ranks.
         prefix: of the names of the returned values.
@@ -111,22 +113,28 @@ class VideoPanopticQualityMetric(PanopticEvaluator):
 
     def compute_metrics(self, results: Sequence[Sequence[FrameResult]]) -> dict[str, float]:
         """Averages over the videos of all ranks, ``results[rank][frame]``."""
-        by_name: dict[tuple[str, int], FrameResult] = {}
+        by_name: dict[tuple[bool, int, str, int], FrameResult] = {}
         for frame in chain.from_iterable(results):
-            known = by_name.setdefault((str(frame.video_id), frame.frame_id), frame)
+            known = by_name.setdefault(_order(frame), frame)
             if known.image_id != frame.image_id:
                 raise ValueError(
                     f'images {known.image_id} and {frame.image_id} are both frame '
                     f'{frame.frame_id} of video {frame.video_id!r}; evaluate data sets apart that '
                     'use the same video ids'
                 )
-        # sorted: the sums are the same to the last bit for any number of ranks
+        # sorted: the sums are the same to the last bit for any number of ranks, and files that are
+        # paired by position have the order of the set
         frames = [by_name[name] for name in sorted(by_name)]
         logger = MMLogger.get_current_instance()
         if len(frames) != self._dataset_size:
             logger.warning(f'VPQ of {len(frames)} frames; the data set has {self._dataset_size}')
         if self.writer is not None:
             annotations = [f.annotation for f in frames if f.annotation is not None]
+            if not annotations:
+                raise ValueError(
+                    f'none of {len(frames)} frames was written: no video has {self.label_interval} '
+                    'frames (label_interval) or, without format_only, a label'
+                )
             self.writer.write_json(annotations, self.categories)
             logger.info(f'video panoptic results written to {self.writer.json_path}')
         if self.format_only:
@@ -162,7 +170,7 @@ class VideoPanopticQualityMetric(PanopticEvaluator):
             )
         truth = self._truth(sample)
         table = annotation = None
-        if truth is not None or self.format_only:
+        if truth is not None or self._submits(sample):
             pred_map = predicted_map(sample)
             if truth is not None:
                 table = self._frame_table(sample, truth, pred_map)
@@ -170,6 +178,11 @@ class VideoPanopticQualityMetric(PanopticEvaluator):
                 annotation = self._write(sample, pred_map)
         place = sample['video_id'], sample['frame_id'], sample['img_id']
         return FrameResult(*place, table, annotation)
+
+    def _submits(self, sample: Mapping[str, Any]) -> bool:
+        """Whether a frame without truth is written."""
+        place: int = sample['frame_id'] + 1
+        return self.format_only and place % self.label_interval == 0
 
     def _truth(self, sample: Mapping[str, Any]) -> GroundTruth | None:
         """The segments to compare a frame with; None if it has no label."""
@@ -207,3 +220,10 @@ class VideoPanopticQualityMetric(PanopticEvaluator):
         category_ids = self.category_ids
         categories = [category_ids[i] if i >= 0 else None for i in labels.tolist()]
         return self.writer.write_frame(sample['img_id'], pred_map, pred_ids, tubes, categories)
+
+
+def _order(frame: FrameResult) -> tuple[bool, int, str, int]:
+    """Sorts frames by video and time; video 9 comes before video 10."""
+    video = frame.video_id
+    is_number = isinstance(video, int)
+    return not is_number, int(video) if is_number else 0, str(video), frame.frame_id

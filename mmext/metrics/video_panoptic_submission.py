@@ -49,20 +49,29 @@ class Categories(NamedTuple):
     names: tuple[str, ...]
     is_thing: tuple[bool, ...]
     label_of_id: Mapping[int, int]
+    """By category id of the truth."""
+    label_of_predicted_id: Mapping[int, int]
+    """By category id of the predictions: the truth's, if they do not bring their own table."""
 
 
-def categories_of(truth: Json, source: str) -> Categories:
-    """The classes of a panoptic JSON, things first.
+def categories_of(truth: Json, predictions: Json, source: str) -> Categories:
+    """The classes of a panoptic JSON, things first, and what predictions call them.
 
     Raises:
-        ValueError: it is no panoptic JSON.
+        ValueError: it is no panoptic JSON, or predictions are of other classes.
     """
     if not {'annotations', 'categories'} <= truth.keys():
         raise ValueError(f'{source}: no panoptic file (annotations and categories)')
     table = category_table(truth['categories'])
     classes, things = table['classes'], table['thing_classes']
     labels = labels_of_categories(truth['categories'], classes, things, source)
-    return Categories(classes, tuple(name in set(things) for name in classes), labels)
+    label_of_name = {name: label for label, name in enumerate(classes)}
+    own = {c['id']: str(c['name']) for c in predictions.get('categories', ())}
+    unknown = sorted(set(own.values()) - set(classes))
+    if unknown:
+        raise ValueError(f'pred.json: its categories {unknown} are none of {source}')
+    predicted = {i: label_of_name[name] for i, name in own.items()} or labels
+    return Categories(classes, tuple(name in set(things) for name in classes), labels, predicted)
 
 
 def pair_frames(
@@ -124,12 +133,14 @@ def compare_maps(
     overlaps = pq.overlap_table(gt_map, pred_map)
     gt_segments, pred_segments = pair.truth['segments_info'], pair.prediction['segments_info']
     gt_ids = [s['id'] for s in gt_segments]
-    gt_labels = _labels(gt_segments, categories, pair.truth_png)
+    gt_labels = _labels(gt_segments, categories.label_of_id, pair.truth_png)
     positions = segment_positions(
         overlaps.pred_ids, [s['id'] for s in pred_segments], str(pair.prediction_png)
     )
     pred_labels = np.full(len(overlaps.pred_ids), pq.VOID_LABEL)
-    pred_labels[positions] = _labels(pred_segments, categories, pair.prediction_png)
+    pred_labels[positions] = _labels(
+        pred_segments, categories.label_of_predicted_id, pair.prediction_png
+    )
     is_thing = np.array(categories.is_thing)
     gt_tubes = vpq.stuff_tubes(np.array(gt_ids, dtype=np.int64), gt_labels, is_thing)
     is_crowd = np.array([bool(s.get('iscrowd', 0)) for s in gt_segments], dtype=bool)
@@ -207,13 +218,13 @@ def _videos(
     return [match.group(1) for match in matches if match], names
 
 
-def _labels(segments: Sequence[Json], categories: Categories, png: Path) -> pq.IntArray:
-    labels = [categories.label_of_id.get(s['category_id'], -1) for s in segments]
+def _labels(segments: Sequence[Json], label_of_id: Mapping[int, int], png: Path) -> pq.IntArray:
+    labels = [label_of_id.get(s['category_id'], -1) for s in segments]
     if -1 in labels:
         wrong = segments[labels.index(-1)]
         raise ValueError(
             f'{png}: segment {wrong["id"]} has category_id {wrong["category_id"]}, which is none '
-            f'of the truth ({sorted(categories.label_of_id)})'
+            f'of the classes ({sorted(label_of_id)})'
         )
     return np.array(labels, dtype=np.int64)
 

@@ -85,6 +85,7 @@ class CocoPanopticDataset(MMDetCocoPanopticDataset):
             self.ann_file,
         )
         self.cat_ids = sorted(self.cat2label, key=self.cat2label.__getitem__)
+        self._metainfo['category_ids'] = self.cat_ids  # what results files speak
         self._unusable_boxes: list[str] = []
         annotations = {a['image_id']: a for a in content.get('annotations', [])}
         data_list = [

@@ -249,12 +249,42 @@ def test_format_only_needs_no_truth(tmp_path: Path, samples) -> None:
     for sample in samples:
         sample['seg_map_path'] = None
         del sample['segments_info']
-    assert evaluate(samples, format_only=True, outfile_prefix=str(tmp_path / 'out')) == {}
-    content = json.loads((tmp_path / 'out' / 'pred.json').read_text())
-    assert len(content['annotations']) == len(samples)
+    for sample in samples:
+        sample['frame_id'] //= 10  # the place in the video
+
+    def written(interval: int) -> list[int]:
+        config = {'outfile_prefix': str(tmp_path / 'out'), 'label_interval': interval}
+        assert evaluate(samples, format_only=True, **config) == {}
+        content.update(json.loads((tmp_path / 'out' / 'pred.json').read_text()))
+        return [a['image_id'] for a in content['annotations']]
+
+    content: dict[str, Any] = {}
+    assert written(2) == [s['img_id'] for v in 'abc' for s in samples
+                          if s['video_id'] == v and s['frame_id'] in (1, 3)]  # fmt: skip
+    with pytest.raises(ValueError, match='none of 12 frames was written'):
+        written(6)
+    assert len(written(1)) == len(samples)
     assert {s['category_id'] for a in content['annotations'] for s in a['segments_info']} == {
         0, 1, 2, 3
     }  # fmt: skip
+
+
+def test_videos_are_written_in_the_order_of_their_numbers(tmp_path: Path, samples) -> None:
+    """Files without ids are paired by position: video 9 comes before video 10."""
+    for sample in samples:
+        sample['video_id'] = {'a': 9, 'b': 10, 'c': 11}[sample['video_id']]
+    evaluate(samples, outfile_prefix=str(tmp_path / 'out'))
+    content = json.loads((tmp_path / 'out' / 'pred.json').read_text())
+    video_of = {s['img_id']: s['video_id'] for s in samples}
+    videos = [video_of[a['image_id']] for a in content['annotations']]
+    assert videos == sorted(videos)
+
+
+def test_results_speak_the_category_ids_of_the_data_set(tmp_path: Path, samples) -> None:
+    evaluate(samples, {**META, 'category_ids': CATEGORY_IDS}, outfile_prefix=str(tmp_path / 'a'))
+    evaluate(samples, outfile_prefix=str(tmp_path / 'b'), **from_file(tmp_path))
+    a, b = ((tmp_path / name / 'pred.json').read_text() for name in 'ab')
+    assert a == b
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,23 @@ def test_pairing_by_position_as_in_the_published_script(
     assert found['STQ'] == pytest.approx(values['STQ'], rel=1e-12)
 
 
+def test_predictions_with_category_ids_of_their_own(
+    root: Path, evaluated: tuple[Path, dict[str, Any]], call: Callable[..., None], tmp_path: Path
+) -> None:
+    folder, values = evaluated
+    content = json.loads((folder / 'pred.json').read_text())
+    table = {c['id']: 900 - n for n, c in enumerate(content['categories'])}
+    for entry in content['categories']:
+        entry['id'] = table[entry['id']]
+    for annotation in content['annotations']:
+        for segment in annotation['segments_info']:
+            segment['category_id'] = table[segment['category_id']]
+    (tmp_path / 'pan_pred').symlink_to(folder / 'pan_pred')
+    (tmp_path / 'pred.json').write_text(json.dumps(content))
+    call('evaluate_video_panoptic', *arguments(root, tmp_path, '--out', tmp_path / 'values.json'))
+    assert json.loads((tmp_path / 'values.json').read_text())['VPQ'] == values['VPQ']
+
+
 def test_other_windows_and_rows_of_frames(
     root: Path, evaluated: tuple[Path, dict[str, Any]], call: Callable[..., None], tmp_path: Path
 ) -> None:
@@ -137,10 +154,12 @@ def test_other_windows_and_rows_of_frames(
         ({'pred.json': 'x'}, 'pred.json: no JSON'),
         ({'pred.json': '{}'}, 'pred.json: no annotations in it'),
         ({'pred.json': {'annotations': [{'segments_info': []}]}}, 'there are 1 of them and'),
+        ({'pred.json': {'annotations': [], 'categories': [{'id': 1, 'name': 'yeti'}]}},
+         "its categories ['yeti'] are none of"),
         ({'pred.json': 'first'}, 'frames have no prediction'),
         ({'pred.json': 'all'}, 'no PNG at {tmp}/pred/pan_pred'),
     ],
-)
+)  # fmt: skip
 def test_bad_folders_are_one_line(
     root: Path, evaluated: tuple[Path, dict[str, Any]], tool: Tool, tmp_path: Path,
     capsys: pytest.CaptureFixture[str], change: dict[str, Any], message: str,

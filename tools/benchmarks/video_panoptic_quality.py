@@ -33,7 +33,7 @@ Maps = tuple[np.ndarray, np.ndarray]
 CATEGORIES = Categories(
     tuple(str(label) for label in range(NUM_CLASSES)),
     tuple(label < NUM_THINGS for label in range(NUM_CLASSES)),
-    {label: label for label in range(NUM_CLASSES)},
+    *2 * ({label: label for label in range(NUM_CLASSES)},),
 )
 
 

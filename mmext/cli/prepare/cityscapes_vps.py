@@ -6,9 +6,11 @@ Expected below the root (the images of val come from Cityscapes' own sequences):
 
   panoptic_im_train_city_vps.json  instances_train_city_vps_rle.json  train/{img,labelmap}
   panoptic_gt_val_city_vps.json    im_all_info_val_city_vps.json      val/{img_all,panoptic_video}
+  panoptic_im_test_city_vps.json   im_all_info_test_city_vps.json     test/img_all
 
-Written: annotations/panoptic_train.json with annotations/panoptic_train/*.png, and
-annotations/panoptic_val.json, which lists all frames and refers to val/panoptic_video.
+Written: annotations/panoptic_train.json with annotations/panoptic_train/*.png,
+annotations/panoptic_val.json, which lists all frames and refers to val/panoptic_video, and with
+`--splits test` annotations/panoptic_test.json, which lists all frames and has no labels.
 """
 
 import argparse
@@ -37,7 +39,7 @@ from mmext.functional.panoptic_files import decode_id_png, encode_id_png, segmen
 
 Json = dict[str, Any]
 Advance = Callable[[int], None]
-SPLITS = ('train', 'val')
+SPLITS = ('train', 'val', 'test')
 _LABEL_INTERVAL = 5  # frames 5, 10, ..., 30 of a video are labelled
 _FRAMES_PER_VIDEO_ID = 10_000  # ids of all frames are video x 10000 + frame
 # 0005_0025_frankfurt_000000_001736_newImg8bit.png: video, labelled frame, place in Cityscapes
@@ -48,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags."""
     root = Path('data/cityscapes_vps')
     parser.add_argument('--root', type=Path, default=root, help='default data/cityscapes_vps')
-    parser.add_argument('--splits', nargs='+', choices=SPLITS, default=SPLITS, help='default: both')
+    parser.add_argument(
+        '--splits', nargs='+', choices=SPLITS, default=SPLITS[:2], help='default: train val'
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -68,8 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
     console = Console(soft_wrap=True, highlight=False)
     for split in arguments.splits:
         with progress_bar(f'{split}', None, 'frame') as advance:
-            convert = convert_train if split == 'train' else convert_val
-            console.print(convert(root, advance))
+            console.print(_CONVERSIONS[split](root, advance))
 
 
 def convert_train(root: Path, advance: Advance = lambda count: None) -> str:
@@ -114,7 +117,7 @@ def convert_train(root: Path, advance: Advance = lambda count: None) -> str:
             {'image_id': image['id'], 'file_name': name, 'segments_info': describe(ids)}
         )
         advance(1)
-    _write(root / 'annotations' / 'panoptic_train.json', entries, annotations)
+    _write(root / 'annotations' / 'panoptic_train.json', entries, annotations, _OWN_CATEGORIES)
     crowds = sum(s['iscrowd'] for a in annotations for s in a['segments_info'])
     return (
         f'train: {len({e["video_id"] for e in entries})} videos, {len(entries)} labelled frames; '
@@ -143,15 +146,48 @@ def convert_val(root: Path, advance: Advance = lambda count: None) -> str:
             assert frame is not None
             annotations.append(_checked(root, annotation, frame, train_id_of))
             advance(1)
-    entries = []
-    for image in all_frames:
-        _check_file(root / 'val' / 'img_all' / image['file_name'])
-        video, number = divmod(image['id'], _FRAMES_PER_VIDEO_ID)
-        kept = {key: image[key] for key in ('id', 'file_name', 'width', 'height')}
-        entries.append(kept | {'video_id': video, 'frame_id': number})
-    _write(root / 'annotations' / 'panoptic_val.json', entries, annotations)
+    entries = [_entry(root / 'val' / 'img_all', image) for image in all_frames]
+    _write(root / 'annotations' / 'panoptic_val.json', entries, annotations, _OWN_CATEGORIES)
     videos = {entry['video_id'] for entry in entries}
     return f'val: {len(videos)} videos, {len(entries)} frames, {len(annotations)} of them labelled'
+
+
+def convert_test(root: Path, advance: Advance = lambda count: None) -> str:
+    """Write the list of the test split, all frames, without labels; returns what it has.
+
+    The category ids are those of the set's own list, which a submission has to speak.
+
+    Raises:
+        UserError: see :func:`run`.
+    """
+    judged = _load(root, 'panoptic_im_test_city_vps.json', 'images', 'categories')
+    all_frames = _load(root, 'im_all_info_test_city_vps.json', 'images')['images']
+    train_id_of = _train_ids(judged['categories'], 'panoptic_im_test_city_vps.json')
+    entries = []
+    for image in all_frames:
+        entries.append(_entry(root / 'test' / 'img_all', image))
+        advance(1)
+    expected = sum(entry['frame_id'] % _LABEL_INTERVAL == 0 for entry in entries)
+    if len(judged['images']) != expected:
+        raise UserError(
+            f'panoptic_im_test_city_vps.json lists {len(judged["images"])} frames; every '
+            f'{_LABEL_INTERVAL}th of im_all_info_test_city_vps.json are {expected}'
+        )
+    categories = [
+        {'id': category_id, 'name': CLASSES[train_id], 'isthing': int(train_id >= len(STUFF))}
+        for category_id, train_id in train_id_of.items()
+    ]
+    _write(root / 'annotations' / 'panoptic_test.json', entries, [], categories)
+    videos = {entry['video_id'] for entry in entries}
+    return f'test: {len(videos)} videos, {len(entries)} frames, {expected} of them to be submitted'
+
+
+def _entry(folder: Path, image: Json) -> Json:
+    """The entry of ``images`` of one of all frames; its file must be there."""
+    _check_file(folder / image['file_name'])
+    video, number = divmod(image['id'], _FRAMES_PER_VIDEO_ID)
+    kept = {key: image[key] for key in ('id', 'file_name', 'width', 'height')}
+    return kept | {'video_id': video, 'frame_id': number}
 
 
 def _checked(root: Path, annotation: Json, frame: Json, train_id_of: Mapping[int, int]) -> Json:
@@ -245,10 +281,13 @@ def _check_file(path: Path) -> None:
         raise UserError(f'nothing at {path.absolute()}; see --help for what is expected where')
 
 
-def _write(path: Path, images: list[Json], annotations: list[Json]) -> None:
-    categories = [
-        {'id': train_id, 'name': name, 'isthing': int(train_id >= len(STUFF))}
-        for train_id, name in enumerate(CLASSES)
-    ]
+def _write(path: Path, images: list[Json], annotations: list[Json], categories: list[Json]) -> None:
     content = {'images': images, 'annotations': annotations, 'categories': categories}
     path.write_text(json.dumps(content), 'utf-8')
+
+
+_OWN_CATEGORIES: list[Json] = [
+    {'id': train_id, 'name': name, 'isthing': int(train_id >= len(STUFF))}
+    for train_id, name in enumerate(CLASSES)
+]
+_CONVERSIONS = dict(zip(SPLITS, (convert_train, convert_val, convert_test), strict=True))

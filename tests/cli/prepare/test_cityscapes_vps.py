@@ -28,13 +28,15 @@ Json = dict[str, Any]
 
 def write_set(root: Path) -> None:
     """Two videos to train on, of two and three labelled frames, and one of ten frames."""
-    for folder in ('train/img', 'train/labelmap', 'val/img_all', 'val/panoptic_video'):
+    for folder in ('train/img', 'train/labelmap', 'val/img_all', 'val/panoptic_video',
+                   'test/img_all'):  # fmt: skip
         (root / folder).mkdir(parents=True)
     categories = [
         {'id': 7 + i, 'name': name, 'isthing': int(i > 10)} for i, name in enumerate(CLASSES)
     ]
     _write_train(root, categories)
     _write_val(root, categories)
+    _write_test(root, categories)
 
 
 def _write_train(root: Path, categories: list[Json]) -> None:
@@ -86,6 +88,21 @@ def _write_val(root: Path, categories: list[Json]) -> None:
     _dump(root / 'im_all_info_val_city_vps.json', images=frames)
     _dump(root / 'panoptic_gt_val_city_vps.json', annotations=annotations[::-1],
           categories=categories, images=[])  # fmt: skip
+
+
+def _write_test(root: Path, categories: list[Json]) -> None:
+    """Videos 9 and 10, of ten frames each, in the order in which their names sort."""
+    frames, judged = [], []
+    for video in (9, 10):
+        for t in range(1, 11):
+            name = f'{video:04d}_{t:04d}_kiel_000002_{t:06d}_leftImg8bit.png'
+            cv2.imwrite(str(root / 'test/img_all' / name), np.full((HEIGHT, WIDTH, 3), t, np.uint8))
+            frame = {'file_name': name, 'height': HEIGHT, 'width': WIDTH}
+            frames.append({'id': 10_000 * video + t, **frame})
+            if t % 5 == 0:
+                judged.append({'id': len(judged), **frame})
+    _dump(root / 'im_all_info_test_city_vps.json', images=frames)
+    _dump(root / 'panoptic_im_test_city_vps.json', images=judged, categories=categories)
 
 
 def _dump(path: Path, **content: Any) -> None:
@@ -172,6 +189,34 @@ def test_all_frames_are_predicted_and_the_labelled_judged(root: Path) -> None:
     assert labelled == 2 and values['video_panoptic/VPQ'] == values['video_panoptic/STQ'] == 100
 
 
+def test_a_submission_of_the_test_split(root: Path, tmp_path: Path) -> None:
+    """All frames are seen, the judged are written, in the set's order and with its categories."""
+    assert prepare(root, '--splits', 'test') == 0
+    init_default_scope('mmdet')
+    config = Config.fromfile(ROOT / 'configs/vpsnet/vpsnet_r50_cityscapes-vps_test.py')
+    part = config.test_dataloader.dataset
+    part.pipeline[1].scale = (WIDTH, HEIGHT)
+    part.update(data_root=str(root))
+    dataset = DATASETS.build(part)
+    config.test_evaluator.outfile_prefix = str(tmp_path / 'out')
+    evaluator = Evaluator(config.test_evaluator)
+    evaluator.dataset_meta = dataset.metainfo
+    assert len(dataset) == 20
+    for i in range(len(dataset)):
+        sample = dataset[i]['data_samples']
+        car = 1000 * (i + 1) + dataset.metainfo['classes'].index('car')
+        ids = torch.full((1, HEIGHT, WIDTH), car, dtype=torch.int32)
+        evaluator.process([{**sample.metainfo, 'pred_panoptic_seg': {'sem_seg': ids}}])
+    assert evaluator.evaluate(len(dataset)) == {}
+    content = json.loads((tmp_path / 'out' / 'pred.json').read_text())
+    ids = [90_005, 90_010, 100_005, 100_010]
+    assert [a['image_id'] for a in content['annotations']] == ids
+    for annotation in content['annotations']:
+        assert [s['category_id'] for s in annotation['segments_info']] == [7 + CAR]
+    pngs = sorted(path.name for path in (tmp_path / 'out' / 'pan_pred').iterdir())
+    assert pngs == sorted(f'{i}.png' for i in ids)
+
+
 def test_compose_and_describe_against_loops() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
@@ -209,9 +254,10 @@ def _edit(root: Path, name: str, change: Any) -> None:
     (root / name).write_text(json.dumps(content))
 
 
-INSTANCES, ALL, TRUTH, TRAIN = (
+INSTANCES, ALL, TRUTH, TRAIN, TEST = (
     *('instances_train_city_vps_rle.json', 'im_all_info_val_city_vps.json'),
     *('panoptic_gt_val_city_vps.json', 'panoptic_im_train_city_vps.json'),
+    'panoptic_im_test_city_vps.json',
 )
 
 
@@ -235,13 +281,15 @@ INSTANCES, ALL, TRUTH, TRAIN = (
             file_name='0005_0005_bonn_000001_000077_leftImg8bit.png')), 'should label frame 5'),
         (lambda r: _edit(r, TRUTH, lambda c: c['annotations'][0]['segments_info'].pop()),
          'ids without an entry in segments_info'),
+        (lambda r: next((r / 'test/img_all').iterdir()).unlink(), 'nothing at'),
+        (lambda r: _edit(r, TEST, lambda c: c['images'].pop()), 'lists 3 frames; every 5th'),
     ],
 )  # fmt: skip
 def test_damage_is_one_line(
     root: Path, capsys: pytest.CaptureFixture[str], damage: Any, message: str
 ) -> None:
     damage(root)
-    assert prepare(root) == 2
+    assert prepare(root, '--splits', 'train', 'val', 'test') == 2
     (line,) = [e for e in capsys.readouterr().err.splitlines() if e.startswith('error: ')]
     assert message in line
 

@@ -4,9 +4,9 @@ Predictions are ``pred.json`` with ``annotations`` (``segments_info``: ``id``, `
 if known, ``image_id`` and ``file_name``) beside ``pan_pred/*.png``, R + 256 G + 65536 B; the truth
 is a COCO panoptic JSON beside its PNGs. An id is a tube: equal in all frames of a video.
 
-Frames are paired by ``image_id`` where the predictions have it, else, as the published script
-does, by position: truth sorted by file name, predictions in the order of their JSON. A frame's
-video is ``video_id`` of the truth's ``images``, or the number with which the names of
+Frames are paired by ``image_id`` where the predictions have the truth's, else, as the published
+script does, by position: truth sorted by file name, predictions in the order of their JSON. A
+frame's video is ``video_id`` of the truth's ``images``, or the number with which the names of
 Cityscapes-VPS begin, or a given number of frames in a row.
 """
 
@@ -163,7 +163,9 @@ def by_video(
 def _partners(of_truth: Sequence[Json], of_prediction: Sequence[Json]) -> list[Json]:
     """The prediction of each frame of the truth."""
     ids = {a.get('image_id'): a for a in of_prediction}
-    if None not in ids and len(ids) == len(of_prediction):
+    # Cityscapes-VPS numbers its labelled frames in one file and all frames in another
+    known = any(a['image_id'] in ids for a in of_truth) or len(of_prediction) != len(of_truth)
+    if known and None not in ids and len(ids) == len(of_prediction):
         missing = [a['image_id'] for a in of_truth if a['image_id'] not in ids]
         if missing:
             raise ValueError(
@@ -173,7 +175,7 @@ def _partners(of_truth: Sequence[Json], of_prediction: Sequence[Json]) -> list[J
         return [ids[a['image_id']] for a in of_truth]
     if len(of_prediction) != len(of_truth):
         raise ValueError(
-            f'predictions without image_id are paired by position, but there are '
+            f"predictions without the truth's image_id are paired by position, but there are "
             f'{len(of_prediction)} of them and {len(of_truth)} frames in the truth'
         )
     return list(of_prediction)

@@ -35,10 +35,14 @@ def read_flow(path: str) -> Flow:
     if not os.path.isfile(path):
         raise FileNotFoundError(f'no optical flow at {os.path.abspath(path)}')
     if path.endswith('.npz'):
-        return _read_npz(path)
-    if path.endswith('.flo'):
-        return _read_flo(path)
-    raise ValueError(f'{path}: expected a .flo or .npz file')
+        flow = _read_npz(path)
+    elif path.endswith('.flo'):
+        flow = _read_flo(path)
+    else:
+        raise ValueError(f'{path}: expected a .flo or .npz file')
+    if not np.isfinite(flow).all():  # would be read as one place of the picture
+        raise ValueError(f'{path}: {(~np.isfinite(flow)).sum()} values of the flow are no number')
+    return flow
 
 
 def write_flow(path: str, flow: Flow) -> None:

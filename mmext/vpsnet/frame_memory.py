@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 class VideoOrder:
@@ -57,6 +58,7 @@ class FrameMemory:
         """The next frame begins a video."""
         self._order.reset()
         self._last: tuple[Tensor, Tensor] | None = None
+        self._size: tuple[int, ...] = ()
 
     def references(
         self, gathered: Tensor, pictures: Tensor, metas: Sequence[Mapping[str, Any]]
@@ -66,26 +68,32 @@ class FrameMemory:
         Args:
             gathered: [N, C, h, w], features of the frames.
             pictures: [N, 3, H, W].
-            metas: with ``video_id`` and ``frame_id``.
+            metas: with ``video_id`` and ``frame_id``, and ``img_shape``, the size without padding.
 
         Returns:
             Features and pictures of the references, in the same shapes, and for each frame that
             has another one than itself its position and the number of its reference. A frame of
-            another size than the one before has itself.
+            another size than the one before has itself; one of another padding has its own.
         """
         ref_gathered, ref_pictures, numbers = [], [], {}
         for index, meta in enumerate(metas):
             own = gathered[index], pictures[index]
             number = self._order.frame_id
             last = self._last if self._order.follows(meta) else None
-            if last is None or last[0].shape != own[0].shape:
+            size = tuple(meta.get('img_shape', pictures.shape[-2:]))[:2]
+            if last is None or size != self._size:
                 last = own
             else:
                 numbers[index] = number
-            ref_gathered.append(last[0])
-            ref_pictures.append(last[1])
-            self._last = own
+            ref_gathered.append(_padded_to(last[0], gathered.shape[-2:]))
+            ref_pictures.append(_padded_to(last[1], pictures.shape[-2:]))
+            self._last, self._size = own, size
         if self._last is not None:
             # not a view, which would keep the whole batch
             self._last = (self._last[0].detach().clone(), self._last[1].detach().clone())
         return torch.stack(ref_gathered), torch.stack(ref_pictures), numbers
+
+
+def _padded_to(map_: Tensor, size_hw: Sequence[int]) -> Tensor:
+    """A map [C, h, w] with as much padding below and on the right as a batch of this size has."""
+    return F.pad(map_, (0, size_hw[1] - map_.shape[2], 0, size_hw[0] - map_.shape[1]))

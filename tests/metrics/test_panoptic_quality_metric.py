@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from metric_runs import evaluate_metric, from_file
 from mmdet.structures import DetDataSample
 from mmengine.evaluator import Evaluator
 from mmengine.structures import PixelData
@@ -27,16 +28,7 @@ def samples(tmp_path: Path) -> list[dict[str, Any]]:
 
 
 def evaluate(samples: list[dict[str, Any]], meta=META, **config) -> dict[str, float]:
-    metric = METRICS.build({'type': 'mmext.PanopticQualityMetric', **config})
-    evaluator = Evaluator(metric)
-    evaluator.dataset_meta = meta
-    for sample in samples:
-        evaluator.process([sample])
-    return evaluator.evaluate(len(samples))
-
-
-def from_file(folder: Path) -> dict[str, str]:
-    return {'ann_file': str(folder / 'panoptic.json'), 'seg_prefix': str(folder / 'png')}
+    return evaluate_metric('mmext.PanopticQualityMetric', samples, meta, **config)
 
 
 def truth_as_prediction(sample: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from metric_runs import evaluate_metric, from_file
 from mmdet.structures import DetDataSample
 from mmengine.evaluator import Evaluator
 from mmengine.structures import PixelData
@@ -29,16 +30,7 @@ def samples(tmp_path: Path) -> list[dict[str, Any]]:
 
 
 def evaluate(samples: list[dict[str, Any]], meta=META, **config) -> dict[str, float]:
-    metric = METRICS.build({'type': 'mmext.VideoPanopticQualityMetric', **config})
-    evaluator = Evaluator(metric)
-    evaluator.dataset_meta = meta
-    for sample in samples:
-        evaluator.process([sample])
-    return evaluator.evaluate(len(samples))
-
-
-def from_file(folder: Path) -> dict[str, str]:
-    return {'ann_file': str(folder / 'panoptic.json'), 'seg_prefix': str(folder / 'png')}
+    return evaluate_metric('mmext.VideoPanopticQualityMetric', samples, meta, **config)
 
 
 def read_ids(path: Path | str) -> np.ndarray:

@@ -132,6 +132,20 @@ def test_predictions_with_category_ids_of_their_own(
     assert json.loads((tmp_path / 'values.json').read_text())['VPQ'] == values['VPQ']
 
 
+def test_predictions_with_image_ids_of_their_own(
+    root: Path, evaluated: tuple[Path, dict[str, Any]], call: Callable[..., None], tmp_path: Path
+) -> None:
+    """Cityscapes-VPS numbers all frames in one file and the labelled in another."""
+    folder, values = evaluated
+    content = json.loads((folder / 'pred.json').read_text())
+    for annotation in content['annotations']:
+        annotation['image_id'] += 10**9
+    (tmp_path / 'pan_pred').symlink_to(folder / 'pan_pred')
+    (tmp_path / 'pred.json').write_text(json.dumps(content))
+    call('evaluate_video_panoptic', *arguments(root, tmp_path, '--out', tmp_path / 'values.json'))
+    assert json.loads((tmp_path / 'values.json').read_text())['VPQ'] == values['VPQ']
+
+
 def test_other_windows_and_rows_of_frames(
     root: Path, evaluated: tuple[Path, dict[str, Any]], call: Callable[..., None], tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """A VPSNet small enough to build and run in milliseconds, and clips for it."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -14,40 +15,19 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData, PixelData
 
 from mmext.demo.video import write_video_dataset
-from mmext.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / 'tests' / 'upsnet'))
+from small_models import build as build_upsnet  # noqa: E402
+from small_models import shrink as shrink_upsnet  # noqa: E402
+
 THINGS, STUFF = 5, 5  # the demo's
 
 
 def shrink(config: Config, channels: int = 8) -> Config:
     """The same architecture with few channels, proposals and RoIs, without weights to load."""
-    stages = [channels * 2**i * (1 if config.model.backbone.depth < 50 else 4) for i in range(4)]
-    config.merge_from_dict(
-        {
-            'model.backbone.base_channels': channels,
-            'model.backbone.stem_channels': channels,
-            'model.backbone.init_cfg': None,
-            'model.neck.in_channels': stages,
-            'model.neck.out_channels': channels,
-            'model.rpn_head.in_channels': channels,
-            'model.rpn_head.feat_channels': channels,
-            'model.roi_head.bbox_roi_extractor.out_channels': channels,
-            'model.roi_head.bbox_head.in_channels': channels,
-            'model.roi_head.bbox_head.conv_out_channels': channels,
-            'model.roi_head.bbox_head.fc_out_channels': 16,
-            'model.roi_head.mask_roi_extractor.out_channels': channels,
-            'model.roi_head.mask_head.in_channels': channels,
-            'model.roi_head.mask_head.conv_out_channels': channels,
-            'model.roi_head.mask_head.num_convs': 1,
-            'model.semantic_head.in_channels': channels,
-            'model.semantic_head.inner_channels': channels,
-            'model.semantic_head.norm_cfg.num_groups': 4,
-            'model.train_cfg.rpn_proposal.max_per_img': 50,
-            'model.train_cfg.rcnn.sampler.num': 32,
-            'model.test_cfg.rpn.max_per_img': 50,
-        }
-    )
+    shrink_upsnet(config, channels)
+    config.model.semantic_head.norm_cfg.num_groups = 4
     if config.model.get('fuse_neck'):
         config.model.fuse_neck.channels = channels
     if config.model.get('track_head'):
@@ -72,9 +52,7 @@ def vpsnet_config() -> Config:
 
 def build(config: Config) -> BaseDetector:
     """The model with initialised weights, the same on every call."""
-    torch.manual_seed(0)
-    model = MODELS.build(config)
-    model.init_weights()
+    model = build_upsnet(config)
     if model.fuse_neck is not None:  # as if it had learned, or half of it would not be seen
         torch.nn.init.normal_(model.fuse_neck.residual_flow.conv_flow.weight, std=0.3)
     return model

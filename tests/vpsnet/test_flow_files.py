@@ -62,3 +62,12 @@ def test_missing_and_unknown_files(tmp_path):
         write_flow(str(tmp_path / 'b.txt'), np.zeros((1, 1, 2), np.float32))
     with pytest.raises(ValueError, match=r'\[3, 4\]'):
         write_flow(str(tmp_path / 'b.flo'), np.zeros((3, 4), np.float32))
+
+
+@pytest.mark.parametrize('name', ['a.flo', 'a.npz'])
+def test_a_flow_without_values_says_so(tmp_path, name):
+    flow = np.zeros((3, 4, 2), np.float32)
+    flow[1, 2] = np.nan, np.inf
+    write_flow(str(tmp_path / name), flow)
+    with pytest.raises(ValueError, match=rf'{name}: 2 values of the flow are no number'):
+        read_flow(str(tmp_path / name))

@@ -77,3 +77,22 @@ def test_keeps_one_frame_however_long_the_video():
         memory.references(*frames(*range(6)), [place('a', number * 6 + i) for i in range(6)])
     kept = memory._last
     assert [part.untyped_storage().nbytes() for part in kept] == [4 * 4 * 4, 3 * 64 * 4]
+
+
+def test_another_padding_is_no_other_size():
+    """A batch with a larger picture pads the frame more; the padding is the batch's."""
+    memory = FrameMemory()
+    meta = [dict(place('a', i), img_shape=(8, 8)) for i in range(4)]
+    gathered, pictures = frames(1, 2, 3, 4)
+    memory.references(gathered[:1], pictures[:1], meta[:1])
+    wide = [
+        torch.nn.functional.pad(maps[1:2], (0, by)) for maps, by in ((gathered, 1), (pictures, 4))
+    ]
+    ref_gathered, ref_pictures, moved = memory.references(*wide, meta[1:2])
+    assert moved == {0: 0}
+    assert ref_gathered[0, 0].tolist() == [[1, 1, 0], [1, 1, 0]]
+    assert ref_pictures.shape == (1, 3, 8, 12) and (ref_pictures[..., 8:] == 0).all()
+    ref_gathered, _, moved = memory.references(gathered[2:3], pictures[2:3], meta[2:3])
+    assert moved == {0: 1} and (ref_gathered == 2).all()
+    _, _, moved = memory.references(gathered[3:], pictures[3:], [dict(meta[3], img_shape=(7, 8))])
+    assert not moved

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 KINDS = ('binary', 'categorical', 'ordinal')
 AttributeTable = tuple[dict[str, Any], ...]
+_SCALARS = (str, int, float)
+_WORDS = {list: 'a list', Mapping: 'an object', str: 'a text or a number'}
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,11 @@ def check_attributes(attributes: Iterable[Mapping[str, Any]], source: str) -> At
             two of a binary one.
     """
     table: list[dict[str, Any]] = []
-    for entry in attributes:
-        name, values = entry.get('name'), tuple(entry.get('values', ()))
+    for entry in _typed(attributes, (list, tuple), f'{source}: attributes'):
+        name = _typed(entry, Mapping, f'{source}: attributes').get('name')
+        values = tuple(_typed(entry.get('values', ()), (list, tuple), f'{source}: {name}: values'))
+        for value in values:
+            _typed(value, _SCALARS, f'{source}: {name}: values')
         kind = entry.get('kind', 'categorical')
         if not isinstance(name, str) or name in {a['name'] for a in table}:
             raise ValueError(f'{source}: attributes: expected names that differ, got {name!r}')
@@ -101,9 +106,14 @@ def read_face_details(path: str | Path) -> FaceDetails:
         FileNotFoundError: no such file.
         ValueError: a line is wrong; file and line are named.
     """
-    lines = Path(path).read_text(encoding='utf-8').splitlines()
+    try:
+        lines = Path(path).read_text(encoding='utf-8-sig').splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path}: no text file ({error})') from None
     records = [
-        (number, _object(line, f'{path}:{number}')) for number, line in enumerate(lines, 1) if line
+        (number, _object(line, f'{path}:{number}'))
+        for number, line in enumerate(lines, 1)
+        if line.strip()
     ]
     if not records:
         raise ValueError(f'{path}: empty')
@@ -166,19 +176,33 @@ def _object(line: str, where: str) -> dict[str, Any]:
     return value
 
 
-def _topology(entry: Mapping[str, Any], where: str) -> MeshTopology:
-    count = entry.get('num_vertices')
+def _typed(value: Any, kind: Any, where: str) -> Any:
+    """The value, or an error that names the place if it is of another kind."""
+    if not isinstance(value, kind):
+        expected = _WORDS[kind[0] if isinstance(kind, tuple) else kind]
+        raise ValueError(f'{where}: expected {expected}, got {str(value)[:60]!r}')
+    return value
+
+
+def _topology(entry: Any, where: str) -> MeshTopology:
+    count = _typed(entry, Mapping, f'{where}: mesh').get('num_vertices')
     if not isinstance(count, int) or count < 1:
         raise ValueError(f'{where}: mesh: num_vertices: expected 1 or more, got {count!r}')
-    pairs = tuple((int(a), int(b)) for a, b in entry.get('flip_pairs', ()))
-    triangles = tuple((int(a), int(b), int(c)) for a, b, c in entry.get('triangles', ()))
-    for name, items in (('flip_pairs', pairs), ('triangles', triangles)):
-        for item in items:
-            if not all(0 <= vertex < count for vertex in item):
-                raise ValueError(
-                    f'{where}: mesh: {name}: expected vertices 0 to {count - 1}, got {item}'
-                )
-    return MeshTopology(count, pairs, triangles)
+    pairs = _vertex_tuples(entry, 'flip_pairs', 2, count, where)
+    return MeshTopology(count, pairs, _vertex_tuples(entry, 'triangles', 3, count, where))
+
+
+def _vertex_tuples(
+    entry: Mapping[str, Any], name: str, length: int, count: int, where: str
+) -> tuple[Any, ...]:
+    """Pairs or triangles of vertices."""
+    where = f'{where}: mesh: {name}'
+    items = [tuple(_typed(i, list, where)) for i in _typed(entry.get(name, []), list, where)]
+    for item in items:
+        good = all(isinstance(vertex, int) and 0 <= vertex < count for vertex in item)
+        if len(item) != length or not good:
+            raise ValueError(f'{where}: expected {length} vertices 0 to {count - 1}, got {item}')
+    return tuple(items)
 
 
 def _details(
@@ -195,16 +219,17 @@ def _details(
     numbers = [{value: i for i, value in enumerate(a['values'])} for a in table]
     columns = {a['name']: i for i, a in enumerate(table)}
     for row, face in enumerate(faces):
-        for name, value in face.get('attributes', {}).items():
+        known = _typed(face, Mapping, f'{where}: face {row}').get('attributes', {})
+        for name, value in _typed(known, Mapping, f'{where}: face {row}: attributes').items():
             column = columns.get(name)
             if column is None:
                 raise ValueError(f'{where}: face {row}: no attribute {name!r} in the first line')
-            if value is not None and value not in numbers[column]:
+            if value is not None and value not in list(numbers[column]):
                 expected = ', '.join(map(str, table[column]['values']))
                 raise ValueError(
                     f'{where}: face {row}: {name}: expected one of {expected}, got {value!r}'
                 )
-            attributes[row, column] = numbers[column].get(value, -1)
+            attributes[row, column] = -1 if value is None else numbers[column][value]
         if face.get('mesh') is not None:
             mesh[row] = _vertices(face['mesh'], vertices, f'{where}: face {row}')
             valid[row] = True

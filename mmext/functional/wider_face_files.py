@@ -123,7 +123,7 @@ def read_faces(path: str | Path, form: Form | None = None) -> list[ImageFaces]:
         ValueError: a line is not of the format; file and line are named.
     """
     try:
-        text = Path(path).read_text(encoding='utf-8')
+        text = Path(path).read_text(encoding='utf-8-sig')  # editors put a mark in front
     except UnicodeDecodeError as error:
         raise ValueError(f'{path}: no text file ({error})') from None
     return parse_faces(text, str(path), form)

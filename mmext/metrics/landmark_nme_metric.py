@@ -88,7 +88,8 @@ class LandmarkNMEMetric(BaseMetric):
             data_samples: dicts with ``gt_instances`` and ``pred_instances`` in one frame.
 
         Raises:
-            ValueError: a field is missing, or the numbers of points differ.
+            ValueError: a field is missing, the numbers of points differ, or a prediction is not
+                finite.
         """
         for sample in data_samples:
             self.results.append(self._image_errors(sample))
@@ -118,6 +119,8 @@ class LandmarkNMEMetric(BaseMetric):
                 f'{name}: {self.field}: {points.shape[1]} points annotated, '
                 f'{predicted.shape[1]} predicted'
             )
+        if not np.isfinite(predicted).all():
+            raise ValueError(f'{name}: {self.field}: expected finite predictions')
         visible = self._visible(truth, points)
         lengths = face_lengths(self.normaliser, boxes, points, visible)
         counting = np.isfinite(lengths) & (visible > 0).any(axis=1)

@@ -17,8 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmext.functional.face_details import KINDS
+
 UNKNOWN = -1
-KINDS = ('binary', 'categorical', 'ordinal')
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,9 @@ class RetinaFace(SingleStageDetector):
     ) -> None:
         super().__init__(**kwargs)
         self.flip_pairs = dict(keypoints=flip_pairs, mesh=mesh_flip_pairs)
-        details, views = self.bbox_head.details, (self.test_cfg or {}).get('views') or {}
-        has_mesh = details.mesh_branch is not None and self.test_cfg.get('mesh', True)
+        test_cfg = self.test_cfg or {}  # without one the model can be trained
+        details, views = self.bbox_head.details, test_cfg.get('views') or {}
+        has_mesh = details.mesh_branch is not None and test_cfg.get('mesh', True)
         if views.get('flip') and has_mesh and not mesh_flip_pairs:
             raise ValueError(
                 'mesh_flip_pairs: needed to merge meshes with those of mirror images; '

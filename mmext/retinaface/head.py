@@ -144,6 +144,9 @@ class RetinaFaceHead(BaseDenseHead):
             ``loss_face``, ``loss_bbox``, ``loss_landmark``, ``loss_attribute``,
             ``loss_mesh_vertex``, ``loss_mesh_edge``: those of the tasks that are on.
         """
+        face_logits, box_deltas, landmark_offsets = _full_precision(
+            face_logits, box_deltas, landmark_offsets
+        )
         rules, priors = self.rules, self.priors_of(x)
         truth = pad_annotations(batch_gt_instances)
         self._check_annotations(truth)
@@ -236,6 +239,9 @@ class RetinaFaceHead(BaseDenseHead):
             (0), and of the tasks that are on ``keypoints`` ``[n, K, 2]``, ``mesh``
             ``[n, V, 3]``, ``attributes`` and ``attribute_scores`` ``[n, A]``.
         """
+        face_logits, box_deltas, landmark_offsets = _full_precision(
+            face_logits, box_deltas, landmark_offsets
+        )
         priors = self.priors_of(x)
         # the difference of two logits is the logit of their softmax
         margins = face_logits[..., 1] - face_logits[..., 0]
@@ -283,6 +289,14 @@ class RetinaFaceHead(BaseDenseHead):
         for name, values in fields.items():
             for faces, part in zip(results, values.split(counts), strict=True):
                 faces.set_field(part, name)
+
+
+def _full_precision(
+    face_logits: Tensor, box_deltas: Tensor, landmark_offsets: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Under autocast the outputs are of half precision: sums and pixels need more."""
+    landmarks = None if landmark_offsets is None else landmark_offsets.float()
+    return face_logits.float(), box_deltas.float(), landmarks
 
 
 def _logit(probability: float) -> float:

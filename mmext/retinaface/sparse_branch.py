@@ -39,13 +39,13 @@ class SparseBranch(nn.Module):
                 :mod:`mmext.retinaface.priors`.
 
         Returns:
-            ``[M, out_channels]``.
+            ``[M, out_channels]``, under autocast as well in float32: they become pixels.
         """
         cells = torch.div(prior, self.priors_per_cell, rounding_mode='floor')
         hidden = self.hidden(pick_cells(levels, image, cells)).relu()
         outputs = self.output(hidden).unflatten(1, (self.priors_per_cell, -1))  # [M, A, out]
         which = torch.arange(len(prior), device=prior.device)
-        return outputs[which, prior % self.priors_per_cell]
+        return outputs[which, prior % self.priors_per_cell].float()
 
 
 def pick_cells(levels: Sequence[Tensor], image: Tensor, cells: Tensor) -> Tensor:

@@ -76,7 +76,21 @@ HEADER = {'attributes': TABLE, 'mesh': {'num_vertices': 3}}
         ([HEADER, {'image': 'a', 'faces': [{'mesh': [[1, 2], 3]}]}], 'face 0: mesh: expected 3'),
         ([{'mesh': {'num_vertices': 0}}], 'd.jsonl:1: mesh: num_vertices: expected 1 or more'),
         ([{'mesh': {'num_vertices': 3, 'flip_pairs': [[0, 3]]}}],
-         r'mesh: flip_pairs: expected vertices 0 to 2, got \(0, 3\)'),
+         r'mesh: flip_pairs: expected 2 vertices 0 to 2, got \(0, 3\)'),
+        ([{'mesh': {'num_vertices': 3, 'flip_pairs': [[0]]}}], r'expected 2 vertices .* \(0,\)'),
+        ([{'mesh': {'num_vertices': 3, 'triangles': [[0, 1, 'a']]}}], 'triangles: expected 3 vert'),
+        ([{'mesh': {'num_vertices': 3, 'triangles': 7}}], "triangles: expected a list, got '7'"),
+        ([{'mesh': 3}], "d.jsonl:1: mesh: expected an object, got '3'"),
+        ([{'attributes': 3}], "d.jsonl:1: attributes: expected a list, got '3'"),
+        ([{'attributes': ['hat']}], "d.jsonl:1: attributes: expected an object, got 'hat'"),
+        ([{'attributes': [{'name': 'hat', 'values': 3}]}], 'hat: values: expected a list'),
+        ([{'attributes': [{'name': 'hat', 'values': [['no'], ['yes']]}]}],
+         'hat: values: expected a text or a number'),
+        ([HEADER, {'image': 'a', 'faces': [7]}], "d.jsonl:2: face 0: expected an object, got '7'"),
+        ([HEADER, {'image': 'a', 'faces': [{'attributes': ['old']}]}],
+         'd.jsonl:2: face 0: attributes: expected an object'),
+        ([HEADER, {'image': 'a', 'faces': [{'attributes': {'age': ['old']}}]}],
+         'd.jsonl:2: face 0: age: expected one of child, adult, old'),
         ([{'attributes': [TABLE[0], TABLE[0]]}], "names that differ, got 'glasses'"),
         ([{'attributes': [{'name': 'a', 'values': ['x', 'y'], 'kind': 'scalar'}]}],
          "attribute a: kind: expected .*, got 'scalar'"),
@@ -98,3 +112,12 @@ def test_no_json(tmp_path: Path) -> None:
     (tmp_path / 'd.jsonl').write_text('{}\n[1, 2]\n')
     with pytest.raises(ValueError, match=r'd\.jsonl:2: expected an object'):
         read_face_details(tmp_path / 'd.jsonl')
+
+
+def test_no_text_and_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / 'd.jsonl'
+    file.write_bytes(b'\xff\xfe\x00')
+    with pytest.raises(ValueError, match=r'd\.jsonl: no text file'):
+        read_face_details(file)
+    file.write_text('{}\n  \n{"image": "a", "faces": [{}]}\n', encoding='utf-8-sig')
+    assert list(read_face_details(file).images) == ['a']

@@ -143,3 +143,10 @@ def test_bad_attributes_are_named() -> None:
         evaluate('FaceAttributeMetric', [wrong], {'attributes': ATTRIBUTES})
     with pytest.raises(ValueError, match=r'expected values 0 to 1, got 0\.\.2'):
         confusion(np.array([0]), np.array([2]), 2)
+
+
+def test_predictions_that_are_not_finite_are_named() -> None:
+    data = sample()
+    data['pred_instances']['keypoints'][1, 0, 0] = float('nan')
+    with pytest.raises(ValueError, match=r'a\.jpg: keypoints: expected finite predictions'):
+        evaluate('LandmarkNMEMetric', [data])

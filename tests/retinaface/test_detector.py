@@ -89,6 +89,15 @@ def test_mirrored_views_of_meshes_need_their_pairs(
     build_model(retinaface_config)
 
 
+def test_a_model_without_test_settings_can_be_trained(
+    retinaface_config: dict, build_model: Callable, face_sample: Callable
+) -> None:
+    retinaface_config.pop('test_cfg')
+    model = build_model(retinaface_config)
+    losses = model.loss(torch.zeros(1, 3, 96, 96), [face_sample()])
+    assert all(loss.isfinite() for loss in losses.values())
+
+
 def test_voting_moves_boxes_but_keeps_scores(
     retinaface: BaseDetector, face_sample: Callable
 ) -> None:

@@ -120,6 +120,28 @@ def test_a_batch_is_its_images(
             torch.testing.assert_close(alone[name], batch[i][name])
 
 
+@pytest.mark.parametrize('batch', [1, 2])
+def test_half_precision_outputs_are_treated_in_full(
+    batch: int, retinaface: BaseDetector, levels: list, face_sample: Callable
+) -> None:
+    """Under autocast alone, without our hook: of a second image without faces as well."""
+    head, samples = retinaface.bbox_head, [face_sample(3), face_sample(0)][:batch]
+    features = [level.detach()[:batch].requires_grad_() for level in levels]
+    full = head.loss(features, samples)
+    with torch.autocast('cpu', torch.bfloat16):
+        half = head.loss(features, samples)
+        outputs = head(features)
+        found = head.predict(features, samples)
+    assert outputs[0].dtype == torch.bfloat16
+    for name, loss in half.items():
+        assert loss.dtype == torch.float32
+        assert loss.item() == pytest.approx(full[name].item(), rel=0.02)
+    sum(half.values()).backward()
+    assert all(level.grad.isfinite().all() for level in features)
+    for name, values in found[0].items():
+        assert values.dtype in (torch.float32, torch.int64), name
+
+
 @pytest.mark.parametrize('task', ['attributes', 'mesh', 'keypoints'])
 def test_gradients_go_where_annotations_are(
     task: str, retinaface: BaseDetector, levels: list, face_sample: Callable

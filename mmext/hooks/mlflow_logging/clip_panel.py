@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from mmext.hooks.mlflow_logging.images import image_records
+from mmext.hooks.mlflow_logging.panels import Classes, Color, from_hsv
 from mmext.hooks.mlflow_logging.records import Record
 
 _FRAMES = 6
@@ -73,13 +74,13 @@ class ClipPanel:
         self.drawn: np.ndarray | None = None
 
     def records(
-        self, mode: str, step: int, classes: Sequence[str], first: bool = False
+        self, mode: str, step: int, classes: Classes, first: bool = False
     ) -> Iterator[Record]:
         """Draw it; see :meth:`.panel_collector.Panel.records`."""
         if first and step > 0:
             bare = [frame._replace(ids=np.full_like(frame.ids, -1)) for frame in self.frames]
-            yield from image_records(f'{mode}/{self.name}', draw_clip(bare, len(classes)), 0)
-        self.drawn = draw_clip(self.frames, len(classes))
+            yield from image_records(f'{mode}/{self.name}', draw_clip(bare, classes), 0)
+        self.drawn = draw_clip(self.frames, classes)
         yield from image_records(f'{mode}/{self.name}', self.drawn, step)
 
 
@@ -106,12 +107,12 @@ def object_ids(segment_labels: np.ndarray, instances: Any) -> np.ndarray:
     return ids
 
 
-def draw_clip(frames: Sequence[Frame], num_classes: int) -> np.ndarray:
+def draw_clip(frames: Sequence[Frame], classes: Classes) -> np.ndarray:
     """One picture (RGB): a column per frame, a row for the truth, if any, and the prediction.
 
     Args:
         frames: of one video.
-        num_classes: labels from here on are void and stay uncoloured.
+        classes: labels beyond them are void and stay uncoloured.
     """
     height, width = frames[0].picture.shape[:2]
     size = (_FRAME_WIDTH_PX, max(1, round(height * _FRAME_WIDTH_PX / width)))
@@ -119,28 +120,27 @@ def draw_clip(frames: Sequence[Frame], num_classes: int) -> np.ndarray:
     for frame in frames:
         picture = cv2.resize(frame.picture, size, interpolation=cv2.INTER_AREA)
         maps = [frame.ids] if frame.truth_ids is None else [frame.truth_ids, frame.ids]
-        cells = [_colour(picture, ids, num_classes) for ids in maps]
+        cells = [_colour(picture, ids, classes) for ids in maps]
         columns.append(_joined(cells, axis=0))
     return _joined(columns, axis=1)
 
 
-def colour_of_id(panoptic_id: int) -> tuple[int, int, int]:
-    """An RGB colour that depends on the id alone: bright for objects, pale for stuff."""
+def colour_of_id(panoptic_id: int, palette: Sequence[Color] = ()) -> Color:
+    """Depends on the id alone: bright and its own for an object, that of the class for stuff."""
     number, label = divmod(panoptic_id, _INSTANCE_OFFSET)
+    if not number and 0 <= label < len(palette):
+        return palette[label]
     hue = int(179 * (((number * 7 + label) if number else label) * _GOLDEN_RATIO % 1.0))
-    saturation, value = (230, 255) if number else (60, 170)
-    pixel = cv2.cvtColor(np.array([[[hue, saturation, value]]], np.uint8), cv2.COLOR_HSV2RGB)
-    red, green, blue = (int(channel) for channel in pixel[0, 0])
-    return red, green, blue
+    return from_hsv(hue, 230, 255) if number else from_hsv(hue, 60, 170)
 
 
-def _colour(picture: np.ndarray, ids: np.ndarray, num_classes: int) -> np.ndarray:
+def _colour(picture: np.ndarray, ids: np.ndarray, classes: Classes) -> np.ndarray:
     height, width = picture.shape[:2]
     rows = np.arange(height) * ids.shape[0] // height
     columns = np.arange(width) * ids.shape[1] // width
     unique, inverse = np.unique(ids[rows[:, None], columns], return_inverse=True)
-    fill = np.array([colour_of_id(int(i)) for i in unique], np.float32)
-    known = (unique % _INSTANCE_OFFSET < num_classes) & (unique >= 0)
+    fill = np.array([colour_of_id(int(i), classes.palette) for i in unique], np.float32)
+    known = (unique % _INSTANCE_OFFSET < len(classes.names)) & (unique >= 0)
     opacity = np.where(known, _OPACITY, 0.0)[inverse.reshape(height, width)][..., None]
     blended = picture * (1 - opacity) + fill[inverse.reshape(height, width)] * opacity
     return blended.astype(np.uint8)

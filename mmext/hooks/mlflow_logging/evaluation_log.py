@@ -16,6 +16,7 @@ from mmext.hooks.mlflow_logging.panel_collector import (
     sheet_records,
     truth_is_resized,
 )
+from mmext.hooks.mlflow_logging.panels import Classes
 from mmext.hooks.mlflow_logging.records import Record
 from mmext.hooks.mlflow_logging.writer import Job
 
@@ -66,7 +67,7 @@ class EvaluationLog:
         self,
         mode: str,
         step: int,
-        classes: Sequence[str],
+        classes: Classes,
         batch: tuple[int, Any, Sequence[Any]],
     ) -> None:
         """Copy the pictures to show from a batch: its index, its data, the model's outputs."""

@@ -302,7 +302,7 @@ class MLflowHook(Hook):
             self._evaluations.finish(
                 mode,
                 self._step(runner),
-                classes_of(runner, mode),
+                classes_of(runner, mode).names,
                 results,
                 built_loops(runner)[mode].evaluator.metrics,
                 once=mode == 'val' and self._options.mode == 'train',

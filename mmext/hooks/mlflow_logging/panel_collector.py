@@ -15,7 +15,13 @@ import torch
 from mmext.hooks.mlflow_logging import records
 from mmext.hooks.mlflow_logging.clip_panel import ClipCollector, ClipPanel, Frame, object_ids
 from mmext.hooks.mlflow_logging.images import image_records
-from mmext.hooks.mlflow_logging.panels import Scene, draw_panel, draw_question, draw_sheet
+from mmext.hooks.mlflow_logging.panels import (
+    Classes,
+    Scene,
+    draw_panel,
+    draw_question,
+    draw_sheet,
+)
 from mmext.hooks.mlflow_logging.records import Record
 
 _MOST_OBJECTS = 50
@@ -90,14 +96,14 @@ class Panel:
         self.drawn: np.ndarray | None = None
 
     def records(
-        self, mode: str, step: int, classes: Sequence[str], first: bool = False
+        self, mode: str, step: int, classes: Classes, first: bool = False
     ) -> Iterator[Record]:
         """Draw it.
 
         Args:
             mode: ``val`` or ``test``.
             step: global training iterations done.
-            classes: class names.
+            classes: names and colours.
             first: also show photo and truth at step 0, where MLflow's slider begins.
         """
         key = f'{mode}/{self.name}'

@@ -8,9 +8,12 @@ masks, key points or landmarks, semantic and panoptic maps, whatever a
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import cv2
 import numpy as np
+
+Color = tuple[int, int, int]  # RGB, 0..255
 
 LONGEST_SIDE_PX, SMALLEST_SIDE_PX = 640, 256
 
@@ -19,6 +22,14 @@ _HEADER_PX, _GAP_PX = 22, 4
 _FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
 _GOLDEN_RATIO = 0.618034
 _NAMED_AREA_RATIO = 0.01  # smaller segments are coloured but not named
+
+
+class Classes(NamedTuple):
+    """What a data set says of its classes."""
+
+    names: Sequence[str]
+    palette: Sequence[Color] = ()
+    """Colour of each; classes beyond it get generated ones."""
 
 
 @dataclass
@@ -47,7 +58,7 @@ class Scene:
 
 
 def draw_panel(
-    image: np.ndarray, truth: Scene | None, prediction: Scene, classes: Sequence[str]
+    image: np.ndarray, truth: Scene | None, prediction: Scene, classes: Classes
 ) -> np.ndarray:
     """One picture: truth left, prediction right; prediction alone without truth.
 
@@ -56,7 +67,7 @@ def draw_panel(
             frame and that to 256 to 640 px.
         truth: the labels.
         prediction: the model's output.
-        classes: class names.
+        classes: names and colours.
 
     Returns:
         (H', W', 3) RGB uint8.
@@ -69,7 +80,7 @@ def draw_panel(
 
 
 def draw_question(
-    image: np.ndarray, truth: Scene | None, frame_hw: tuple[int, int], classes: Sequence[str]
+    image: np.ndarray, truth: Scene | None, frame_hw: tuple[int, int], classes: Classes
 ) -> np.ndarray:
     """What there is before any prediction, as large as :func:`draw_panel`: photo and truth."""
     canvas = _scaled(image, frame_hw)
@@ -88,34 +99,42 @@ def draw_sheet(panels: Sequence[np.ndarray]) -> np.ndarray:
     return np.vstack(rows)
 
 
-def draw_scene(image: np.ndarray, scene: Scene, classes: Sequence[str]) -> np.ndarray:
+def draw_scene(image: np.ndarray, scene: Scene, classes: Classes) -> np.ndarray:
     """A copy of an (H, W, 3) RGB picture with the scene on it, stretched to fit."""
     canvas = image.copy()
     if scene.segment_labels is not None:
         _draw_segments(canvas, scene, classes)
     else:
-        _draw_masks(canvas, scene)
+        _draw_masks(canvas, scene, classes.palette)
         _draw_boxes(canvas, scene, classes)
     _draw_points(canvas, scene)
     return canvas
 
 
-def color_of(label: int, instance: int = 0) -> tuple[int, int, int]:
-    """An RGB colour: the hue tells the class, the shade the instance."""
-    hue = int(179 * ((label * _GOLDEN_RATIO) % 1.0))
-    value = 255 - 45 * (instance % 4)
-    pixel = cv2.cvtColor(np.array([[[hue, 200, value]]], np.uint8), cv2.COLOR_HSV2RGB)
-    red, green, blue = (int(channel) for channel in pixel[0, 0])
+def color_of(label: int, instance: int = 0, palette: Sequence[Color] = ()) -> Color:
+    """The colour of the class, the shade of the instance."""
+    if 0 <= label < len(palette):
+        red, green, blue = palette[label]
+    else:
+        red, green, blue = from_hsv(int(179 * ((label * _GOLDEN_RATIO) % 1.0)), 200, 255)
+    brightness = 1 - 0.18 * (instance % 4)
+    return round(red * brightness), round(green * brightness), round(blue * brightness)
+
+
+def from_hsv(hue: int, saturation: int, value: int) -> Color:
+    """A colour by OpenCV's numbers: hue 0..179, the others 0..255."""
+    pixel = np.array([[[hue, saturation, value]]], np.uint8)
+    red, green, blue = (int(c) for c in cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0])
     return red, green, blue
 
 
-def _draw_segments(canvas: np.ndarray, scene: Scene, classes: Sequence[str]) -> None:
+def _draw_segments(canvas: np.ndarray, scene: Scene, classes: Classes) -> None:
     assert scene.segment_labels is not None
     labels = _fit(scene.segment_labels, canvas)
     ids = labels if scene.segment_ids is None else _fit(scene.segment_ids, canvas)
     # one number for each segment: the class and a running number of its id
     _, ids = np.unique(ids, return_inverse=True)
-    segments = np.where((labels >= 0) & (labels < len(classes)), labels, -1) * (
+    segments = np.where((labels >= 0) & (labels < len(classes.names)), labels, -1) * (
         int(ids.max()) + 1
     ) + ids.reshape(labels.shape)
     names: list[tuple[str, tuple[int, int]]] = []
@@ -123,23 +142,24 @@ def _draw_segments(canvas: np.ndarray, scene: Scene, classes: Sequence[str]) -> 
     for segment in np.unique(segments):
         mask = segments == segment
         label = int(labels[mask][0])
-        if not 0 <= label < len(classes):
+        if not 0 <= label < len(classes.names):
             continue
         of_class[label] = of_class.get(label, -1) + 1
-        _blend(canvas, mask, color_of(label, of_class[label]), _MAP_OPACITY)
+        color = color_of(label, of_class[label], classes.palette)
+        _blend(canvas, mask, color, _MAP_OPACITY)
         if mask.mean() >= _NAMED_AREA_RATIO:
             row, column = (int(np.median(axis)) for axis in np.nonzero(mask))
-            names.append((classes[label], (column, row)))
+            names.append((classes.names[label], (column, row)))
     for name, corner_xy in names:  # on top of every segment
         _write(canvas, name, corner_xy)
 
 
-def _draw_masks(canvas: np.ndarray, scene: Scene) -> None:
+def _draw_masks(canvas: np.ndarray, scene: Scene, palette: Sequence[Color]) -> None:
     if scene.masks is None:
         return
     for index, mask in enumerate(scene.masks):
         fitted = _fit(mask.astype(np.uint8), canvas).astype(bool)
-        color = color_of(int(scene.labels[index]), index)
+        color = color_of(int(scene.labels[index]), index, palette)
         _blend(canvas, fitted, color, _MASK_OPACITY)
         outline, _ = cv2.findContours(
             fitted.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
@@ -147,7 +167,7 @@ def _draw_masks(canvas: np.ndarray, scene: Scene) -> None:
         cv2.drawContours(canvas, outline, -1, color, 1)
 
 
-def _draw_boxes(canvas: np.ndarray, scene: Scene, classes: Sequence[str]) -> None:
+def _draw_boxes(canvas: np.ndarray, scene: Scene, classes: Classes) -> None:
     if scene.boxes_xyxy is None:
         return
     scale = _scale(canvas, scene)
@@ -156,8 +176,9 @@ def _draw_boxes(canvas: np.ndarray, scene: Scene, classes: Sequence[str]) -> Non
             continue
         label = int(scene.labels[index])
         corners = np.clip(box.reshape(2, 2) * scale, -1e4, 1e4).round().astype(int)
-        cv2.rectangle(canvas, corners[0].tolist(), corners[1].tolist(), color_of(label, index), 1)
-        name = classes[label] if 0 <= label < len(classes) else str(label)
+        color = color_of(label, index, classes.palette)
+        cv2.rectangle(canvas, corners[0].tolist(), corners[1].tolist(), color, 1)
+        name = classes.names[label] if 0 <= label < len(classes.names) else str(label)
         text = name if scene.scores is None else f'{name} {scene.scores[index]:.2f}'
         _write(canvas, text, (int(corners[0, 0]), int(corners[0, 1])))
 
@@ -203,9 +224,7 @@ def _fit(grid: np.ndarray, canvas: np.ndarray) -> np.ndarray:
     return grid[rows[:, None], columns]
 
 
-def _blend(
-    canvas: np.ndarray, mask: np.ndarray, color: tuple[int, int, int], opacity: float
-) -> None:
+def _blend(canvas: np.ndarray, mask: np.ndarray, color: Color, opacity: float) -> None:
     canvas[mask] = (canvas[mask] * (1 - opacity) + np.array(color) * opacity).astype(np.uint8)
 
 

@@ -1,5 +1,6 @@
 """What the hook asks mmengine's runner."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ from mmengine.dist import get_world_size
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmengine.runner.base_loop import BaseLoop
+
+from mmext.hooks.mlflow_logging.panels import Classes
 
 
 def name_of(runner: Runner) -> str:
@@ -42,10 +45,16 @@ def unclipped_optimizer(runner: Runner) -> torch.optim.Optimizer | None:
     return optimizer
 
 
-def classes_of(runner: Runner, mode: str) -> list[str]:
-    """The class names of the data set of a loop."""
+def classes_of(runner: Runner, mode: str) -> Classes:
+    """The classes of the data set of a loop."""
     metainfo = getattr(built_loops(runner)[mode].dataloader.dataset, 'metainfo', None) or {}
-    return [str(name) for name in metainfo.get('classes') or ()]
+    names = [str(name) for name in metainfo.get('classes') or ()]
+    palette = metainfo.get('palette')
+    if isinstance(palette, tuple) and len(palette) == 3 and not isinstance(palette[0], Sequence):
+        palette = [palette] * len(names)  # one colour for all, as mmdet reads it
+    if not isinstance(palette, Sequence) or isinstance(palette, str):  # none, or 'random'
+        return Classes(names)
+    return Classes(names, [(int(red), int(green), int(blue)) for red, green, blue in palette])
 
 
 def epochs_done(runner: Runner, step: int) -> float:

@@ -9,7 +9,9 @@ from mmengine.structures import InstanceData, PixelData
 
 from mmext.hooks.mlflow_logging.clip_panel import Frame, colour_of_id, draw_clip
 from mmext.hooks.mlflow_logging.panel_collector import PanelCollector
+from mmext.hooks.mlflow_logging.panels import Classes
 
+CLASSES = Classes([''] * 10)
 SIZE = (32, 48)
 
 
@@ -80,23 +82,24 @@ def test_an_object_has_one_colour_in_all_frames_and_rows_are_truth_and_predictio
         truth, ids = np.full(SIZE, 5), np.full(SIZE, 5)
         truth[8:16, 4 * i : 4 * i + 8], ids[8:16, 4 * i : 4 * i + 8] = 7001, 3001
         frames.append(Frame(np.zeros((*SIZE, 3), np.uint8), truth, ids))
-    drawn = draw_clip(frames, 10)
+    drawn = draw_clip(frames, CLASSES)
     assert drawn.shape == (2 * 160 + 4, 3 * 240 + 2 * 4, 3)
     for row, panoptic_id in ((0, 7001), (164, 3001)):
         for i in range(3):
             pixel = drawn[row + 60, 244 * i + 20 * i + 20]
             assert np.abs(pixel - 0.6 * np.array(colour_of_id(panoptic_id))).max() <= 1
     assert colour_of_id(7001) != colour_of_id(3001)
+    assert colour_of_id(1, [(1, 2, 3)] * 2) == (1, 2, 3) != colour_of_id(7001, [(1, 2, 3)] * 2)
 
 
 def test_void_is_uncoloured_and_without_truth_there_is_one_row():
     picture = np.full((*SIZE, 3), 100, np.uint8)
-    drawn = draw_clip([Frame(picture, None, np.full(SIZE, 10))], 10)
+    drawn = draw_clip([Frame(picture, None, np.full(SIZE, 10))], CLASSES)
     assert drawn.shape == (160, 240, 3)
     assert (drawn == 100).all()
 
 
 def test_records_are_an_image_of_the_evaluation():
     (clip,) = panels([sample('a', i, 3) for i in range(3)])
-    names = [str(record) for record in clip.records('val', 40, [''] * 10)]
+    names = [str(record) for record in clip.records('val', 40, CLASSES)]
     assert any('val~clip_a+step+40' in name for name in names)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mmext.hooks.mlflow_logging.panels import (
+    Classes,
     Scene,
     color_of,
     draw_panel,
@@ -13,7 +14,7 @@ from mmext.hooks.mlflow_logging.panels import (
 )
 
 GRAY = np.full((40, 60, 3), 100, np.uint8)
-CLASSES = ['car', 'sky']
+CLASSES = Classes(['car', 'sky'])
 
 
 def _changed(scene: Scene) -> np.ndarray:
@@ -101,13 +102,23 @@ def test_neighbouring_classes_have_distinct_colours() -> None:
     assert len(colours) == 20
 
 
+def test_colours_are_those_of_the_data_set() -> None:
+    labels = np.repeat([[0, 1]], 40, axis=0).repeat(30, axis=1)
+    classes = Classes(CLASSES.names, [(200, 0, 0)])
+    drawn = draw_scene(GRAY, Scene((40, 60), segment_labels=labels), classes)
+    red, made = drawn[2, 2].astype(int) - 40, drawn[2, 57].astype(int) - 40  # over 0.4 of gray
+    assert red.tolist() == [120, 0, 0]
+    assert made == pytest.approx(np.array(color_of(1)) * 0.6, abs=1)
+    assert color_of(0, instance=1, palette=classes.palette) == (164, 0, 0)
+
+
 def test_before_a_prediction_there_are_photo_and_truth() -> None:
     image = np.full((20, 30, 3), 90, np.uint8)
     scene = Scene((20, 30), np.array([0]), np.array([[5.0, 5, 25, 15]]))
-    drawn = draw_question(image, scene, (20, 30), ['a'])
-    assert drawn.shape == draw_panel(image, scene, scene, ['a']).shape
+    drawn = draw_question(image, scene, (20, 30), CLASSES)
+    assert drawn.shape == draw_panel(image, scene, scene, CLASSES).shape
     assert (drawn[22:, :270] == 90).all() and (drawn[22:, 274:] != 90).any()
-    assert draw_question(image, None, (20, 30), ['a']).shape == (202, 270, 3)
+    assert draw_question(image, None, (20, 30), CLASSES).shape == (202, 270, 3)
 
 
 def test_sheet_holds_every_picture() -> None:

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import traceback
+import weakref
 from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
@@ -30,7 +31,7 @@ class FailureWatch:
     def __init__(self, on_end: OnEnd) -> None:
         self._on_end: OnEnd | None = on_end
         self._pid = os.getpid()
-        self._loops: list[Any] = []
+        self._loops: list[weakref.ref[Any]] = []  # a run that never began is not kept alive
         self._previous: Any = None
         self._handles_sigterm = False
 
@@ -47,8 +48,9 @@ class FailureWatch:
     def stop(self) -> None:
         """Take every net down and leave things as they were."""
         self._on_end = None
-        for loop in self._loops:
-            vars(loop).pop('run', None)
+        for reference in self._loops:
+            if (loop := reference()) is not None:
+                vars(loop).pop('run', None)
         self._loops = []
         atexit.unregister(self._at_exit)
         if self._handles_sigterm:
@@ -75,7 +77,7 @@ class FailureWatch:
                 raise
 
         loop.run = watched_run
-        self._loops.append(loop)
+        self._loops.append(weakref.ref(loop))
 
     def _on_sigterm(self, signum: int, frame: FrameType | None) -> None:
         self._report('KILLED', 'SIGTERM\n' + ''.join(traceback.format_stack(frame)))

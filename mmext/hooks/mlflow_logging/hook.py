@@ -8,6 +8,7 @@ iterations done.
 import functools
 import importlib.util
 import os
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,7 @@ class MLflowHook(Hook):
             self._watch.stop()
         self._watch = FailureWatch(self._fail)
         self._watch.start(built_loops(runner).values())
+        weakref.finalize(runner, self._watch.stop).atexit = False  # it raised before its loop
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Note which run the checkpoint is from."""

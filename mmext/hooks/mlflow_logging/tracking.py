@@ -142,8 +142,11 @@ class Tracking:
     @_sorts_errors
     def open_run(self, request: RunRequest) -> OpenedRun:
         """Find the run by id or key, or create it; twice gives the same run."""
+        run = self._find_by_id(request.run_id)
+        if run is not None:
+            return self._adopted(run, request)
         experiment_id = self._experiment_id(request.experiment)
-        run = self._find(request, experiment_id)
+        run = self._find_by_key(request, experiment_id)
         if run is not None:
             return self._adopted(run, request)
         tags = {
@@ -262,17 +265,20 @@ class Tracking:
             return False
         return True
 
-    def _find(self, request: RunRequest, experiment_id: str) -> 'Run | None':
+    def _find_by_id(self, run_id: str | None) -> 'Run | None':
         from mlflow.exceptions import MlflowException
 
-        if request.run_id is not None:
-            try:
-                run = self._client.get_run(request.run_id)
-            except MlflowException as error:
-                if error.error_code != 'RESOURCE_DOES_NOT_EXIST':
-                    raise
-            else:
-                return run if run.info.lifecycle_stage == 'active' else None
+        if run_id is None:
+            return None
+        try:
+            run = self._client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code != 'RESOURCE_DOES_NOT_EXIST':
+                raise
+            return None
+        return run if run.info.lifecycle_stage == 'active' else None
+
+    def _find_by_key(self, request: RunRequest, experiment_id: str) -> 'Run | None':
         places = [experiment_id]
         if request.continues:
             places = [place.experiment_id for place in self._client.search_experiments()]

@@ -1,8 +1,10 @@
 """Processes that are killed, each a real one; and what is found of them afterwards."""
 
+import gc
 import multiprocessing
 import signal
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -119,4 +121,20 @@ def test_everything_is_put_back() -> None:
 
     assert reports == ['FAILED']
     assert vars(loop) == {}
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_run_that_raises_before_its_loop_leaves_no_handler(
+    tiny: ModuleType, tmp_path: Path
+) -> None:
+    """And is not kept alive, with its model, in a process that goes on."""
+    before = signal.getsignal(signal.SIGTERM)
+    runner = tiny.make_runner(tmp_path, load_from=str(tmp_path / 'gone.pth'))
+    alive = weakref.ref(runner)
+    with pytest.raises(FileNotFoundError):
+        runner.train()
+    assert signal.getsignal(signal.SIGTERM) != before
+    del runner
+    gc.collect()
+    assert alive() is None
     assert signal.getsignal(signal.SIGTERM) == before

@@ -33,3 +33,16 @@ def test_folds_that_start_in_one_moment_have_one_parent(work_dir: Path, logged: 
 
     (parent,) = [run.info.run_id for run in logged.runs() if run.info.run_name == 'folds']
     assert parents == [parent] * 4
+
+
+def test_a_run_that_others_opened_needs_no_experiment_of_ours(work_dir: Path, logged: Any) -> None:
+    """``MLFLOW_RUN_ID``, as a job of MLflow's or a sweep sets it."""
+    place = logged.client.create_experiment('theirs')
+    theirs = logged.client.create_run(place).info.run_id
+    before = [e.name for e in logged.client.search_experiments()]
+    request = RunRequest('k', 's', theirs, False, 'ours', 'n', 5, {})
+
+    opened = Tracking(resolve_store(None, work_dir)).open_run(request)
+
+    assert (opened.run_id, opened.first) == (theirs, True)
+    assert [e.name for e in logged.client.search_experiments()] == before

@@ -48,6 +48,7 @@ class PanelCollector:
         self._batch_size = batch_size
         self._resized_truth = resized_truth
         self._clip = ClipCollector()
+        self._named: dict[str, str] = {}
 
     def collect(
         self, batch_idx: int, data_batch: Any, outputs: Sequence[Any]
@@ -76,11 +77,16 @@ class PanelCollector:
         original = tuple(meta.get('ori_shape', image.shape[-2:]))[:2]
         resized = tuple(meta.get('img_shape', image.shape[-2:]))[:2]
         return Panel(
-            name=Path(str(meta.get('img_path', position))).stem or str(position),
+            name=self._name(str(meta.get('img_path', position)), position),
             image=_to_picture(without_border(image, meta.get('border'))),
             truth=truth_scene(sample, resized if self._resized_truth else original),
             prediction=predicted_scene(sample, original),
         )
+
+    def _name(self, path: str, position: int) -> str:
+        """The file's name; frames of different videos often share theirs."""
+        stem = Path(path).stem or str(position)
+        return stem if self._named.setdefault(stem, path) == path else f'{stem}_{position}'
 
 
 class Panel:

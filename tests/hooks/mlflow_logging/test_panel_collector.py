@@ -225,3 +225,17 @@ def test_a_detector_gets_its_panels(
     assert picture.shape == (drawn + 22, 2 * drawn + 4, 3)
     truth = picture[22:, :drawn]
     assert (truth[160, 48:120] != truth[176, 48:120]).any(), 'the true box is drawn'
+
+
+def test_frames_of_one_name_in_two_videos_are_two_pictures(sample_type: Any) -> None:
+    """One key for both would show one of them, at every step."""
+    samples = []
+    for video in 'ab':
+        sample = sample_type(metainfo={'img_path': f'{video}/00001.jpg', 'ori_shape': (8, 8)})
+        sample.pred_instances = InstanceData(labels=torch.zeros(0, dtype=torch.long))
+        samples.append(sample)
+    batch = {'inputs': [torch.zeros(3, 8, 8, dtype=torch.uint8)] * 2}
+    names = []
+    for _ in range(2):  # evaluations
+        names.append([p.name for p in PanelCollector(2, 2, 2).collect(0, batch, samples)])
+    assert names[0] == names[1] == ['00001', '00001_1']

@@ -235,7 +235,6 @@ def test_frames_of_one_name_in_two_videos_are_two_pictures(sample_type: Any) -> 
         sample.pred_instances = InstanceData(labels=torch.zeros(0, dtype=torch.long))
         samples.append(sample)
     batch = {'inputs': [torch.zeros(3, 8, 8, dtype=torch.uint8)] * 2}
-    names = []
     for _ in range(2):  # evaluations
-        names.append([p.name for p in PanelCollector(2, 2, 2).collect(0, batch, samples)])
-    assert names[0] == names[1] == ['00001', '00001_1']
+        panels = PanelCollector(2, 2, 2).collect(0, batch, samples)
+        assert [panel.name for panel in panels] == ['00001', '00001_1']

@@ -16,6 +16,7 @@ from mmext.hooks.mlflow_logging.records import Record
 MASK = '***'
 _SHORTEST_SECRET = 6  # shorter values are too likely to be ordinary text as well
 
+_PLACES = ('path', 'weights', 'artifact_location')  # fields of records
 _WORKING_FOLDERS = ('PWD', 'OLDPWD')  # of the shell: no passwords, whatever they sound like
 
 _NAME = re.compile(
@@ -74,22 +75,33 @@ class Redactor:
         return self.text(value) if isinstance(value, str) else value
 
     def record(self, record: Record) -> Record:
-        """The record with every credential masked."""
+        """The record with every credential masked.
+
+        Places on this machine stay, though a password may be a part of them by chance, as
+        ``ubuntu`` of ``/home/ubuntu``: what lies there would not be found again.
+        """
         if record['kind'] == 'params':  # texts by now, that were judged by name as values
             values = {key: self.text(value) for key, value in record['values'].items()}
             return {**record, 'values': values}
-        return dict(self.tree(record))
+        places = {key: record[key] for key in _PLACES if key in record}
+        if record.get('tracking_uri', '').startswith('sqlite:'):
+            places['tracking_uri'] = without_credentials(record['tracking_uri'])
+        return {**self.tree(record), **places}
 
     def text(self, content: str) -> str:
         """The text with every credential masked."""
         if self._known is not None:
             content = self._known.sub(MASK, content)
-        content = _SHAPES.sub(MASK, content)
-        content = _URL_LOGIN.sub(MASK, content)
-        return _OPTION.sub(_masked, _QUERY.sub(_masked, content))
+        return without_credentials(content)
 
     def _key(self, key: Any) -> Any:
         return self.text(key) if isinstance(key, str) else key
+
+
+def without_credentials(text: str) -> str:
+    """The text with every credential masked that its shape or the name before it gives away."""
+    text = _URL_LOGIN.sub(MASK, _SHAPES.sub(MASK, text))
+    return _OPTION.sub(_masked, _QUERY.sub(_masked, text))
 
 
 def _masked(match: re.Match[str]) -> str:

@@ -79,7 +79,7 @@ def start_session(
     identity.save(options.work_dir)
     store = options.store  # with its login, which the spool does not keep
     before = [Shipper(old, store=store) for old in _left_behind(folder, identity.key)]
-    spool.append([redactor.tree(_open_record(options, identity, spool.path.stem))])
+    spool.append([redactor.record(_open_record(options, identity, spool.path.stem))])
     writer = RunWriter(
         spool,
         Shipper(spool, on_open=opened, store=store),

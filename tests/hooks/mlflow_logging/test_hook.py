@@ -357,6 +357,22 @@ def test_secrets_appear_nowhere(
         assert not found, f'{path.name} holds {found}'
 
 
+def test_a_password_that_is_a_part_of_the_path_loses_no_files(
+    tiny: ModuleType, work_dir: Path, logged: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``PASSWORD=ubuntu`` where people work in ``/home/ubuntu``."""
+    monkeypatch.setenv('DATABASE_PASSWORD', work_dir.parent.name)
+    tiny.make_runner(work_dir, epochs=1, hook={'run_name': f'of {work_dir.parent.name}'}).train()
+
+    run = logged.only_run()
+    assert run.info.run_name == 'of ***'
+    assert 'mmext.rejected' not in run.data.tags and logged.artifacts('checkpoints')
+    (spool,) = (work_dir / 'mlflow_spool').glob('*.jsonl')
+    records = [json.loads(line) for line in spool.read_text().splitlines()]
+    assert records[0]['tracking_uri'] == logged.uri, 'a later delivery would look elsewhere'
+    assert all(str(work_dir) in record['path'] for record in records if 'path' in record)
+
+
 def test_dataloader_forks_do_no_harm(tiny: ModuleType, work_dir: Path, logged: Any) -> None:
     tiny.make_runner(work_dir, workers=2).train()
 

@@ -306,7 +306,8 @@ def _replacement(old: OptimWrapper, options: dict[str, Any]) -> PrecisionOptimWr
     if type(old) not in (OptimWrapper, AmpOptimWrapper):
         raise ValueError(
             f'Fp16Hook: expected an OptimWrapper or AmpOptimWrapper to replace, '
-            f'got {type(old).__name__}'
+            f'got {type(old).__name__}; derive it from PrecisionOptimWrapper and say the precision '
+            'there, or take the hook out'
         )
     return PrecisionOptimWrapper.replacing(old, **options)
 

@@ -415,7 +415,7 @@ class OwnWrapper(OptimWrapper):
 def test_unknown_wrapper_is_not_thrown_away(tmp_path: Path) -> None:
     runner = make_runner(tmp_path)
     runner.optim_wrapper = OwnWrapper(torch.optim.SGD(runner.model.parameters(), lr=0.1))
-    with pytest.raises(ValueError, match=r'expected an OptimWrapper .* to replace, got OwnWrapper'):
+    with pytest.raises(ValueError, match=r'to replace, got OwnWrapper; derive it from PrecisionO'):
         runner.train()
 
 

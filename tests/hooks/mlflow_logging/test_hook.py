@@ -305,8 +305,10 @@ def test_the_hub_may_be_saved_while_the_run_is_opened(
     runner = tiny.make_runner(work_dir, epochs=1)
     hub, keys = runner.message_hub, []
     runner.register_hook(tiny.At(1, lambda: keys.append(set(hub.runtime_info))))
+    runner.register_hook(tiny.At(2, lambda: hub.update_scalar('train/mine', 0.5)))
     runner.train()
 
+    assert logged.steps('train/mine') == [2]
     assert 'mmext_mlflow_run_id' in keys[0]
     assert hub.get_info('mmext_mlflow_run_id') == logged.only_run().info.run_id
 

@@ -5,7 +5,9 @@ mmdet's ``init_detector`` loads weights without comparing them with the model, a
 for streams of frames.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -27,6 +29,7 @@ from mmext.cli.configuration import remove_pretrained, walk
 from mmext.cli.drawing import Picture, draw_instances, draw_panoptic
 from mmext.cli.drawing_points import draw_points
 from mmext.cli.errors import UserError
+from mmext.functional.panoptic_files import category_table
 from mmext.keypoints.transforms import LoadKeypoints
 
 _POINT_FIELDS = (
@@ -113,7 +116,7 @@ def load_predictor(
         model = model.to(device).eval()
     except (RuntimeError, AssertionError) as error:
         raise UserError(f'--device {device}: {str(error).splitlines()[0]}') from error
-    return Predictor(model, config, _dataset_meta(config, meta))
+    return Predictor(model, config, class_table(config, meta))
 
 
 def image_pipeline(config: Config) -> list[dict[str, Any]]:
@@ -176,15 +179,50 @@ def _stored_config(meta: dict[str, Any], checkpoint_path: str) -> Config:
     return Config.fromstring(text, '.py')
 
 
-def _dataset_meta(config: Config, checkpoint_meta: dict[str, Any]) -> dict[str, Any]:
-    """The class table: of the checkpoint, the config, or the class of the data set."""
+def class_table(config: Config, checkpoint_meta: Mapping[str, Any]) -> dict[str, Any]:
+    """``classes`` and what else is known of them: by the checkpoint, the config, or its data set.
+
+    Args:
+        config: with ``model`` and ``test_dataloader``.
+        checkpoint_meta: what mmengine has stored with the weights.
+
+    Raises:
+        UserError: nothing names the classes.
+    """
     stored = {k.lower(): v for k, v in (checkpoint_meta.get('dataset_meta') or {}).items()}
-    tables = [stored]
+    table = stored if stored.get('classes') else _configured_table(config)
+    if not table.get('classes'):
+        raise UserError(
+            'neither checkpoint nor config names the classes: set metainfo of the data set'
+        )
+    if 'num_things_classes' in config.model:
+        table.setdefault('thing_classes', table['classes'][: config.model.num_things_classes])
+    return table
+
+
+def _configured_table(config: Config) -> dict[str, Any]:
+    """The first class table of the test data: of its config, or of its class; {} if it has none."""
     for _, part in walk(config.get('test_dataloader') or {}):
         if 'ann_file' in part:
-            dataset = DATASETS.get(part['type'])
-            tables += [dict(part.get('metainfo') or {}), getattr(dataset, 'METAINFO', {})]
-    for table in tables:
-        if table.get('classes'):
-            return table
-    raise UserError('neither checkpoint nor config names the classes: set metainfo of the data set')
+            table = _configured_classes(part)
+            table = table or dict(getattr(DATASETS.get(part['type']), 'METAINFO', {}))
+            if table.get('classes'):
+                return table
+    return {}
+
+
+def _configured_classes(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``metainfo`` of a data set's config, its class list completed; {} without classes."""
+    table = dict(dataset.get('metainfo') or {})
+    listed = (*table.get('thing_classes', ()), *table.get('stuff_classes', ()))
+    if listed:
+        table.setdefault('classes', listed)
+    if table.get('classes') == 'auto':  # those of the annotation file
+        file = Path(dataset.get('data_root') or '', dataset['ann_file'])
+        if not file.is_file():
+            raise UserError(
+                "the checkpoint does not name the classes, the config says classes='auto', and "
+                f'there is no {file.absolute()} to read them from: list them in metainfo'
+            )
+        table |= category_table(json.loads(file.read_text('utf-8'))['categories'])
+    return table if table.get('classes') else {}

@@ -23,6 +23,8 @@ COLUMNS = {
     'mask AP': ('segm_mAP',),
     'keypoint AP': ('keypoints_mAP', 'keypoints/AP'),
     'PQ': ('PQ',),
+    'PQ things': ('PQ_th',),
+    'PQ stuff': ('PQ_st',),
     'mIoU': ('mIoU',),
 }
 _FRACTIONS = ('box AP', 'mask AP', 'keypoint AP')  # of the host's metrics; the others are percent

@@ -5,6 +5,8 @@ from pathlib import Path
 from mmext.cli.benchmark import accuracy
 from mmext.cli.benchmark.report import Line, Report
 
+# the measure of the whole task before those of its parts
+_HEADLINES = ('PQ', 'keypoint AP', 'mask AP', 'box AP', 'mIoU')
 _MARKERS = {'fp32': 'o', 'bf16': 's', 'fp16': '^'}
 
 
@@ -66,9 +68,9 @@ def _draw(lines: list[Line], measure: str | None, what: str, title: str, path: P
 
 
 def _common_measure(lines: list[Line]) -> str | None:
-    """The column that most lines have; the first of the table where several do."""
+    """The headline that most lines have; the first one where several do."""
     found = [column for line in lines for column in accuracy.columns(line.accuracy)]
-    return max(accuracy.COLUMNS, key=found.count) if found else None
+    return max(_HEADLINES, key=found.count) if found else None
 
 
 def _height(line: Line, measure: str | None) -> float:

@@ -70,6 +70,7 @@ def test_columns_are_percent_whatever_the_prefix() -> None:
         'mask AP': 12.5,
         'keypoint AP': 0.0,
         'PQ': 40.0,
+        'PQ things': 50.0,
         'mIoU': 33.0,
     }
     assert columns({}) == {}

@@ -74,7 +74,7 @@ def test_csv_has_every_number(report: Report) -> None:
 @pytest.mark.parametrize(
     ('accuracy', 'caption'),
     [
-        (True, 'Latency of one picture against box AP; box AP in percent'),
+        (True, 'Latency of one picture against PQ; PQ in percent'),
         (False, 'Latency of one picture against parameters; accuracy was not measured'),
     ],
 )

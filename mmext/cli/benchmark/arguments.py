@@ -70,7 +70,7 @@ def run_coco(arguments: argparse.Namespace) -> None:
 
     from mmext.cli.benchmark.measuring import Settings, measure
 
-    for module in ('mmdet', 'torch'):  # advice to whoever wrote a config
+    for module in ('mmdet', 'mmengine', 'torch'):  # advice to whoever wrote a config
         warnings.filterwarnings('ignore', category=UserWarning, module=module)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)

@@ -14,7 +14,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmext.cli.benchmark.accuracy import evaluate
+from mmext.cli.benchmark import accuracy
 from mmext.cli.benchmark.candidates import Candidate
 from mmext.cli.benchmark.complexity import Complexity, measure_complexity
 from mmext.cli.benchmark.inference import Inference, build_model
@@ -264,9 +264,11 @@ def _evaluate(candidates: Sequence[Candidate], lines: Sequence[Line], out: Path)
             values = _attempt(
                 same[0],
                 'accuracy',
-                lambda c=candidate, p=precision, f=folder: evaluate(c, p, f),  # type: ignore[misc]
+                lambda c=candidate, p=precision, f=folder: accuracy.evaluate(c, p, f),  # type: ignore[misc]
             )
             _say(f'  {time.monotonic() - begun:.0f} s')
+            if values is not None and not accuracy.columns(values):
+                same[0].notes.append(f'no accuracy: the evaluator returned {sorted(values)}')
             for line in same:
                 line.accuracy = dict(values or {})
 

@@ -83,11 +83,11 @@ def picture_objects(number: int) -> Objects:
 
 
 def describe(files: Sequence[Path]) -> str:
-    """Number and sizes of the pictures in words."""
+    """Number and sizes of the pictures."""
     shapes = [np.asarray(cv2.imread(str(file))).shape for file in files]
     sizes = sorted({f'{width}x{height}' for height, width, _ in shapes})
     shown = ', '.join(sizes[:3]) + (', …' if len(sizes) > 3 else '')
-    return f'{len(files)} pictures of {shown} px'
+    return f'{len(files)} of {shown} px'
 
 
 def _scene_number(number: int) -> int:

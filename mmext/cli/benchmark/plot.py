@@ -20,19 +20,21 @@ def plot(report: Report, path: Path) -> str | None:
     Returns:
         The caption, or None when there is nothing to draw.
     """
-    lines = [line for line in report.lines if line.latency_ms is not None]
-    if not lines:
-        return None
-    measure = _common_measure(lines)
+    timed = [line for line in report.lines if line.latency_ms is not None]
+    measure = _common_measure(timed)
     if measure is None:
-        lines = [line for line in lines if line.parameters is not None]
-        what, caption = 'parameters, millions', 'accuracy was not measured'
+        lines = [line for line in timed if line.parameters is not None]
+        what = 'parameters, millions'
+        caption = 'Parameters against the latency of one picture; accuracy was not measured'
     else:
-        lines = [line for line in lines if measure in accuracy.columns(line.accuracy)]
-        what, caption = measure, f'{measure} in percent'
+        lines = [line for line in timed if measure in accuracy.columns(line.accuracy)]
+        what, caption = f'{measure}, percent', f'{measure} against the latency of one picture'
     if not lines:
         return None
-    caption = f'Latency of one picture against {what.partition(",")[0]}; {caption}'
+    shown = {line.label for line in lines}
+    hidden = dict.fromkeys(line.label for line in timed if line.label not in shown)
+    if hidden:
+        caption += f'; without {measure}, not shown: {", ".join(hidden)}'
     _draw(lines, measure, what, f'{caption}.\n{_place(report)}', path)
     return caption
 
@@ -82,4 +84,4 @@ def _height(line: Line, measure: str | None) -> float:
 
 def _place(report: Report) -> str:
     machine = report.machine
-    return f'{machine.get("CPU")}, {machine.get("threads")} threads, run {report.run}'
+    return f'{machine.get("CPU")}, threads: {machine.get("threads")}, run {report.run}'

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mmext.cli.benchmark.complexity import measure_complexity
 from mmext.layers.deform_conv import DeformConv2dPack
+from mmext.layers.roi_align import RoIAlign
 
 HEIGHT, WIDTH, INPUTS, OUTPUTS = 12, 10, 4, 6
 
@@ -66,6 +67,16 @@ def test_names_what_has_no_count() -> None:
     found = measure_complexity(Detector(Pool()), batch())
     assert found.flops == 0
     assert found.uncounted == {'RoIAlignFunction': 2}
+
+
+def test_our_roi_align_has_its_name() -> None:
+    class Pool(nn.Module):
+        """RoIAlign of ours on one box."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            return RoIAlign(2, 1.0)(x, torch.tensor([[0.0, 0, 0, 4, 4]]))
+
+    assert measure_complexity(Detector(Pool()), batch()).uncounted == {'RoIAlign': 1}
 
 
 def test_a_model_that_cannot_be_traced_is_reported() -> None:

@@ -74,8 +74,11 @@ def test_csv_has_every_number(report: Report) -> None:
 @pytest.mark.parametrize(
     ('accuracy', 'caption'),
     [
-        (True, 'Latency of one picture against PQ; PQ in percent'),
-        (False, 'Latency of one picture against parameters; accuracy was not measured'),
+        (
+            True,
+            'PQ against the latency of one picture; without PQ, not shown: retinanet',
+        ),
+        (False, 'Parameters against the latency of one picture; accuracy was not measured'),
     ],
 )
 def test_plot(accuracy: bool, caption: str, report: Report, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from mmengine.evaluator import BaseMetric
+from mmengine.registry import METRICS
 
 from mmext.cli.benchmark.memory import MemoryJob, measure_here, peak_mib
 from mmext.cli.benchmark.pictures import write_pictures
@@ -63,7 +65,7 @@ def test_measures_every_model_in_every_precision(report: Report) -> None:
     tiny, _, wide, _ = report.lines
     assert tiny.parameters and wide.parameters and wide.parameters > tiny.parameters
     assert tiny.flops and wide.flops and wide.flops > tiny.flops
-    assert report.settings['pictures'] == '2 pictures of 64x64 px'
+    assert report.settings['pictures'] == '2 of 64x64 px'
     assert report.machine['threads'] == '1'
 
 
@@ -149,6 +151,34 @@ def test_memory_of_a_training_step(config_file: Path, tmp_path: Path) -> None:
     assert 0 <= measure_here(job) < 1000
     with pytest.raises(RuntimeError, match=r'error: config file not found: .*/gone\.py'):
         peak_mib(replace(job, spec='gone.py'))
+
+
+@METRICS.register_module()
+class StoppingMetric(BaseMetric):
+    """Somebody presses Ctrl-C during the evaluation."""
+
+    def process(self, data_batch: Any, data_samples: Any) -> None:
+        raise KeyboardInterrupt
+
+    def compute_metrics(self, results: list) -> dict:
+        raise AssertionError
+
+
+def test_a_run_that_is_stopped_keeps_what_it_has(
+    config_file: Path, trained: Path, call: Callable[..., None], tmp_path: Path
+) -> None:
+    stopping = config_file.with_name('stopping.py')
+    stopping.write_text(
+        "_base_ = 'tiny.py'\ntest_evaluator = dict(_delete_=True, type='StoppingMetric')\n"
+    )
+    with pytest.raises(KeyboardInterrupt):
+        call(
+            *('benchmark', 'coco', f'{stopping}={trained}/epoch_2.pth', '--precision', 'fp32'),
+            *('--rounds', 1, '--batch-size', 1, '--threads', 1, '--out', tmp_path),
+            *('--skip', 'memory', 'training', 'flops'),
+        )
+    (line,) = load_report(tmp_path / 'results.json').lines
+    assert line.latency_ms is not None and line.accuracy == {}
 
 
 def test_what_a_model_cannot_do_is_a_note(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmext.cli.arguments import add_cfg_options
-from mmext.cli.benchmark.report import Report, load_report, one_report
+from mmext.cli.benchmark.report import RESULTS, Report, load_report, one_report
 from mmext.cli.errors import UserError
 
 PRECISIONS = ('auto', 'fp32', 'bf16', 'fp16')
@@ -116,7 +116,7 @@ def write_results(report: Report, out: Path) -> Sequence[Path]:
     from mmext.cli.benchmark.plot import plot
     from mmext.cli.benchmark.tables import comma_separated, markdown
 
-    files = [out / name for name in ('results.json', 'results.md', 'results.csv', 'results.png')]
+    files = [out / name for name in (RESULTS, 'results.md', 'results.csv', 'results.png')]
     table = markdown(report)
     report.save(files[0])
     caption = plot(report, files[3])

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ from mmext.cli.benchmark.inference import Inference, build_model
 from mmext.cli.benchmark.machine import load_average, machine_facts
 from mmext.cli.benchmark.memory import MemoryJob, peak_mib
 from mmext.cli.benchmark.pictures import describe, find_pictures, write_pictures
-from mmext.cli.benchmark.report import Line, Report
+from mmext.cli.benchmark.report import RESULTS, Line, Report
 from mmext.cli.benchmark.stages import Stages
 from mmext.cli.benchmark.timing import in_turn, spread
 from mmext.cli.benchmark.training import Training
@@ -71,7 +72,8 @@ def measure(candidates: Sequence[Candidate], settings: Settings) -> Report:
     """Measure every candidate on every device in every precision.
 
     A measurement that a model cannot do (a training step of one that needs other ground truth,
-    say) is left out with a note; the others go on.
+    say) is left out with a note; the others go on. What has been measured is in ``results.json``
+    after each step: a run that is stopped is not lost.
 
     Raises:
         UserError: a model cannot be built, a device or precision is not there, no pictures.
@@ -82,29 +84,32 @@ def measure(candidates: Sequence[Candidate], settings: Settings) -> Report:
     precisions = {device: _precisions(device, settings.precisions) for device in settings.devices}
     generated = write_pictures(settings.out / 'pictures', settings.batch_size)
     files = find_pictures(settings.images, settings.batch_size) if settings.images else generated
-    machine = machine_facts(settings.devices)
-    lines: list[Line] = []
-    counted: dict[str, Complexity] = {}
-    for device in settings.devices:
-        subjects = list(_subjects(candidates, device, precisions[device], files))
-        lines += [subject.line for subject in subjects]
-        if 'flops' not in settings.skip:
-            _complexities(subjects, files, counted)
-        _time_inference(subjects, files, settings)
-        if 'training' not in settings.skip:
-            _time_training(subjects, generated, settings)
-        if 'memory' not in settings.skip:
-            _measure_memory(subjects, files, generated, settings)
-        del subjects  # the next device needs the room
-    if 'accuracy' not in settings.skip:
-        _evaluate(candidates, lines, settings.out)
-    machine['load'] += f' at the start, {load_average()} at the end'
     facts = {
         'pictures': describe(files),
         'batch size': str(settings.batch_size),
         'rounds': str(settings.rounds),
     }
-    return Report(uuid.uuid4().hex[:12], started, machine, facts, lines)
+    report = Report(uuid.uuid4().hex[:12], started, machine_facts(settings.devices), facts, [])
+    keep = partial(report.save, settings.out / RESULTS)
+    counted: dict[str, Complexity] = {}
+    for device in settings.devices:
+        subjects = list(_subjects(candidates, device, precisions[device], files))
+        report.lines += [subject.line for subject in subjects]
+        if 'flops' not in settings.skip:
+            _complexities(subjects, files, counted)
+        _time_inference(subjects, files, settings)
+        keep()
+        if 'training' not in settings.skip:
+            _time_training(subjects, generated, settings)
+            keep()
+        if 'memory' not in settings.skip:
+            _measure_memory(subjects, files, generated, settings)
+            keep()
+        del subjects  # the next device needs the room
+    if 'accuracy' not in settings.skip:
+        _evaluate(candidates, report.lines, settings.out, keep)
+    report.machine['load'] += f' at the start, {load_average()} at the end'
+    return report
 
 
 def _precisions(device: str, wanted: Sequence[str]) -> list[str]:
@@ -250,7 +255,9 @@ def _measure_memory(
                 line.memory_mib = found
 
 
-def _evaluate(candidates: Sequence[Candidate], lines: Sequence[Line], out: Path) -> None:
+def _evaluate(
+    candidates: Sequence[Candidate], lines: Sequence[Line], out: Path, keep: Callable[[], None]
+) -> None:
     """Accuracy depends on the precision, not on the device: each is tested once."""
     for candidate in candidates:
         if candidate.checkpoint is None:
@@ -271,6 +278,7 @@ def _evaluate(candidates: Sequence[Candidate], lines: Sequence[Line], out: Path)
                 same[0].notes.append(f'no accuracy: the evaluator returned {sorted(values)}')
             for line in same:
                 line.accuracy = dict(values or {})
+            keep()
 
 
 def _say(text: str) -> None:

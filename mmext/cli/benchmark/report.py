@@ -13,6 +13,7 @@ from typing import Any
 from mmext.cli.benchmark.timing import Spread
 from mmext.cli.errors import UserError
 
+RESULTS = 'results.json'
 FORMAT = 1
 """Raise it with every change that older files do not fit."""
 

@@ -88,10 +88,7 @@ class PanopticEvaluator(BaseMetric):
 
     @property
     def category_ids(self) -> list[int]:
-        """Category id of each label in the results files, ``[C]``.
-
-        Those of ``ann_file`` or of the data set's file; the labels if there is none.
-        """
+        """Category id of each label in the results files, ``[C]``; the label if none is known."""
         table = self.annotation_table
         if table is not None:
             return table.category_ids

@@ -47,6 +47,9 @@ class CocoPanopticDataset(MMDetCocoPanopticDataset):
     A thing whose box is not finite, smaller than a pixel or outside of the image
     is no instance; its pixels keep their class. One warning says how many.
 
+    With ``test_mode``, ``metainfo`` gets the ``category_ids`` of the labels, for results in COCO's
+    format.
+
     Args:
         As mmdet's ``CocoPanopticDataset``. ``metainfo`` None stands for the 133 classes of COCO.
 
@@ -85,7 +88,8 @@ class CocoPanopticDataset(MMDetCocoPanopticDataset):
             self.ann_file,
         )
         self.cat_ids = sorted(self.cat2label, key=self.cat2label.__getitem__)
-        self._metainfo['category_ids'] = self.cat_ids  # what results files speak
+        if self.test_mode:  # sets to train on are concatenated only if their metainfo is the same
+            self._metainfo['category_ids'] = tuple(self.cat_ids)
         self._unusable_boxes: list[str] = []
         annotations = {a['image_id']: a for a in content.get('annotations', [])}
         data_list = [

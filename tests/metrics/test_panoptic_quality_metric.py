@@ -156,8 +156,12 @@ def test_two_processes_give_the_values_of_one(tmp_path: Path) -> None:
         assert all(way['values'] == expected for way in values.values())
 
 
-def test_files_in_results_format(tmp_path: Path, samples) -> None:
-    evaluate(samples, outfile_prefix=str(tmp_path / 'out' / 'run'), **from_file(tmp_path))
+@pytest.mark.parametrize('has_file', [True, False])
+def test_files_in_results_format(has_file: bool, tmp_path: Path, samples) -> None:
+    """The category ids are those of the file or, without one, of the data set."""
+    meta = META if has_file else {**META, 'category_ids': tuple(CATEGORY_IDS)}
+    source = from_file(tmp_path) if has_file else {}
+    evaluate(samples, meta, outfile_prefix=str(tmp_path / 'out' / 'run'), **source)
     content = json.loads((tmp_path / 'out' / 'run.panoptic.json').read_text())
     assert [c['id'] for c in content['categories']] == CATEGORY_IDS
     assert len(content['annotations']) == len(samples)  # though the photos share a file name

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from coco_panoptic_set import CAT, CATEGORIES, CROWD, DOG, METAINFO, SEA, SKY, segment, write_set
+from mmengine.dataset import ConcatDataset
 from mmengine.logging import MMLogger
 
 from mmext.registry import DATASETS
@@ -85,6 +86,16 @@ def test_class_table_of_the_file(tmp_path: Path) -> None:
         'category_ids': dataset.cat_ids,
     }
     assert dataset[0]['instances'][0]['bbox_label'] == 0
+
+
+def test_category_ids_go_with_results(tmp_path: Path) -> None:
+    config = write_set(tmp_path)
+    assert build(config, test_mode=True).metainfo['category_ids'] == (7, 3, 90, 200)
+    other = write_set(
+        tmp_path / 'b', categories=[{**c, 'id': c['id'] + 1} for c in CATEGORIES], annotations=[]
+    )
+    joined = ConcatDataset([dict(c, pipeline=[]) for c in (config, other)])  # by name
+    assert len(joined) == 4
 
 
 def test_class_table_of_the_file_does_not_depend_on_its_order(tmp_path: Path) -> None:

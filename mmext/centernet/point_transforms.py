@@ -188,6 +188,8 @@ def _warp_image(
 
 
 def _move_boxes(results: Results, matrix: Matrix, size_wh: Sequence[int]) -> None:
+    if 'gt_masks' in results:
+        raise ValueError('gt_masks: do not follow the image here, load annotations without masks')
     if 'gt_bboxes' not in results:
         return
     boxes = warp_boxes(results['gt_bboxes'].numpy(), matrix)

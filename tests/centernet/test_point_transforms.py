@@ -75,6 +75,12 @@ class TestRandomCenterWarp:
         assert len(transform(results_of(blob_image([]), np.zeros((0, 4))))['gt_bboxes']) == 0
         assert 'gt_bboxes' not in transform(dict(img=blob_image([])))
 
+    def test_masks_are_refused(self) -> None:
+        transform = TRANSFORMS.build(dict(type='mmext.RandomCenterWarp', size=(64, 64)))
+        results = results_of(blob_image([]), np.zeros((0, 4))) | dict(gt_masks=[])
+        with pytest.raises(ValueError, match='gt_masks: do not follow the image'):
+            transform(results)
+
     def test_key_points_follow(self) -> None:
         pipeline = Compose(
             [

@@ -14,6 +14,7 @@ cells within the windows of the objects, L rows of these windows. Coordinates ar
 
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -193,31 +194,32 @@ def _listed(
     is_shared = torch.zeros_like(planes, dtype=torch.bool)  # a plane of several objects
     is_shared[1:] = planes[1:] == planes[:-1]
     is_shared[:-1] |= is_shared[1:].clone()
-    shared = is_shared.index_select(0, of_row).index_select(0, of_cell).nonzero()[:, 0]
+    shared = is_shared.index_select(0, of_row).index_select(0, of_cell)
     return SparseMaps(*_largest_of_each(cells, values, shared), shape)
 
 
-def _largest_of_each(cells: Tensor, values: Tensor, unsorted: Tensor) -> tuple[Tensor, Tensor]:
+def _largest_of_each(cells: Tensor, values: Tensor, is_unsorted: Tensor) -> tuple[Tensor, Tensor]:
     """The largest of the values of each cell.
 
     Args:
-        cells: [M], ascending but for those at ``unsorted``, whose places they can share out
-            among themselves.
+        cells: [M], ascending but for the unsorted, which share out their places among
+            themselves.
         values: [M] in 0..1.
-        unsorted: ascending index of cells.
+        is_unsorted: [M] bool.
 
     Returns:
         Cells, ascending and distinct, and their values.
     """
     # bits of such floats are ordered as they are: one sort, by cell and then by value
     keys = (cells << _VALUE_BITS).bitwise_or_(values.view(torch.int32))
+    unsorted = torch.from_numpy(np.flatnonzero(is_unsorted.numpy()))  # five times faster
     keys.index_copy_(0, unsorted, keys.index_select(0, unsorted).sort().values)
     cells = keys >> _VALUE_BITS
     is_last = torch.ones_like(cells, dtype=torch.bool)
     torch.ne(cells[1:], cells[:-1], out=is_last[:-1])
-    kept = is_last.nonzero()[:, 0]
-    bits = keys.index_select(0, kept).bitwise_and_((1 << _VALUE_BITS) - 1)
-    return cells.index_select(0, kept), bits.int().view(torch.float32)
+    keys = torch.from_numpy(keys.numpy()[is_last.numpy()])  # five times faster
+    bits = (keys & ((1 << _VALUE_BITS) - 1)).int()
+    return keys >> _VALUE_BITS, bits.view(torch.float32)
 
 
 def _ranges(firsts: Tensor, lasts: Tensor) -> tuple[Tensor, Tensor]:

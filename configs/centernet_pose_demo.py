@@ -8,11 +8,12 @@ initialisation.
 _base_ = './centernet/pose-dla34_140e_coco.py'
 
 data_root = 'data/demo_faces/'
+flip_pairs = ((0, 1), (3, 4))
 metainfo = dict(
     classes=('face',),
     palette=[(220, 20, 60)],
     keypoints=('left_eye', 'right_eye', 'nose', 'left_mouth', 'right_mouth'),
-    flip_pairs=((0, 1), (3, 4)),
+    flip_pairs=flip_pairs,
     skeleton=((0, 1), (0, 2), (1, 2), (2, 3), (2, 4), (3, 4)),
     # COCO's of eyes and nose, for the corners of the mouth that of the nose; relative to the
     # face here, where COCO means a whole person: a strict measure
@@ -22,7 +23,7 @@ metainfo = dict(
 model = dict(
     backbone=dict(widths=(8, 16, 32, 64, 128, 256)),
     neck=dict(in_channels=(32, 64, 128, 256), conv_cfg=None),
-    bbox_head=dict(num_joints=5, in_channels=32, feat_channels=64),
+    bbox_head=dict(num_joints=5, flip_pairs=flip_pairs, in_channels=32, feat_channels=64),
     test_cfg=dict(max_per_img=50),
 )
 

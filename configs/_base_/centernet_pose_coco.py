@@ -2,10 +2,14 @@
 
 Zhou et al., "Objects as Points", 2019, sections 4.2 and 5.3. For other points give the data sets
 `metainfo` with `classes`, `keypoints`, `flip_pairs`, `skeleton` and `sigmas`, and the head
-their number.
+their number and pairs.
 """
 
 _base_ = './centernet_point_coco.py'
+
+# joints that swap in a mirror image, for the heads: pictures that come from no data set, as those
+# of tools/infer.py, do not say it
+flip_pairs = ((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16))
 
 train_pipeline = [
     dict(type='mmext.LoadImage', backend_args={{_base_.backend_args}}),

@@ -17,6 +17,7 @@ model = dict(
         type='mmext.CenterNetPoseHead',
         num_classes=1,
         num_joints=17,
+        flip_pairs={{_base_.flip_pairs}},
         in_channels=64,
         feat_channels=256,
     ),

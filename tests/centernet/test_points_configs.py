@@ -44,6 +44,8 @@ def test_data_hooks_and_metrics_exist(file: str) -> None:
         assert len(meta['classes']) == config.model.bbox_head.num_classes
         if 'pose' in file:
             assert len(meta['keypoints']) == config.model.bbox_head.num_joints
+            pairs = config.model.bbox_head.flip_pairs
+            assert [*map(tuple, pairs)] == [*map(tuple, meta['flip_pairs'])]
     for transform in config.tta_pipeline:
         TRANSFORMS.build(transform)
     assert MODELS.get(config.tta_model.type) is not None

@@ -13,18 +13,15 @@ from mmengine.config import Config
 from tiny_points import CONFIGS, shrink
 
 from mmext.cli.configuration import rebase_data_root
+from mmext.demo.faces import write_face_dataset
 from mmext.demo.panoptic import write_panoptic_dataset
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 TORCHRUN = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2']
 
 
-@pytest.fixture(scope='module')
-def config_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's configuration on seven and five pictures, with a model of few channels."""
-    folder = tmp_path_factory.mktemp('points')
-    write_panoptic_dataset(folder / 'data', num_train=7, num_val=5, image_size=(64, 64))
-    config = shrink(Config.fromfile(CONFIGS / 'centernet_demo.py'))
+def shorten(config: Config, folder: Path) -> Path:
+    """A configuration file for three iterations on the set in ``folder / 'data'``."""
     rebase_data_root(config, str(folder / 'data'))
     config.train_cfg.update(max_iters=3, val_interval=3)
     config.train_dataloader.batch_size = 2
@@ -36,6 +33,14 @@ def config_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = folder / 'tiny.py'
     config.dump(file)
     return file
+
+
+@pytest.fixture(scope='module')
+def config_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's configuration on seven and five pictures, with a model of few channels."""
+    folder = tmp_path_factory.mktemp('points')
+    write_panoptic_dataset(folder / 'data', num_train=7, num_val=5, image_size=(64, 64))
+    return shorten(shrink(Config.fromfile(CONFIGS / 'centernet_demo.py')), folder)
 
 
 @pytest.fixture(scope='module')
@@ -93,6 +98,22 @@ def test_pictures_are_drawn(config_file: Path, trained: Path, call: Callable[...
     assert len(list((out / 'pictures').iterdir())) == 5
     found = json.loads((out / 'predictions.instances.json').read_text())
     assert len(found['annotations']) == 5 * 50
+
+
+def test_key_points_are_learned_measured_and_drawn(
+    tmp_path: Path, call: Callable[..., None]
+) -> None:
+    write_face_dataset(tmp_path / 'data', num_train=4, num_val=3, image_size=(128, 128))
+    file = shorten(shrink(Config.fromfile(CONFIGS / 'centernet_pose_demo.py')), tmp_path)
+    work_dir, out = tmp_path / 'work', tmp_path / 'drawn'
+    call('train', file, '--work-dir', work_dir)
+    checkpoint = work_dir / 'iter_3.pth'
+    call('test', file, checkpoint, '--work-dir', tmp_path / 'test')
+    (written,) = (tmp_path / 'test').glob('*/*.json')
+    assert 0 <= json.loads(written.read_text())['keypoints/AP'] <= 1
+    images = tmp_path / 'data' / 'WIDER_val/images/0--Portrait'
+    call('infer', images, '--checkpoint', checkpoint, '--out', out)
+    assert len(list((out / 'pictures').iterdir())) == len(list(images.iterdir())) > 0
 
 
 def test_several_scales(config_file: Path, trained: Path, call: Callable[..., None]) -> None:

@@ -98,7 +98,8 @@ def image_pipeline(config: Any) -> list[dict[str, Any]]:
     if not loaders:
         raise ValueError('test pipeline: expected a step that loads an image, found none')
     steps[loaders[0]] = {'type': 'mmdet.LoadImageFromNDArray'}
-    return [step for step in steps if 'Annotations' not in str(step['type'])]
+    truths = ('Annotations', 'LoadKeypoints')
+    return [step for step in steps if not any(name in str(step['type']) for name in truths)]
 
 
 def read_image(item: Any, allow_paths: bool = True) -> np.ndarray:

@@ -9,11 +9,18 @@ import numpy as np
 import pytest
 import torch
 from mlflow.exceptions import MlflowException
+from mmcv.transforms import Compose
 from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData, PixelData
 from pycocotools import mask as rle
 
-from mmext.hooks.mlflow_logging.served_detector import describe, read_image
+from mmext.hooks.mlflow_logging.served_detector import (
+    describe,
+    image_pipeline,
+    read_image,
+)
 
 META = {'classes': ('car', 'dog', 'sky'), 'thing_classes': ('car', 'dog')}
 
@@ -36,6 +43,15 @@ def test_every_form_of_an_image_is_the_same_image(tmp_path: Path, image: np.ndar
     for form in forms:
         assert np.array_equal(read_image(form), image)
         assert read_image(form).dtype == np.uint8
+
+
+def test_no_annotation_is_asked_for(image: np.ndarray) -> None:
+    folder = Path(__file__).parents[3] / 'configs'
+    for file in ('centernet_pose_demo.py', 'retinaface_demo.py', 'upsnet_demo.py'):
+        config = Config.fromfile(folder / file)
+        init_default_scope(config.default_scope)
+        packed = Compose(image_pipeline(config))(dict(img=image, img_id=0))
+        assert packed['data_samples'].ori_shape == image.shape[:2]
 
 
 @pytest.mark.parametrize(

@@ -31,17 +31,10 @@ train_pipeline = [
     dict(type='mmext.LoadImage'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='mmext.LoadKeypoints'),
-    # windows of 128 to 256 px of pictures of 256: half to full resolution
-    dict(type='mmext.RandomCenterWarp', size=(128, 128), scales=(0.5, 1.0)),
+    # windows of 102 to 230 px of pictures of 256, for faces of 15 to 210: 0.6 to 1.25 of their size
+    dict(type='mmext.RandomCenterWarp', size=(128, 128), scales=(0.4, 0.9)),
     dict(type='mmext.CenterNetColorJitter', strength=0.2),
     dict(type='mmext.PackKeypointInputs', outside='hide'),
-]
-test_pipeline = [
-    dict(type='mmext.LoadImage'),
-    dict(type='mmext.CenterWarp', resolution='keep', divisor=32, scale=0.75),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='mmext.LoadKeypoints'),
-    dict(type='mmext.PackKeypointInputs', outside='keep', meta_keys={{_base_.test_meta_keys}}),
 ]
 train_dataloader = dict(
     batch_size=8,
@@ -63,7 +56,6 @@ val_dataloader = dict(
         metainfo=metainfo,
         ann_file='annotations/face_keypoints_val.json',
         data_prefix=dict(img=''),
-        pipeline=test_pipeline,
     ),
 )
 test_dataloader = val_dataloader

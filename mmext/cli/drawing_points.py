@@ -120,7 +120,9 @@ def _draw_keypoints(
         if shown[first] and shown[second]:
             start, end = (tuple(int(v) for v in flat[i]) for i in (first, second))
             cv2.line(picture, start, end, _LINK_COLOUR, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
-    radius = round(min(max(side_px / 45, 1.0), 5.0) * (1 << _SUBPIXEL_BITS))
+    # on a photo of many megapixels dots of a few pixels cannot be seen
+    largest = max(5.0, min(picture.shape[:2]) / 200)
+    radius = round(min(max(side_px / 45, 1.0), largest) * (1 << _SUBPIXEL_BITS))
     for index, colour in enumerate(class_colours(None, len(points))):
         if shown[index]:
             centre = int(flat[index, 0]), int(flat[index, 1])

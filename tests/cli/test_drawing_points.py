@@ -35,6 +35,14 @@ def test_points_are_drawn_at_their_places() -> None:
     assert (rows.mean(), columns.mean()) == pytest.approx((30, 20), abs=0.3)
 
 
+def test_dots_on_a_large_photo_can_be_seen() -> None:
+    points = np.array([[[500.5, 500.5]]])
+    large = changed(draw_points(grey(2400), 10 * BOX, {'keypoints': points}, {}))
+    assert large.sum() > 3 * 12**2
+    small = changed(draw_points(grey(1000), 10 * BOX, {'keypoints': points}, {}))
+    assert small.sum() < 4 * 7**2
+
+
 def test_links_and_points_of_low_score() -> None:
     points = np.array([[[20.5, 30.5], [70.5, 30.5], [50.5, 80.5]]])
     meta = {'skeleton': [(0, 1), (1, 2)]}

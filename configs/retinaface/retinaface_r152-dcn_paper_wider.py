@@ -1,9 +1,9 @@
 """RetinaFace as published: ResNet-152, five levels, deformable context, WIDER FACE.
 
-Deng et al., arXiv 1905.00641 v2, sections 3.3 and 4.2. It reports AP easy/medium/hard on WIDER
-FACE val 96.9 / 96.1 / 91.8 with the views of `retinaface_r50_wider_multiscale.py`. Not as there:
-the start (ImageNet-1k weights of torchvision instead of ImageNet-11k ones) and the graph decoder
-of the mesh, which was never released.
+Deng et al., arXiv 1905.00641 v2. It reports AP easy/medium/hard on WIDER FACE val 96.9 / 96.1 /
+91.8 with the views of `retinaface_r50_wider_multiscale.py`. Not as there: the start (ImageNet-1k
+weights of torchvision instead of ImageNet-11k ones) and the graph decoder of the mesh, which was
+never released.
 """
 
 _base_ = '../retinaface.py'

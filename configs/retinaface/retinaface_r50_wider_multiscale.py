@@ -1,7 +1,7 @@
 """The headline network tested at five sizes with mirror images and box voting.
 
-The protocol of Deng et al., arXiv 1905.00641 v2, section 4.2: short edges of 500 to 1700 px,
-voting at an overlap of 0.4. Ten passes per image.
+The protocol of Deng et al., arXiv 1905.00641 v2: short edges of 500 to 1700 px, voting at an
+overlap of 0.4. Ten passes per image.
 """
 
 _base_ = '../retinaface.py'

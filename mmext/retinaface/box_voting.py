@@ -1,9 +1,9 @@
 """Box voting: what non-maximum suppression removes moves the box that it keeps.
 
 Gidaris and Komodakis, "Object detection via a multi-region and semantic segmentation-aware CNN
-model", ICCV 2015, section 4; RetinaFace tests with it at an overlap of 0.4 (arXiv 1905.00641 v2,
-section 4.2). A kept box becomes the mean of its group, weighted by scores; a box belongs to the
-group of the best kept box that it overlaps. Scores and everything else stay those of the kept.
+model", ICCV 2015; RetinaFace tests with it at an overlap of 0.4 (arXiv 1905.00641 v2). A kept
+box becomes the mean of its group, weighted by scores; a box belongs to the group of the best kept
+box that it overlaps. Scores and everything else stay those of the kept.
 """
 
 import torch

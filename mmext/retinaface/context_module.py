@@ -1,8 +1,8 @@
 """Context module: three receptive fields beside each other.
 
-Najibi et al., "SSH: Single Stage Headless Face Detector", ICCV 2017, section 3.3, as RetinaFace
-has it: 3x3, 5x5 and 7x7 out of stacked 3x3 convolutions, the 7x7 one continuing the first
-convolution of the 5x5 one. mmdet's ``SSH`` has the same branches with ReLU alone.
+Najibi et al., "SSH: Single Stage Headless Face Detector", ICCV 2017, as RetinaFace has it:
+3x3, 5x5 and 7x7 out of stacked 3x3 convolutions, the 7x7 one continuing the first convolution of
+the 5x5 one. mmdet's ``SSH`` has the same branches with ReLU alone.
 """
 
 import torch

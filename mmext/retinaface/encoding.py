@@ -6,8 +6,8 @@ With a prior of centre c and size s, and the variances v_c, v_s of the rules:
 - point p:                     (p - c) / (v_c s)
 - mesh vertex (p, z):          (p - c) / (v_c s),  z / (v_c m), m = mean of the two sides of s
 
-Source: Deng et al., RetinaFace, arXiv 1905.00641 v2, section 3.1 (without variances); the
-variances are those of SSD (Liu et al., 2016). Shapes: priors ``[..., 4]`` as (centre, size) px.
+Source: Deng et al., RetinaFace, arXiv 1905.00641 v2 (without variances); the variances are those
+of SSD (Liu et al., 2016). Shapes: priors ``[..., 4]`` as (centre, size) px.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """The pyramid of RetinaFace: lateral and merge convolutions with norm, context on every level.
 
-Deng et al., RetinaFace, arXiv 1905.00641 v2, section 3.3. Unlike mmdet's FPN, every convolution
-has norm and activation, the sum of a level is convolved before it goes down, and the top level is
-its lateral alone.
+Deng et al., RetinaFace, arXiv 1905.00641 v2. Unlike mmdet's FPN, every convolution has norm and
+activation, the sum of a level is convolved before it goes down, and the top level is its lateral
+alone.
 """
 
 from collections.abc import Sequence

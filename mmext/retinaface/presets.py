@@ -1,7 +1,8 @@
 """The three networks that are called RetinaFace, number by number.
 
 ``paper``
-    Deng et al., arXiv 1905.00641 v2.
+    Deng et al., arXiv 1905.00641 v2. Where in it a number stands is not noted: the text was not
+    at hand when this was written down.
 ``insightface``
     The authors' MXNet release. Its legacy ``+1`` box arithmetic is not kept. That all centres
     begin at 8 px whatever the stride, and what its loss weights are divided by, is from memory
@@ -63,7 +64,7 @@ _OCTAVE_THIRDS = tuple(2 ** (i / 3) for i in range(3))
 
 PRESETS: dict[str, Preset] = {
     'paper': Preset(
-        # table 2: P2 to P6, scale step 2 ** (1/3)
+        # P2 to P6, scale step 2 ** (1/3)
         PriorRules(
             strides=(4, 8, 16, 32, 64),
             sizes_px=tuple(
@@ -71,9 +72,9 @@ PRESETS: dict[str, Preset] = {
             ),
         ),
         Encoding(),
-        MatchingRules(positive_iou=0.5, negative_iou=0.3),  # section 4.2
-        MiningRules(negatives_per_positive=3.0),  # section 4.2, "at least 3:1"
-        # section 3.1, lambda 1 and 2; what the terms are averaged over is not said
+        MatchingRules(positive_iou=0.5, negative_iou=0.3),
+        MiningRules(negatives_per_positive=3.0),  # "at least 3:1"
+        # lambda 1 and 2; what the terms are averaged over is not said
         LossRules(box_weight=0.25, landmark_weight=0.1),
     ),
     'insightface': Preset(

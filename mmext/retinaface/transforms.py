@@ -73,8 +73,8 @@ class RandomSquareCrop(BaseTransform):
 
     Args:
         scales: sides, relative to the short edge of the image: a range (low, high), or with
-            ``discrete`` the sides themselves. (0.3, 1.0) is the paper's (section 4.2); (0.3, 0.45,
-            0.6, 0.8, 1.0) that of the PyTorch port; SCRFD's go up to 2.
+            ``discrete`` the sides themselves. (0.3, 1.0) is the paper's; (0.3, 0.45, 0.6,
+            0.8, 1.0) that of the PyTorch port; SCRFD's go up to 2.
         discrete: see ``scales``.
         require: what the square must have: ``'whole'``, a face all inside; ``'center'``, the centre
             of a face; ``'nothing'``. An image without faces never has to.

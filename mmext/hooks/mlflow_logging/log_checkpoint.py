@@ -53,15 +53,7 @@ def log_checkpoint(
     folder = Path(work_dir or Path(checkpoint_path).resolve().parent)
     content = config.to_dict()
     redactor = Redactor.of_config(content)
-    name = Path(config.filename).stem if config.filename else folder.resolve().name
-    options = SessionOptions(
-        work_dir=folder,
-        name=time.strftime('%Y%m%d_%H%M%S'),
-        mode='model',
-        store=resolve_store(tracking_uri, folder),
-        experiment=os.environ.get('MLFLOW_EXPERIMENT_NAME') or name,
-        run_name=Path(checkpoint_path).stem,
-    )
+    options = _options(Path(checkpoint_path).stem, config, folder, tracking_uri)
     info = checkpoint.get('message_hub', {}).get('runtime_info', {})
     identity = _run_of(info.get(HUB_KEY), folder)
     logger = logging.getLogger(__name__)
@@ -84,6 +76,20 @@ def log_checkpoint(
     if reasons := spool.rejections():
         raise ValueError(f'{checkpoint_path} is not logged as a model: {"; ".join(reasons)}')
     return identity, delivered
+
+
+def _options(
+    run_name: str, config: Config, folder: Path, tracking_uri: str | None
+) -> SessionOptions:
+    name = Path(config.filename).stem if config.filename else folder.resolve().name
+    return SessionOptions(
+        work_dir=folder,
+        name=time.strftime('%Y%m%d_%H%M%S'),
+        mode='model',
+        store=resolve_store(tracking_uri, folder),
+        experiment=os.environ.get('MLFLOW_EXPERIMENT_NAME') or name,
+        run_name=run_name,
+    )
 
 
 def _run_of(key: str | None, folder: Path) -> RunIdentity:

@@ -77,8 +77,8 @@ class Redactor:
     def record(self, record: Record) -> Record:
         """The record with every credential masked.
 
-        Places on this machine stay, though a password may be a part of them by chance, as
-        ``ubuntu`` of ``/home/ubuntu``: what lies there would not be found again.
+        Places on this machine stay, though a password may be a part of them by chance, as where
+        it is the user's name: what lies there would not be found again.
         """
         if record['kind'] == 'params':  # texts by now, that were judged by name as values
             values = {key: self.text(value) for key, value in record['values'].items()}

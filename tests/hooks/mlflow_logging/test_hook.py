@@ -362,7 +362,7 @@ def test_secrets_appear_nowhere(
 def test_a_password_that_is_a_part_of_the_path_loses_no_files(
     tiny: ModuleType, work_dir: Path, logged: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As ``PASSWORD=ubuntu`` where people work in ``/home/ubuntu``."""
+    """As ``PASSWORD=ubuntu`` where people work in the home of a user of that name."""
     monkeypatch.setenv('DATABASE_PASSWORD', work_dir.parent.name)
     tiny.make_runner(work_dir, epochs=1, hook={'run_name': f'of {work_dir.parent.name}'}).train()
 

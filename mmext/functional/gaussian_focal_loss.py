@@ -88,7 +88,7 @@ def _dense_loss(logits: Tensor, targets: Tensor, grad: Tensor | None) -> tuple[T
 def _sparse_loss(logits: Tensor, targets: SparseMaps, grad: Tensor | None) -> tuple[Tensor, Tensor]:
     """The same; nearly all cells are negative ones of full weight, which costs half as much."""
     cells, values, _ = targets
-    starts = torch.arange(0, len(logits) + _PIECE_CPU, _PIECE_CPU)
+    starts = torch.arange(0, len(logits) + _PIECE_CPU, _PIECE_CPU, device=cells.device)
     ends = torch.searchsorted(cells, starts).tolist()
     total = logits.new_zeros((), dtype=torch.float32)
     for number, start in enumerate(range(0, len(logits), _PIECE_CPU)):

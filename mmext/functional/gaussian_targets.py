@@ -9,7 +9,7 @@ on a CPU a list of the other cells takes their place: writing 84 MB of zeros and
 them again in the loss costs many times what the Gaussians do.
 
 Shape legend: B images, C channels (classes or joints), ``H x W`` cells, N objects, M
-cells within the windows of the objects, L rows of these windows. Coordinates are in cells.
+cells within the windows of the objects. Coordinates are in cells.
 """
 
 from typing import Literal, NamedTuple
@@ -124,8 +124,8 @@ def gaussian_heatmaps(
     planes, xs, ys = (values.where(inside, 0) for values in (planes, xs, ys))
     radii = radii.where(inside, -1)
     exponents = -0.5 * (sigmas_per_diameter / (2 * radii + 1)) ** 2  # by squared distance
-    objects = (planes, xs, ys, radii, exponents)
-    return _listed(shape, *objects) if xs.device.type == 'cpu' else _drawn(shape, *objects)
+    objects = _Gaussians(planes, xs, ys, radii, exponents)
+    return _listed(shape, objects) if xs.device.type == 'cpu' else _drawn(shape, objects)
 
 
 def _discriminant_root(a: float, b: Tensor, c: Tensor) -> Tensor:
@@ -136,52 +136,42 @@ def _larger_half_root(a: float, b: Tensor, c: Tensor) -> Tensor:
     return (b + _discriminant_root(a, b, c)) / 2
 
 
-def _drawn(
-    shape: tuple[int, int, int, int],
-    planes: Tensor,
-    xs: Tensor,
-    ys: Tensor,
-    radii: Tensor,
-    exponents: Tensor,
-) -> Tensor:
-    """Dense maps, by way of a whole map for every object.
+class _Gaussians(NamedTuple):
+    """One for each object, all fields [N]."""
 
-    Args:
-        shape: (B, C, H, W).
-        planes: [N] in ``0..B*C-1``.
-        xs: [N] of the peaks.
-        ys: [N] of the peaks.
-        radii: [N]; -1 leaves no trace.
-        exponents: [N] of the Gaussians, to be multiplied with squared distances.
-    """
+    planes: Tensor
+    """In ``0..B*C-1``."""
+    xs: Tensor
+    """Of the peaks, on the map; the same for ``ys``."""
+    ys: Tensor
+    radii: Tensor
+    """-1 leaves no trace."""
+    exponents: Tensor
+    """To be multiplied with squared distances."""
+
+
+def _drawn(shape: tuple[int, int, int, int], objects: _Gaussians) -> Tensor:
+    """Dense maps, by way of a whole map for every object."""
 
     def profiles(centers: Tensor, size: int) -> Tensor:
         """Along one axis, 0 beyond the radius: [N, size]."""
         distances = torch.arange(size, device=centers.device) - centers[:, None]
-        values = torch.exp(exponents[:, None] * distances**2)
-        return values * (distances.abs() <= radii[:, None])
+        values = torch.exp(objects.exponents[:, None] * distances**2)
+        return values * (distances.abs() <= objects.radii[:, None])
 
     batch, num_channels, height, width = shape
-    gaussians = profiles(ys, height)[:, :, None] * profiles(xs, width)[:, None]
-    heatmaps = torch.zeros(batch * num_channels, height * width, device=planes.device)
-    index = planes[:, None].expand(-1, height * width)
+    gaussians = profiles(objects.ys, height)[:, :, None] * profiles(objects.xs, width)[:, None]
+    heatmaps = gaussians.new_zeros(batch * num_channels, height * width)
+    index = objects.planes[:, None].expand(-1, height * width)
     return heatmaps.scatter_reduce_(0, index, gaussians.flatten(1), 'amax').view(shape)
 
 
-def _listed(
-    shape: tuple[int, int, int, int],
-    planes: Tensor,
-    xs: Tensor,
-    ys: Tensor,
-    radii: Tensor,
-    exponents: Tensor,
-) -> SparseMaps:
+def _listed(shape: tuple[int, int, int, int], objects: _Gaussians) -> SparseMaps:
     """The same, as a list; of cells that several objects have the largest value is kept."""
     height, width = shape[2:]
-    order = planes.argsort()
-    planes, xs, ys, radii, exponents = (
-        values.index_select(0, order) for values in (planes, xs, ys, radii, exponents)
-    )
+    # plane by plane, so that only the cells of planes with several objects need to be sorted
+    order = objects.planes.argsort()
+    planes, xs, ys, radii, exponents = (values.index_select(0, order) for values in objects)
     of_row, row_ys = _ranges((ys - radii).clamp(min=0), (ys + radii).clamp(max=height - 1))
     first, last = (xs - radii).clamp(min=0) - xs, (xs + radii).clamp(max=width - 1) - xs
     of_cell, dxs = _ranges(first.index_select(0, of_row), last.index_select(0, of_row))
@@ -191,7 +181,7 @@ def _listed(
     terms = factors * (row_ys - ys.index_select(0, of_row)) ** 2
     values = factors.index_select(0, of_cell).mul_(dxs.square_())
     values = values.add_(terms.index_select(0, of_cell)).exp_()
-    is_shared = torch.zeros_like(planes, dtype=torch.bool)  # a plane of several objects
+    is_shared = torch.zeros_like(planes, dtype=torch.bool)
     is_shared[1:] = planes[1:] == planes[:-1]
     is_shared[:-1] |= is_shared[1:].clone()
     shared = is_shared.index_select(0, of_row).index_select(0, of_cell)
@@ -227,4 +217,4 @@ def _ranges(firsts: Tensor, lasts: Tensor) -> tuple[Tensor, Tensor]:
     lengths = (lasts - firsts + 1).clamp(min=0)
     which = torch.repeat_interleave(lengths)
     starts = firsts - (lengths.cumsum(0) - lengths)
-    return which, torch.arange(len(which)).add_(starts.index_select(0, which))
+    return which, torch.arange(len(which), device=which.device).add_(starts.index_select(0, which))

@@ -11,12 +11,16 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from mmdet.models.detectors import SingleStageDetector
+from mmdet.models.utils import unpack_gt_instances
 from mmdet.structures import SampleList
+from mmdet.utils import ConfigType
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmext.registry import MODELS
 from mmext.retinaface.face_fields import mirror_faces, scale_faces
+
+_SPARSE_TASKS = ('attributes', 'mesh')
 
 
 @MODELS.register_module()
@@ -26,6 +30,8 @@ class RetinaFace(SingleStageDetector):
     Args:
         flip_pairs: landmarks that swap in a mirror image.
         mesh_flip_pairs: likewise for mesh vertices.
+        close_up: a second look at the faces, :class:`mmext.retinaface.close_up.CloseUp`; what it
+            predicts replaces what the head does. It learns beside the head.
         **kwargs: ``backbone``, ``neck``, ``bbox_head``, ``train_cfg``, ``test_cfg``,
             ``data_preprocessor``, ``init_cfg`` as in mmdet. ``test_cfg.views``, if given, holds
             ``short_edges_px`` (of the stretched input; ``None`` in it is the size as it is),
@@ -37,9 +43,11 @@ class RetinaFace(SingleStageDetector):
         *,
         flip_pairs: tuple[tuple[int, int], ...] = ((0, 1), (3, 4)),
         mesh_flip_pairs: tuple[tuple[int, int], ...] = (),
+        close_up: ConfigType | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.close_up = MODELS.build(close_up) if close_up else None
         self.flip_pairs = dict(keypoints=flip_pairs, mesh=mesh_flip_pairs)
         test_cfg = self.test_cfg or {}  # without one the model can be trained
         details, views = self.bbox_head.details, test_cfg.get('views') or {}
@@ -49,6 +57,14 @@ class RetinaFace(SingleStageDetector):
                 'mesh_flip_pairs: needed to merge meshes with those of mirror images; '
                 'else set mesh=False or views.flip=False in test_cfg'
             )
+
+    def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
+        """The head's losses, and those of the second look."""
+        losses = super().loss(batch_inputs, batch_data_samples)
+        if self.close_up is not None:
+            truth, _, _ = unpack_gt_instances(batch_data_samples)
+            losses |= self.close_up.loss(batch_inputs, truth)
+        return losses
 
     def predict(
         self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True
@@ -64,15 +80,21 @@ class RetinaFace(SingleStageDetector):
             The data samples with ``pred_instances``, see
             :meth:`mmext.retinaface.head.RetinaFaceHead.predict_by_feat`.
         """
-        if not self.test_cfg.get('views'):
-            return super().predict(batch_inputs, batch_data_samples, rescale)
-        results = []
-        for image, sample in zip(batch_inputs, batch_data_samples, strict=True):
-            height, width = sample.metainfo['img_shape'][:2]
-            faces = self._predict_views(image[None, :, :height, :width], sample.metainfo)
-            if rescale:
+        if self.test_cfg.get('views'):
+            results = []
+            for image, sample in zip(batch_inputs, batch_data_samples, strict=True):
+                height, width = sample.metainfo['img_shape'][:2]
+                view = image[None, :, :height, :width]
+                results.append(self._predict_views(view, sample.metainfo))
+        else:
+            features = self.extract_feat(batch_inputs)
+            results = self.bbox_head.predict(features, batch_data_samples, rescale=False)
+        if self.close_up is not None:
+            wanted = {f'with_{task}': self.test_cfg.get(task, True) for task in _SPARSE_TASKS}
+            self.close_up.refine(batch_inputs, results, **wanted)
+        if rescale:
+            for faces, sample in zip(results, batch_data_samples, strict=True):
                 scale_faces(faces, [1 / factor for factor in sample.metainfo['scale_factor'][:2]])
-            results.append(faces)
         return self.add_pred_to_datasample(batch_data_samples, results)
 
     def _predict_views(self, image: Tensor, meta: dict) -> InstanceData:

@@ -1,8 +1,8 @@
 """The multi-task head: face, box and landmarks of every prior; mesh and attributes of faces.
 
-Deng et al., RetinaFace, arXiv 1905.00641 v2, sections 3.1 to 3.3. This file wires; the maths is
-in ``priors.py``, ``matching.py``, ``encoding.py``, ``multibox_loss.py``, ``sparse_tasks.py`` and
-``box_voting.py``, the numbers of the three known variants in ``presets.py``.
+Deng et al., RetinaFace, arXiv 1905.00641 v2. This file wires; the maths is in ``priors.py``,
+``matching.py``, ``encoding.py``, ``multibox_loss.py``, ``sparse_tasks.py`` and ``box_voting.py``,
+the numbers of the three known variants in ``presets.py``.
 
 Shapes: N images, P priors of an image, M face priors of the batch, K landmarks, V vertices,
 A attributes. Boxes, points and meshes are in pixels of the network input.
@@ -17,7 +17,7 @@ from mmcv.ops import batched_nms
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.models.utils import unpack_gt_instances
 from mmdet.structures import SampleList
-from mmdet.utils import InstanceList, OptConfigType, OptMultiConfig, reduce_mean
+from mmdet.utils import InstanceList, OptConfigType, OptMultiConfig
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
@@ -29,7 +29,7 @@ from mmext.retinaface.matching import match_priors
 from mmext.retinaface.multibox_loss import face_cross_entropy, mine, smooth_l1
 from mmext.retinaface.presets import make_preset
 from mmext.retinaface.priors import make_priors, to_corners
-from mmext.retinaface.sparse_tasks import SparseTasks, Sums
+from mmext.retinaface.sparse_tasks import SparseTasks, Sums, means
 
 _FACE_LOGITS = 2  # background, face
 
@@ -178,7 +178,7 @@ class RetinaFaceHead(BaseDenseHead):
         if landmark_offsets is not None:
             sums['loss_landmark'] = self._landmark_loss(landmark_offsets[image, prior], own, place)
         sums |= self.details.losses(x, image, prior, place, own)
-        return _means(sums)
+        return means(sums)
 
     def _check_annotations(self, truth: Mapping[str, Tensor]) -> None:
         """Refuse annotations of other landmarks, attributes or meshes than the head has."""
@@ -318,15 +318,3 @@ def _per_prior(convs: nn.ModuleList, x: Sequence[Tensor], numbers: int) -> Tenso
 def _boxes(batch: Sequence[InstanceData | None] | None, like: Tensor) -> list[Tensor]:
     """The boxes of each image; none where there are no instances."""
     return [like.new_zeros(0, 4) if faces is None else box_tensor(faces) for faces in batch or ()]
-
-
-def _means(sums: Sums) -> dict[str, Tensor]:
-    """Divide each sum by its count, averaged over the processes and 1 at least."""
-    like = sums['loss_face'][0]
-    counts = [torch.as_tensor(n, device=like.device).to(like.dtype) for _, n in sums.values()]
-    sizes = [max(count.numel(), 1) for count in counts]
-    total = reduce_mean(torch.cat([count.reshape(-1) for count in counts])).clamp(min=1)
-    return {
-        name: (loss / count.view(loss.shape)).sum()
-        for (name, (loss, _)), count in zip(sums.items(), total.split(sizes), strict=True)
-    }

@@ -26,7 +26,10 @@ class SparseBranch(nn.Module):
     ) -> None:
         super().__init__()
         self.priors_per_cell = priors_per_cell
-        self.hidden = nn.Linear(in_channels, hidden_channels)
+        # without a norm its units die at learning rates that suit convolutions with one
+        self.hidden = nn.Sequential(
+            nn.Linear(in_channels, hidden_channels), nn.LayerNorm(hidden_channels), nn.ReLU()
+        )
         self.output = nn.Linear(hidden_channels, priors_per_cell * out_channels)
 
     def forward(self, levels: Sequence[Tensor], image: Tensor, prior: Tensor) -> Tensor:
@@ -42,7 +45,7 @@ class SparseBranch(nn.Module):
             ``[M, out_channels]``, under autocast as well in float32: they become pixels.
         """
         cells = torch.div(prior, self.priors_per_cell, rounding_mode='floor')
-        hidden = self.hidden(pick_cells(levels, image, cells)).relu()
+        hidden = self.hidden(pick_cells(levels, image, cells))
         outputs = self.output(hidden).unflatten(1, (self.priors_per_cell, -1))  # [M, A, out]
         which = torch.arange(len(prior), device=prior.device)
         return outputs[which, prior % self.priors_per_cell].float()

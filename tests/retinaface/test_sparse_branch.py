@@ -10,7 +10,7 @@ def test_equals_the_dense_branch() -> None:
     branch = SparseBranch(8, 16, 5, priors_per_cell=2)
     levels = [torch.randn(3, 8, n, n + 1) for n in (6, 3, 2)]
     cells = torch.cat([level.flatten(2).mT for level in levels], dim=1)  # [N, cells, C]
-    dense = branch.output(branch.hidden(cells).relu()).reshape(3, -1, 5)  # [N, P, out]
+    dense = branch.output(branch.hidden(cells)).reshape(3, -1, 5)  # [N, P, out]
     image, prior = torch.randint(0, 3, (50,)), torch.randint(0, dense.shape[1], (50,))
     torch.testing.assert_close(branch(levels, image, prior), dense[image, prior])
 

@@ -1,13 +1,18 @@
 """A small VPSNet that learns the generated clips within minutes on two CPU cores.
 
-Fuse neck and track head on the model of `upsnet_demo.py`; variants without one or both of them
-are in `vpsnet/`.
+In two steps, as the paper's: an image model on single frames, `vpsnet/upsnet_video_demo.py`, whose
+backbone stays as it is while fuse neck and track head learn from pairs. Variants without one or
+both of them, trained alike, are in `vpsnet/`.
+
+    python tools/train.py configs/vpsnet/upsnet_video_demo.py
+    python tools/train.py configs/vpsnet_demo.py
 """
 
 _base_ = './_base_/video_panoptic_demo.py'
 
 model = dict(
     type='mmext.VPSNet',
+    backbone=dict(frozen_stages=4, norm_eval=True),
     data_preprocessor=dict(type='mmext.VideoPairDataPreprocessor'),
     fuse_neck=dict(
         type='mmext.FuseNeck',
@@ -21,18 +26,29 @@ model = dict(
     panoptic_fusion_head=dict(with_unknown=False, keep_fraction=1.0),
 )
 
+load_from = 'work_dirs/upsnet_video_demo/iter_500.pth'
+
 # as many pictures per step as UPSNet's demo, in pairs
 train_dataloader = dict(batch_size=2)
-max_iters = 600
+# products of two embeddings run away at AdamW's full rate: sigmoids close, softmaxes are too sure
+optim_wrapper = dict(
+    paramwise_cfg=dict(
+        custom_keys={
+            'track_head': dict(lr_mult=0.1),
+            'fuse_neck.attention.embed': dict(lr_mult=0.1),
+        }
+    )
+)
+max_iters = 300
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=40),
     dict(
         type='CosineAnnealingLR',
         by_epoch=False,
-        begin=50,
+        begin=40,
         end=max_iters,
-        T_max=max_iters - 50,
+        T_max=max_iters - 40,
         eta_min=1e-5,
     ),
 ]

@@ -4,15 +4,15 @@ Source: the TSA module of Wang et al., "EDVR", CVPR workshops 2019, section 3.3,
 level, as VPSNet (Kim et al., CVPR 2020, section 3.2) uses it: 2,885,888 parameters at 256
 channels.
 
-Deviation: maps of odd height or width work (the released code fails on them), because the spatial
-attention is brought back to the size of the map instead of being doubled.
+Deviations: maps of odd height or width work (the released code fails on them), because the spatial
+attention is brought back to the size of the map instead of being doubled; embeddings start small.
 
 Shape legend: N samples, C channels, ``h x w`` cells; the frames are the target and the reference.
 """
 
 import torch
 from mmcv.cnn import ConvModule
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, normal_init
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -42,6 +42,17 @@ class TemporalSpatialAttention(BaseModule):
         self.shift = nn.Sequential(
             ConvModule(channels, channels, 1, act_cfg=_LEAKY), nn.Conv2d(channels, channels, 1)
         )
+
+    def init_weights(self) -> None:
+        """About half of each frame at the start.
+
+        At the usual scale the sum of products over all channels is large: the sigmoid closes for
+        one frame or both, and what is closed learns nothing. At this one the logits of features
+        of unit variance deviate by ``4 / sqrt(C)``.
+        """
+        super().init_weights()
+        for embed in (self.embed_target, self.embed_frame):
+            normal_init(embed, std=0.64 / embed.in_channels)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Fuse aligned frames.

@@ -59,6 +59,8 @@ def config_file(
     del config.default_hooks['mlflow']
     config.merge_from_dict(
         {
+            'load_from': None,
+            'model.backbone.frozen_stages': -1,
             'train_cfg.max_iters': 4,
             'train_cfg.val_interval': 4,
             'default_hooks.checkpoint.interval': 2,

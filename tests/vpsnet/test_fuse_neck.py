@@ -127,6 +127,16 @@ def test_attention_equals_its_restatement_at_any_size(size):
     torch.testing.assert_close(module(frames), attention_oracle(module, frames))
 
 
+def test_attention_starts_open_for_both_frames():
+    """At full width too, where a sum over 256 products would close the sigmoid."""
+    torch.manual_seed(0)
+    attention = TemporalSpatialAttention(256)
+    attention.init_weights()
+    with torch.no_grad():
+        weights = attention.temporal_weights(randn(1, 2, 256, 12, 16))
+    assert weights.min() > 0.2 and weights.max() < 0.8
+
+
 def test_the_target_is_weighed_too():
     torch.manual_seed(0)
     module = TemporalSpatialAttention(6)

@@ -2,7 +2,8 @@
 
 `python -m mmext.demo faces --out data/demo_faces` writes the data set, also in COCO's key point
 format. The network is that of `centernet_demo.py` with the branches of the joints, from random
-initialisation.
+initialisation. Held-out: box AP50 90.0, landmark NME 10.5 % of the box, OKS AP50 26.0. For OKS a
+face is half right at an error of 6 % of its box: minutes of training are little for that.
 """
 
 _base_ = './centernet/pose-dla34_140e_coco.py'
@@ -59,7 +60,17 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(ann_file=data_root + 'annotations/face_keypoints_val.json')
+val_evaluator = [
+    dict(
+        type='mmext.KeypointOKSMetric',
+        ann_file=data_root + 'annotations/face_keypoints_val.json',
+    ),
+    dict(type='mmext.LandmarkNMEMetric'),
+    dict(
+        type='mmext.CocoDetectionMetric',
+        ann_file=data_root + 'annotations/face_keypoints_val.json',
+    ),
+]
 test_evaluator = val_evaluator
 
 max_iters = 1000

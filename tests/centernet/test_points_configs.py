@@ -49,7 +49,9 @@ def test_data_hooks_and_metrics_exist(file: str) -> None:
     for transform in config.tta_pipeline:
         TRANSFORMS.build(transform)
     assert MODELS.get(config.tta_model.type) is not None
-    assert METRICS.get(config.val_evaluator.type) is not None
+    evaluators = config.val_evaluator
+    for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
+        assert METRICS.get(evaluator.type) is not None
     for hook in config.default_hooks.values():
         assert HOOKS.get(hook.type) is not None
 

@@ -110,7 +110,9 @@ def test_key_points_are_learned_measured_and_drawn(
     checkpoint = work_dir / 'iter_3.pth'
     call('test', file, checkpoint, '--work-dir', tmp_path / 'test')
     (written,) = (tmp_path / 'test').glob('*/*.json')
-    assert 0 <= json.loads(written.read_text())['keypoints/AP'] <= 1
+    values = json.loads(written.read_text())
+    assert 0 <= values['keypoints/AP'] <= 1
+    assert {'landmarks/found', 'coco/bbox_mAP_50'} <= set(values)
     images = tmp_path / 'data' / 'WIDER_val/images/0--Portrait'
     call('infer', images, '--checkpoint', checkpoint, '--out', out)
     assert len(list((out / 'pictures').iterdir())) == len(list(images.iterdir())) > 0

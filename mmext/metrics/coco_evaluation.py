@@ -243,6 +243,10 @@ def ids_of_labels(
             f'{source}: no categories {missing[:8]}, which are classes of the data set; '
             f'it has {sorted(table)[:8]}'
         )
+    if len(set(classes)) < len(classes):
+        raise ValueError(
+            f'{source}: the classes of the data set repeat a name: {list(classes)[:8]}'
+        )
     in_file = [name for name in table if name in set(classes)]
     if in_file != list(classes) and not by_name:
         first = next(i for i, name in enumerate(classes) if name != in_file[i])

@@ -177,6 +177,8 @@ def test_bad_input_is_named(tmp_path: Path, ann_file: str, samples) -> None:
         evaluate(samples, meta={'classes': ('cat', 'dog')}, ann_file=ann_file)
     with pytest.raises(ValueError, match=r"another order .*class 0 is 'traffic light', the file's"):
         evaluate(samples, meta={'classes': ('traffic light', 'cat', 'a,b/c')}, ann_file=ann_file)
+    with pytest.raises(ValueError, match='the classes of the data set repeat a name'):
+        evaluate(samples, meta={'classes': ('cat', 'cat')}, ann_file=ann_file)
     with pytest.raises(ValueError, match='no instances in the data sample; set ann_file'):
         evaluate(samples)
     stranger = {**samples[0], 'img_id': 999}

@@ -3,8 +3,8 @@
 `python -m mmext.demo faces --out data/demo_faces` writes the data set. Neck and head are those of
 the small network. The backbone is a ResNet-18 of three eighths of the width without its last
 stage: from random weights it learns in far fewer steps than MobileNetV1 x0.25, whose depthwise
-convolutions are slow on CPUs in the backward pass. Landmarks, attributes and mesh are what a second
-look at each face says (`close_up`); without it they come from the head, and need more steps.
+convolutions are slow on CPUs in the backward pass. Landmarks and mesh are what a second look at
+each face says (`close_up`); without it they come from the head, as the attributes do.
 """
 
 _base_ = ['./_base_/retinaface_mobilenet025.py', './_base_/wider_face.py']
@@ -59,8 +59,8 @@ model = dict(
         mesh=dict(num_vertices=rows * columns, triangles=mesh_triangles, hidden_channels=64),
     ),
     close_up=dict(
+        # without attributes, which disturb the landmarks there
         type='mmext.CloseUp',
-        attributes=dict(table=attributes, weight=2.0),  # with 1 they stay at the base rates
         # in sides of the crop, a tenth of the head's units
         mesh=dict(num_vertices=rows * columns, vertex_weight=10.0),
     ),

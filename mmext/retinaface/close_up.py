@@ -28,8 +28,9 @@ from mmext.registry import MODELS
 from mmext.retinaface.encoding import Encoding
 from mmext.retinaface.face_crops import crops_around, from_crops, jittered, to_crops, upright
 from mmext.retinaface.face_fields import pad_annotations
+from mmext.retinaface.head import means
 from mmext.retinaface.multibox_loss import smooth_l1
-from mmext.retinaface.sparse_tasks import SparseTasks, Sums, means
+from mmext.retinaface.sparse_tasks import SparseTasks, Sums
 
 _EYES = [0, 1]
 _BETA = 0.01  # of the smooth L1, in sides of the crop: errors of a percent still pull

@@ -17,7 +17,7 @@ from mmcv.ops import batched_nms
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.models.utils import unpack_gt_instances
 from mmdet.structures import SampleList
-from mmdet.utils import InstanceList, OptConfigType, OptMultiConfig
+from mmdet.utils import InstanceList, OptConfigType, OptMultiConfig, reduce_mean
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
@@ -29,7 +29,7 @@ from mmext.retinaface.matching import match_priors
 from mmext.retinaface.multibox_loss import face_cross_entropy, mine, smooth_l1
 from mmext.retinaface.presets import make_preset
 from mmext.retinaface.priors import make_priors, to_corners
-from mmext.retinaface.sparse_tasks import SparseTasks, Sums, means
+from mmext.retinaface.sparse_tasks import SparseTasks, Sums
 
 _FACE_LOGITS = 2  # background, face
 
@@ -318,3 +318,15 @@ def _per_prior(convs: nn.ModuleList, x: Sequence[Tensor], numbers: int) -> Tenso
 def _boxes(batch: Sequence[InstanceData | None] | None, like: Tensor) -> list[Tensor]:
     """The boxes of each image; none where there are no instances."""
     return [like.new_zeros(0, 4) if faces is None else box_tensor(faces) for faces in batch or ()]
+
+
+def means(sums: Sums) -> dict[str, Tensor]:
+    """Divide each sum by its count, averaged over the processes and 1 at least."""
+    like = next(iter(sums.values()))[0]
+    counts = [torch.as_tensor(n, device=like.device).to(like.dtype) for _, n in sums.values()]
+    sizes = [max(count.numel(), 1) for count in counts]
+    total = reduce_mean(torch.cat([count.reshape(-1) for count in counts])).clamp(min=1)
+    return {
+        name: (loss / count.view(loss.shape)).sum()
+        for (name, (loss, _)), count in zip(sums.items(), total.split(sizes), strict=True)
+    }

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from mmdet.utils import reduce_mean
 from torch import Tensor, nn
 
 from mmext.retinaface.attributes import AttributeTable, attribute_losses, decode_attributes
@@ -140,15 +139,3 @@ def _options(task: str, given: Mapping[str, Any] | None, known: Sequence[str]) -
         if name not in known:
             raise ValueError(f'{task}: expected some of {", ".join(known)}, got {name!r}')
     return dict(given or {})
-
-
-def means(sums: Sums) -> dict[str, Tensor]:
-    """Divide each sum by its count, averaged over the processes and 1 at least."""
-    like = next(iter(sums.values()))[0]
-    counts = [torch.as_tensor(n, device=like.device).to(like.dtype) for _, n in sums.values()]
-    sizes = [max(count.numel(), 1) for count in counts]
-    total = reduce_mean(torch.cat([count.reshape(-1) for count in counts])).clamp(min=1)
-    return {
-        name: (loss / count.view(loss.shape)).sum()
-        for (name, (loss, _)), count in zip(sums.items(), total.split(sizes), strict=True)
-    }

@@ -7,7 +7,7 @@ import torch
 from mmdet.models.detectors import BaseDetector
 
 from mmext.hooks.mlflow_logging.panel_collector import predicted_scene, truth_scene
-from mmext.hooks.mlflow_logging.panels import draw_panel
+from mmext.hooks.mlflow_logging.panels import Classes, draw_panel
 
 
 def test_truth_beside_prediction(retinaface: BaseDetector, face_sample: Callable) -> None:
@@ -21,5 +21,5 @@ def test_truth_beside_prediction(retinaface: BaseDetector, face_sample: Callable
     assert np.isfinite(truth.points_xy).all(axis=(1, 2)).tolist() == [True, False, True]
     assert found.points_xy.shape == (len(found.scores), 5, 2) and len(found.scores) > 5
     plain = np.full((96, 96, 3), 128, np.uint8)
-    panel = draw_panel(plain, truth, found, ['face'])
+    panel = draw_panel(plain, truth, found, Classes(['face']))
     assert len(np.unique(panel.reshape(-1, 3), axis=0)) > 10

@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData, PixelData
 
 sys.path.insert(0, str(Path(__file__).parent))  # the modules that tests of this folder share
-from small_models import build, shrink
+from small_upsnet import build, shrink
 
 ROOT = Path(__file__).parents[2]
 THINGS, STUFF = 5, 5  # the demo's

@@ -18,8 +18,8 @@ from mmext.demo.video import write_video_dataset
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / 'tests' / 'upsnet'))
-from small_models import build as build_upsnet  # noqa: E402
-from small_models import shrink as shrink_upsnet  # noqa: E402
+from small_upsnet import build as build_upsnet  # noqa: E402
+from small_upsnet import shrink as shrink_upsnet  # noqa: E402
 
 THINGS, STUFF = 5, 5  # the demo's
 

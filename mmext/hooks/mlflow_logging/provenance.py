@@ -1,5 +1,6 @@
 """What a run was made from: the commit, the uncommitted changes, the packages."""
 
+import contextlib
 import importlib.metadata
 import json
 import platform
@@ -63,10 +64,14 @@ def environment_records(facts: Mapping[str, object]) -> Iterator[Record]:
 
 def installed_packages() -> dict[str, str]:
     """Name to version; without what an interrupted installation has left (``~orch``, no name)."""
-    found = (
-        (d.metadata['Name'], d.metadata['Version']) for d in importlib.metadata.distributions()
-    )
-    return {name: version for name, version in found if name and version}
+    packages: dict[str, str] = {}
+    for distribution in importlib.metadata.distributions():
+        # its backport, which mlflow imports, takes the place of Python's own and raises here
+        with contextlib.suppress(FileNotFoundError):
+            name, version = distribution.metadata['Name'], distribution.metadata['Version']
+            if name and version:
+                packages[name] = version
+    return packages
 
 
 def _git(folder: str | Path, *arguments: str) -> str | None:

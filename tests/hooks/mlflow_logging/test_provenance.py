@@ -1,3 +1,4 @@
+import importlib
 import json
 import subprocess
 from pathlib import Path
@@ -54,9 +55,11 @@ def test_environment() -> None:
     assert facts['GPU 0'] == 'none' and 'python' in facts
 
 
+@pytest.mark.parametrize('imported_by_mlflow', ['importlib.metadata', 'importlib_metadata'])
 def test_what_an_interrupted_installation_has_left_is_no_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    imported_by_mlflow: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    importlib.import_module(imported_by_mlflow)  # the backport changes what Python's own finds
     (tmp_path / '~orch-2.0.dist-info').mkdir()
     monkeypatch.syspath_prepend(str(tmp_path))
     packages = installed_packages()

@@ -83,7 +83,6 @@ def test_class_table_of_the_file(tmp_path: Path) -> None:
         'thing_classes': ('dog', 'cat'),
         'stuff_classes': ('sea', 'sky'),
         'palette': [(1, 2, 3)] * 4,
-        'category_ids': dataset.cat_ids,
     }
     assert dataset[0]['instances'][0]['bbox_label'] == 0
 

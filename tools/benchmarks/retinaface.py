@@ -209,6 +209,8 @@ def _onnx_calls(model: Any, image: np.ndarray, threads: int) -> dict[str, Call]:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    # its threads would go on spinning while the next one in turn is measured
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     providers = ['CPUExecutionProvider']
     network = FaceNetwork(model, model.data_preprocessor.mean.flatten().tolist(), [1.0] * 3, False)
     with tempfile.TemporaryDirectory() as folder:

@@ -46,13 +46,15 @@ class EvaluationLog:
         self._introduces = introduces
         self._introduced: set[str] = set()
         self._collector: PanelCollector | None = None
+        self._classes = Classes(())
         self._shown: list[Panel | ClipPanel] = []
         self._tables: dict[str, evaluation.ClasswiseTable] = {}
         self.example: np.ndarray | None = None
         """The first picture that was shown, (H, W, 3) RGB uint8."""
 
-    def begin(self, loader: Any) -> None:
-        """An evaluation on a data loader starts."""
+    def begin(self, loader: Any, classes: Classes) -> None:
+        """An evaluation on a data loader starts; ``classes`` are those of its data set."""
+        self._classes = classes
         self._collector = None
         with self._spared('pictures'):
             batch_size = loader.batch_size or 1
@@ -63,13 +65,7 @@ class EvaluationLog:
                 resized_truth=truth_is_resized(loader.dataset),
             )
 
-    def collect(
-        self,
-        mode: str,
-        step: int,
-        classes: Classes,
-        batch: tuple[int, Any, Sequence[Any]],
-    ) -> None:
+    def collect(self, mode: str, step: int, batch: tuple[int, Any, Sequence[Any]]) -> None:
         """Copy the pictures to show from a batch: its index, its data, the model's outputs."""
         if self._collector is None or not self._images:
             return
@@ -83,13 +79,12 @@ class EvaluationLog:
             first = self._introduces and panel.name not in self._introduced
             self._introduced.add(panel.name)
             self._shown.append(panel)
-            self._put(functools.partial(panel.records, mode, step, classes, first))
+            self._put(functools.partial(panel.records, mode, step, self._classes, first))
 
     def finish(
         self,
         mode: str,
         step: int,
-        classes: Sequence[str],
         results: Mapping[str, Any],
         metrics: Iterable[Any],
         once: bool,
@@ -99,11 +94,11 @@ class EvaluationLog:
         Args:
             mode: ``val`` or ``test``.
             step: global training iterations done.
-            classes: class names.
             results: what the evaluator returned.
             metrics: the evaluator's parts, which may offer plots.
             once: see :func:`.records.metrics`.
         """
+        classes = self._classes.names
         values = {f'{mode}/{name}': value for name, value in evaluation.scalars(results).items()}
         self._put(records.metrics(values, step, once=once))
         artifact = f'tables/{mode}_classwise.json'

@@ -290,21 +290,21 @@ class MLflowHook(Hook):
     def _begin_evaluation(self, runner: Runner, mode: str) -> None:
         self._open(runner, mode)
         if self._writer is not None:
-            self._evaluations.begin(built_loops(runner)[mode].dataloader)
+            loader = built_loops(runner)[mode].dataloader
+            self._evaluations.begin(loader, classes_of(runner, mode))
 
     def _collect_panels(
         self, runner: Runner, mode: str, batch_idx: int, data_batch: Any, outputs: Any
     ) -> None:
         if self._writer is not None:
             batch = batch_idx, data_batch, () if outputs is None else outputs
-            self._evaluations.collect(mode, self._step(runner), classes_of(runner, mode), batch)
+            self._evaluations.collect(mode, self._step(runner), batch)
 
     def _log_evaluation(self, runner: Runner, mode: str, results: Mapping[str, Any]) -> None:
         if self._writer is not None:
             self._evaluations.finish(
                 mode,
                 self._step(runner),
-                classes_of(runner, mode).names,
                 results,
                 built_loops(runner)[mode].evaluator.metrics,
                 once=mode == 'val' and self._options.mode == 'train',

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.dist import get_world_size
 from mmengine.hooks import CheckpointHook
@@ -53,6 +54,8 @@ def classes_of(runner: Runner, mode: str) -> Classes:
     if isinstance(palette, tuple) and len(palette) == 3 and not isinstance(palette[0], Sequence):
         palette = [palette] * len(names)  # one colour for all, as mmdet reads it
     if not isinstance(palette, Sequence) or isinstance(palette, str):  # none, or 'random'
+        return Classes(names)
+    if any(np.size(colour) != 3 for colour in palette):  # no reason to end a training
         return Classes(names)
     return Classes(names, [(int(red), int(green), int(blue)) for red, green, blue in palette])
 

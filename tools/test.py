@@ -22,7 +22,7 @@ from mmext.cli.configuration import (
 from mmext.cli.data_checks import check_data
 from mmext.cli.errors import run_tool
 from mmext.cli.host import import_mmdet
-from mmext.cli.launch import prepare_launch
+from mmext.cli.launch import launched
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -64,8 +64,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     remove_pretrained(config)
     check_data(config, ['test'])
     check_exists(arguments.checkpoint)
-    prepare_launch(config, arguments.local_rank)
-    test(config, arguments)
+    with launched(config, arguments.local_rank):
+        test(config, arguments)
 
 
 def test(config: Config, arguments: argparse.Namespace) -> None:

@@ -28,7 +28,7 @@ from mmext.cli.configuration import (
 from mmext.cli.data_checks import check_data
 from mmext.cli.errors import UserError, run_tool
 from mmext.cli.host import import_mmdet
-from mmext.cli.launch import prepare_launch
+from mmext.cli.launch import launched
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -75,8 +75,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     check_data(config, ('train', 'val'))
     if config.get('load_from'):
         check_exists(config.load_from)
-    prepare_launch(config, arguments.local_rank)
-    train(config)
+    with launched(config, arguments.local_rank):
+        train(config)
 
 
 def enable_auto_scale_lr(config: Config) -> None:

@@ -1,11 +1,14 @@
 """Distributed runs, on GPUs and on CPUs.
 
 mmengine starts process groups for GPUs only: its launchers select a CUDA device, and its
-default wrapper names one. :func:`prepare_launch` does the same for machines without GPUs.
+default wrapper names one. :func:`launched` does the same for machines without GPUs.
 """
 
+import gc
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from mmengine.config import Config
 
@@ -25,8 +28,15 @@ _STARTERS = {
 _DEFAULT_PORT = '29500'  # torch.distributed's own
 
 
-def prepare_launch(config: Config, local_rank: int | None = None) -> None:
-    """Check the launcher's environment and, without a GPU, start a gloo process group.
+@contextmanager
+def launched(config: Config, local_rank: int | None = None) -> Iterator[None]:
+    """One of the processes of a launcher, or the only one: what runs inside may be distributed.
+
+    Without a GPU a gloo process group is started. At the end the group is taken down; by then no
+    variable may hold a runner or a wrapped model. A gloo group that lives on can abort the
+    process when Python ends: its threads release tensors, for which they need the interpreter.
+    After an error it is left as it is: its work may never end, and to wait for that would keep
+    the launcher from stopping the other processes.
 
     Args:
         config: its ``launcher``; on a CPU its ``model_wrapper_cfg`` is set.
@@ -35,6 +45,16 @@ def prepare_launch(config: Config, local_rank: int | None = None) -> None:
     Raises:
         UserError: the launcher's variables are not set.
     """
+    _prepare(config, local_rank)
+    yield
+    import torch.distributed
+
+    gc.collect()  # a runner and its parts are cycles; the wrapped model among them has the group
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def _prepare(config: Config, local_rank: int | None) -> None:
     os.environ.setdefault('LOCAL_RANK', str(local_rank or 0))
     launcher = config.launcher
     if launcher == 'none':
@@ -59,7 +79,9 @@ def prepare_launch(config: Config, local_rank: int | None = None) -> None:
 
 
 def _start_gloo(launcher: str) -> None:
-    import torch.distributed
+    # imported after there is a group, default arguments in these two would keep it for good
+    import torch.distributed.nn
+    import torch.distributed.optim
 
     rank, size, local_rank = (os.environ[name] for name in _VARIABLES[launcher])
     os.environ.update(RANK=rank, WORLD_SIZE=size, LOCAL_RANK=local_rank)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.config import Config
 
 from mmext.cli.benchmark.rows import Row
 from mmext.cli.benchmark.timing import in_turn
@@ -71,7 +72,7 @@ def _evaluate_here(folder: Path, out: Path) -> None:
 
     from mmext.cli.configuration import load_config, set_mlflow
     from mmext.cli.host import import_mmdet
-    from mmext.cli.launch import prepare_launch
+    from mmext.cli.launch import launched
 
     torch.set_num_threads(1)
     config = load_config(
@@ -90,8 +91,14 @@ def _evaluate_here(folder: Path, out: Path) -> None:
     )
     set_mlflow(config, 'off')
     config.launcher = 'pytorch' if 'RANK' in os.environ else 'none'
-    prepare_launch(config)
     import_mmdet()
+    with launched(config):
+        result = _test(config)
+    if os.environ.get('RANK', '0') == '0':
+        out.write_text(json.dumps(result))
+
+
+def _test(config: Config) -> dict[str, Any]:
     from mmengine.runner import Runner
 
     runner = Runner.from_cfg(config)
@@ -101,8 +108,7 @@ def _evaluate_here(folder: Path, out: Path) -> None:
     metrics = runner.test()
     seconds = time.perf_counter() - started
     metrics = {name: float(value) for name, value in metrics.items()}
-    if runner.rank == 0:
-        out.write_text(json.dumps({'seconds': seconds, 'metrics': metrics}))
+    return {'seconds': seconds, 'metrics': metrics}
 
 
 def main() -> None:

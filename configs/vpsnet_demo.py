@@ -15,18 +15,18 @@ model = dict(
     backbone=dict(frozen_stages=4, norm_eval=True),
     data_preprocessor=dict(type='mmext.VideoPairDataPreprocessor'),
     fuse_neck=dict(
-        type='mmext.FuseNeck',
+        type='mmext.GatedFuseNeck',  # ours; the paper's: vpsnet/vpsnet_paper_fuse_demo.py
         channels=64,
         residual_flow=dict(type='mmext.ResidualFlow', hidden_channels=(32, 32, 16)),
     ),
     optical_flow=dict(type='mmext.DISFlow'),
     track_head=dict(type='mmext.TrackHead', in_channels=64, fc_channels=256, loss_weight=0.5),
-    tracker=dict(type='mmext.VPSNetTracker'),
+    tracker=dict(type='mmext.VPSNetTracker', iou_weight=8.0),  # chosen on clips of another seed
     # no unknown channel, so no instance hidden from it
     panoptic_fusion_head=dict(with_unknown=False, keep_fraction=1.0),
 )
 
-load_from = 'work_dirs/upsnet_video_demo/iter_500.pth'
+load_from = 'work_dirs/upsnet_video_demo/iter_1000.pth'
 
 # as many pictures per step as UPSNet's demo, in pairs
 train_dataloader = dict(batch_size=2)
@@ -39,7 +39,7 @@ optim_wrapper = dict(
         }
     )
 )
-max_iters = 300
+max_iters = 600
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=40),

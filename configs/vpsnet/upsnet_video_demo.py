@@ -11,7 +11,7 @@ model = dict(
 load_from = None
 
 train_dataloader = dict(batch_size=4, dataset=dict(reference_range=0))
-max_iters = 500
+max_iters = 1000
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),

@@ -1,5 +1,5 @@
-"""The demo without track head: fused frames, instances numbered by frame."""
+"""The demo without track head: fused frames, and ids by place and label."""
 
 _base_ = '../vpsnet_demo.py'
 
-model = dict(track_head=None, tracker=None)
+model = dict(track_head=None)

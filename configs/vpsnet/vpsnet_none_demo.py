@@ -1,5 +1,5 @@
-"""The demo with neither fuse neck nor track head, trained as long: the control."""
+"""The demo on single frames, with ids by place and label, trained as long: the control."""
 
 _base_ = '../vpsnet_demo.py'
 
-model = dict(fuse_neck=None, track_head=None, tracker=None)
+model = dict(fuse_neck=None, track_head=None)

@@ -36,7 +36,7 @@ class VPSNet(UPSNet):
     the order of the video: the meta's ``video_id`` and ``frame_id`` tell where a video begins.
 
     Args:
-        fuse_neck: a :class:`~mmext.vpsnet.fuse_neck.FuseNeck`, or None.
+        fuse_neck: a neck of :mod:`mmext.vpsnet.fuse_neck`, or None.
         optical_flow: flow between frames for it, see :mod:`mmext.vpsnet.optical_flow`.
         track_head: a :class:`~mmext.vpsnet.track_head.TrackHead`, or None.
         tracker: a :class:`~mmext.vpsnet.tracker.VPSNetTracker`; without a track head it goes by
@@ -108,8 +108,8 @@ class VPSNet(UPSNet):
         if self.fuse_neck is not None:
             metas = [sample.metainfo for sample in batch_data_samples]
             flow = self._flow(frames, references, metas)
-            gathered, reference = (self.fuse_neck.gather(part) for part in (levels, ref_levels))
-            features = self.fuse_neck(levels, gathered, reference, flow)
+            gathered, ref_gathered = (self.fuse_neck.gather(part) for part in (levels, ref_levels))
+            features = self.fuse_neck(levels, gathered, ref_gathered, flow)
         losses, proposals = self._rpn_loss(features, batch_data_samples)
         losses.update(self._roi_loss(features, ref_levels, proposals, batch_data_samples))
         losses.update(self._segmentation_loss(features, batch_data_samples))
@@ -153,21 +153,21 @@ class VPSNet(UPSNet):
         if self.fuse_neck is None:
             return levels
         flow = self._flow(frames, references, metas)
-        reference = self.fuse_neck.gather(self.extract_feat(references))
-        return self.fuse_neck(levels, self.fuse_neck.gather(levels), reference, flow)
+        gather = self.fuse_neck.gather
+        return self.fuse_neck(levels, gather(levels), gather(self.extract_feat(references)), flow)
 
     def _features_of_stream(self, frames: Tensor, metas: list[dict]) -> tuple[Tensor, ...]:
         levels = self.extract_feat(frames)
         if self.fuse_neck is None:
             return levels
         gathered = self.fuse_neck.gather(levels)
-        reference, pictures, numbers = self._memory.references(gathered, frames, metas)
+        (*references, pictures), numbers = self._memory.references((*gathered, frames), metas)
         flow = torch.zeros_like(frames[:, :2], dtype=torch.float32)
         if numbers:
             moved = list(numbers)
             pairs = [dict(metas[i], ref_frame_id=number) for i, number in numbers.items()]
             flow[moved] = self._flow(frames[moved], pictures[moved], pairs)
-        return self.fuse_neck(levels, gathered, reference, flow)
+        return self.fuse_neck(levels, gathered, references, flow)
 
     def _flow(self, frames: Tensor, references: Tensor, metas: Sequence[dict]) -> Tensor:
         """Flow [N, 2, H, W] in pixels of the network input."""

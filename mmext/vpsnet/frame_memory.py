@@ -1,6 +1,6 @@
-"""What a streaming model keeps of the frame before: its place in the video and its features.
+"""What a streaming model keeps of the frame before: its place in the video, features and picture.
 
-One gathered map and one picture, whatever the length of the video.
+One frame, whatever the length of the video.
 """
 
 from __future__ import annotations
@@ -57,41 +57,40 @@ class FrameMemory:
     def reset(self) -> None:
         """The next frame begins a video."""
         self._order.reset()
-        self._last: tuple[Tensor, Tensor] | None = None
+        self._last: tuple[Tensor, ...] | None = None
         self._size: tuple[int, ...] = ()
 
     def references(
-        self, gathered: Tensor, pictures: Tensor, metas: Sequence[Mapping[str, Any]]
-    ) -> tuple[Tensor, Tensor, dict[int, int]]:
+        self, frames: Sequence[Tensor], metas: Sequence[Mapping[str, Any]]
+    ) -> tuple[tuple[Tensor, ...], dict[int, int]]:
         """Take in consecutive frames and say what their references are.
 
         Args:
-            gathered: [N, C, h, w], features of the frames.
-            pictures: [N, 3, H, W].
-            metas: with ``video_id`` and ``frame_id``, and ``img_shape``, the size without padding.
+            frames: what is kept of them, each [N, C_i, h_i, w_i]; the pictures last.
+            metas: with ``video_id`` and ``frame_id``, and ``img_shape``, the size without padding;
+                without it the picture has none.
 
         Returns:
-            Features and pictures of the references, in the same shapes, and for each frame that
-            has another one than itself its position and the number of its reference. A frame of
-            another size than the one before has itself; one of another padding has its own.
+            The same of the references, in the same shapes, and for each frame that has another one
+            than itself its position and the number of its reference. A frame of another size than
+            the one before has itself; one of another padding has its own.
         """
-        ref_gathered, ref_pictures, numbers = [], [], {}
+        references, numbers = [], {}
         for index, meta in enumerate(metas):
-            own = gathered[index], pictures[index]
+            own = tuple(maps[index] for maps in frames)
             number = self._order.frame_id
             last = self._last if self._order.follows(meta) else None
-            size = tuple(meta.get('img_shape', pictures.shape[-2:]))[:2]
+            size = tuple(meta.get('img_shape', frames[-1].shape[-2:]))[:2]
             if last is None or size != self._size:
                 last = own
             else:
                 numbers[index] = number
-            ref_gathered.append(_padded_to(last[0], gathered.shape[-2:]))
-            ref_pictures.append(_padded_to(last[1], pictures.shape[-2:]))
+            references.append([_padded_to(a, b.shape[-2:]) for a, b in zip(last, own, strict=True)])
             self._last, self._size = own, size
         if self._last is not None:
             # not a view, which would keep the whole batch
-            self._last = (self._last[0].detach().clone(), self._last[1].detach().clone())
-        return torch.stack(ref_gathered), torch.stack(ref_pictures), numbers
+            self._last = tuple(map_.detach().clone() for map_ in self._last)
+        return tuple(torch.stack(maps) for maps in zip(*references, strict=True)), numbers
 
 
 def _padded_to(map_: Tensor, size_hw: Sequence[int]) -> Tensor:

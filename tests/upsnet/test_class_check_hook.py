@@ -102,8 +102,10 @@ def test_weights_without_classes_are_taken(
     make_runner: Callable[..., Runner], tmp_path: Path
 ) -> None:
     weights = tmp_path / 'weights.pth'
-    torch.save({'state_dict': Idle(2, 2).state_dict()}, weights)
-    make_runner(load_from=weights).test()
+    torch.save({'state_dict': {'weight': torch.tensor([3.0])}}, weights)
+    runner = make_runner(load_from=weights)
+    runner.test()
+    assert runner.model.weight == 3
 
 
 def test_the_set_has_the_classes_that_the_tests_assume() -> None:

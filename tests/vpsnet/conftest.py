@@ -43,8 +43,9 @@ def shrink_config() -> Callable[[Config], Config]:
 
 @pytest.fixture
 def vpsnet_config() -> Config:
-    """The demo's model, shrunk, that takes all that an untrained net says."""
+    """The demo's model with the paper's neck, shrunk, that takes all that an untrained net says."""
     model = shrink(Config.fromfile(ROOT / 'configs/vpsnet_demo.py')).model
+    model.fuse_neck.type = 'mmext.FuseNeck'
     model.backbone.update(frozen_stages=-1, norm_eval=False)  # as in training from nothing
     model.test_cfg.panoptic.update(score_thr=0.0, stuff_area_limit=0, max_per_img=8)
     model.test_cfg.rcnn.update(score_thr=0.0)

@@ -13,6 +13,7 @@ from mmext.vpsnet.flow_files import write_flow
 torch.set_num_threads(1)
 VARIANTS = {
     'both': {},
+    'gated': dict(fuse_neck=dict(type='mmext.GatedFuseNeck', channels=8)),
     'track': dict(fuse_neck=None),
     'fuse': dict(track_head=None, tracker=None),
     'none': dict(fuse_neck=None, track_head=None, tracker=None),
@@ -52,7 +53,7 @@ def test_every_variant_learns_from_pairs(build_variant, make_clip, make_pairs, v
     model = build_variant(variant)
     total, losses = learn(model, make_pairs(make_clip(), [(0, 1), (2, 1)]))
     assert torch.isfinite(total)
-    assert ('loss_match' in losses) == (variant in ('both', 'track'))
+    assert ('loss_match' in losses) == (variant in ('both', 'gated', 'track'))
     total.backward()
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
 
@@ -115,9 +116,13 @@ def test_a_track_head_needs_a_tracker(vpsnet_config, build_model):
         build_model(vpsnet_config)
 
 
+@pytest.mark.parametrize('neck', ['FuseNeck', 'GatedFuseNeck'])
 @pytest.mark.parametrize('size_hw', [(64, 96), (50, 91)])
-def test_streaming_equals_pairs_processed_anew(vpsnet_config, build_model, make_clip, size_hw):
+def test_streaming_equals_pairs_processed_anew(
+    vpsnet_config, build_model, make_clip, size_hw, neck
+):
     """The cached frame gives, to the last bit, what computing it again gives."""
+    vpsnet_config.fuse_neck.type = f'mmext.{neck}'
     vpsnet_config.data_preprocessor.pad_size_divisor = 32
     model = build_model(vpsnet_config).eval()
     clip = make_clip(num_frames=4, size_hw=size_hw)

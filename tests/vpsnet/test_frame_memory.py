@@ -51,32 +51,42 @@ def frames(*values):
 
 def test_references_across_batches_and_videos():
     memory = FrameMemory()
-    gathered, pictures, moved = memory.references(
-        *frames(1, 2, 3), [place('a', 0), place('a', 1), place('b', 2)]
+    (gathered, pictures), moved = memory.references(
+        frames(1, 2, 3), [place('a', 0), place('a', 1), place('b', 2)]
     )
     assert gathered[:, 0, 0, 0].tolist() == [1, 1, 3]
     assert pictures[:, 0, 0, 0].tolist() == [1.5, 1.5, 3.5]
     assert moved == {1: 0}
-    gathered, _, moved = memory.references(*frames(4, 5), [place('b', 3), place('b', 4)])
+    (gathered, _), moved = memory.references(frames(4, 5), [place('b', 3), place('b', 4)])
     assert gathered[:, 0, 0, 0].tolist() == [3, 4]
     assert moved == {0: 2, 1: 3}
     memory.reset()
-    assert memory.references(*frames(6), [place('b', 5)])[2] == {}
+    assert memory.references(frames(6), [place('b', 5)])[1] == {}
 
 
 def test_a_frame_of_another_size_begins_anew():
     memory = FrameMemory()
-    memory.references(*frames(1), [place('a', 0)])
+    memory.references(frames(1), [place('a', 0)])
     wide = torch.ones(1, 4, 2, 3), torch.ones(1, 3, 8, 12)
-    assert memory.references(*wide, [place('a', 1)])[2] == {}
+    assert memory.references(wide, [place('a', 1)])[1] == {}
 
 
 def test_keeps_one_frame_however_long_the_video():
     memory = FrameMemory()
     for number in range(20):
-        memory.references(*frames(*range(6)), [place('a', number * 6 + i) for i in range(6)])
+        memory.references(frames(*range(6)), [place('a', number * 6 + i) for i in range(6)])
     kept = memory._last
     assert [part.untyped_storage().nbytes() for part in kept] == [4 * 4 * 4, 3 * 64 * 4]
+
+
+def test_any_number_of_maps_is_kept():
+    """As a neck does that fuses every level."""
+    memory = FrameMemory()
+    gathered, pictures = frames(1, 2, 3)
+    maps = (gathered, gathered[..., :1, :1] * 10, pictures)
+    references, _ = memory.references(maps, [place('a', i) for i in range(3)])
+    assert [reference.shape for reference in references] == [map_.shape for map_ in maps]
+    assert references[1][:, 0, 0, 0].tolist() == [10, 10, 20]
 
 
 def test_another_padding_is_no_other_size():
@@ -84,15 +94,16 @@ def test_another_padding_is_no_other_size():
     memory = FrameMemory()
     meta = [dict(place('a', i), img_shape=(8, 8)) for i in range(4)]
     gathered, pictures = frames(1, 2, 3, 4)
-    memory.references(gathered[:1], pictures[:1], meta[:1])
+    memory.references((gathered[:1], pictures[:1]), meta[:1])
     wide = [
         torch.nn.functional.pad(maps[1:2], (0, by)) for maps, by in ((gathered, 1), (pictures, 4))
     ]
-    ref_gathered, ref_pictures, moved = memory.references(*wide, meta[1:2])
+    (ref_gathered, ref_pictures), moved = memory.references(wide, meta[1:2])
     assert moved == {0: 0}
     assert ref_gathered[0, 0].tolist() == [[1, 1, 0], [1, 1, 0]]
     assert ref_pictures.shape == (1, 3, 8, 12) and (ref_pictures[..., 8:] == 0).all()
-    ref_gathered, _, moved = memory.references(gathered[2:3], pictures[2:3], meta[2:3])
+    (ref_gathered, _), moved = memory.references((gathered[2:3], pictures[2:3]), meta[2:3])
     assert moved == {0: 1} and (ref_gathered == 2).all()
-    _, _, moved = memory.references(gathered[3:], pictures[3:], [dict(meta[3], img_shape=(7, 8))])
+    smaller = [dict(meta[3], img_shape=(7, 8))]
+    _, moved = memory.references((gathered[3:], pictures[3:]), smaller)
     assert not moved

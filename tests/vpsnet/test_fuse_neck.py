@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from mmext.registry import MODELS
 from mmext.vpsnet.flow_warping import resize_flow, warp
-from mmext.vpsnet.fuse_neck import FuseNeck
+from mmext.vpsnet.fuse_neck import FuseNeck, GatedFuseNeck
 from mmext.vpsnet.local_correlation import local_correlation
 from mmext.vpsnet.residual_flow import ResidualFlow
 from mmext.vpsnet.temporal_spatial_attention import TemporalSpatialAttention
@@ -27,13 +27,26 @@ def pyramid(channels=8, sizes=SIZES, images=2, seed=0):
     return tuple(randn(images, channels, *size, seed=seed + i) for i, size in enumerate(sizes))
 
 
-@pytest.fixture
-def neck():
+def build(kind):
+    """As if it had learned."""
     torch.manual_seed(0)
-    neck = MODELS.build(dict(type='mmext.FuseNeck', channels=8))
+    neck = MODELS.build(dict(type=f'mmext.{kind}', channels=8))
     neck.init_weights()
     torch.nn.init.normal_(neck.residual_flow.conv_flow.weight, std=0.3)
     return neck
+
+
+@pytest.fixture
+def neck():
+    return build('FuseNeck')
+
+
+@pytest.fixture
+def gated():
+    return build('GatedFuseNeck')
+
+
+both_necks = pytest.mark.parametrize('kind', ['FuseNeck', 'GatedFuseNeck'])
 
 
 def test_parameter_counts_of_the_released_model():
@@ -46,7 +59,7 @@ def test_parameter_counts_of_the_released_model():
 
 def test_gather_is_the_mean_of_all_levels_at_the_finest(neck):
     levels = pyramid()
-    gathered = neck.gather(levels)
+    (gathered,) = neck.gather(levels)
     assert gathered.shape == levels[0].shape
     for y, x in ((0, 0), (7, 13), (15, 23)):
         cells = [
@@ -148,28 +161,64 @@ def test_the_target_is_weighed_too():
     torch.testing.assert_close(alike[:, 0], alike[:, 1])
 
 
+@both_necks
 @pytest.mark.parametrize('sizes', [SIZES, [(13, 9), (7, 5), (4, 3), (2, 2), (1, 1)]])
-def test_levels_keep_their_shapes_and_everything_gets_a_gradient(neck, sizes):
-    levels = tuple(level.requires_grad_() for level in pyramid(sizes=sizes))
-    reference = pyramid(sizes=sizes, seed=20)[0].requires_grad_()
+def test_levels_keep_their_shapes_and_everything_gets_a_gradient(kind, sizes):
+    neck = build(kind)
+    levels, ref_levels = (
+        tuple(level.requires_grad_() for level in pyramid(sizes=sizes, seed=seed))
+        for seed in (0, 20)
+    )
     flow = 3 * randn(2, 2, sizes[0][0] * 4, sizes[0][1] * 4)
-    fused = neck(levels, neck.gather(levels), reference, flow)
+    fused = neck(levels, neck.gather(levels), neck.gather(ref_levels), flow)
     assert [level.shape for level in fused] == [level.shape for level in levels]
     sum(level.square().sum() for level in fused).backward()
-    parts = [*levels, reference, *neck.parameters()]
+    parts = [*levels, *ref_levels, *neck.parameters()]
     assert all(p.grad is not None and p.grad.isfinite().all() for p in parts)
-    assert reference.grad.abs().max() > 0
+    assert ref_levels[0].grad.abs().max() > 0
 
 
-def test_a_batch_of_two_is_two_batches_of_one(neck):
-    levels, reference = pyramid(), randn(2, 8, 16, 24, seed=5)
+@both_necks
+def test_a_batch_of_two_is_two_batches_of_one(kind):
+    neck = build(kind)
+    levels, ref_levels = pyramid(), pyramid(seed=5)
     flow = 4 * randn(2, 2, 64, 96, seed=6)
-    together = neck(levels, neck.gather(levels), reference, flow)
+    together = neck(levels, neck.gather(levels), neck.gather(ref_levels), flow)
     for i in range(2):
-        own = tuple(level[i : i + 1] for level in levels)
-        alone = neck(own, neck.gather(own), reference[i : i + 1], flow[i : i + 1])
+        own, ref_own = (tuple(level[i : i + 1] for level in part) for part in (levels, ref_levels))
+        alone = neck(own, neck.gather(own), neck.gather(ref_own), flow[i : i + 1])
         for a, b in zip(together, alone, strict=True):
             torch.testing.assert_close(a[i : i + 1], b)
+
+
+def test_the_gate_says_how_much_of_the_reference_is_taken(gated):
+    """Shut: the level; open: the reference as aligned at the size of the level; else between."""
+    levels, ref_levels = pyramid(), pyramid(seed=5)
+    flow = 4 * randn(2, 2, 64, 96, seed=6)
+    aligned = [gated.align(*pair, flow) for pair in zip(levels, ref_levels, strict=True)]
+
+    def fuse():
+        return gated(levels, gated.gather(levels), gated.gather(ref_levels), flow)
+
+    for level, other, fused in zip(levels, aligned, fuse(), strict=True):
+        gate = gated.gate(gated.attention(torch.stack((level, other), 1))).sigmoid()
+        torch.testing.assert_close(fused, (1 - gate) * level + gate * other)
+    torch.nn.init.zeros_(gated.gate.weight)
+    for logit, expected in ((-1e4, levels), (1e4, aligned)):
+        torch.nn.init.constant_(gated.gate.bias, logit)
+        for level, fused in zip(expected, fuse(), strict=True):
+            torch.testing.assert_close(fused, level)
+
+
+def test_the_gate_starts_at_an_eighth():
+    """At the widths of the demo and the paper, for features of unit variance."""
+    for channels in (64, 256):
+        torch.manual_seed(0)
+        neck = GatedFuseNeck(channels)
+        neck.init_weights()
+        with torch.no_grad():
+            gate = neck.gate(neck.attend(*randn(2, 1, channels, 12, 16))).sigmoid()
+        assert 0.1 < gate.mean() < 0.2
 
 
 def test_a_moved_reference_that_the_flow_undoes_looks_like_the_target(neck):

@@ -43,8 +43,10 @@ def step(model, batch, precision):
     return logs['loss'].item(), torch.cat(gradients), fired
 
 
+@pytest.mark.parametrize('neck', ['FuseNeck', 'GatedFuseNeck'])
 @pytest.mark.parametrize('precision', TOLERANCE)
-def test_a_training_step(vpsnet_config, build_model, make_clip, make_pairs, precision):
+def test_a_training_step(vpsnet_config, build_model, make_clip, make_pairs, precision, neck):
+    vpsnet_config.fuse_neck.type = f'mmext.{neck}'
     batch = make_pairs(make_clip(size_hw=(64, 96)), [(0, 1)])
     loss, expected, _ = step(build_model(vpsnet_config), batch, 'fp32')
     low_loss, actual, fired = step(build_model(vpsnet_config), batch, precision)

@@ -6,7 +6,7 @@ time along the residual flow that the features show; attention fuses both; the r
 over the levels of the target: :class:`FuseNeck`.
 
 :class:`GatedFuseNeck` is ours: it aligns with the same parts but fuses every level on its own, and
-a gate says cell by cell how much of the aligned reference takes the target's place. The mean over
+a gate says value by value how much of the aligned reference takes the target's place. The mean over
 the levels and the maximum over the cells, through which the published neck passes everything, leave
 it little to repair a level with.
 
@@ -36,7 +36,7 @@ class AlignedFusion(BaseModule):
     """What the fuse necks share: maps of the reference aligned to the target, attention over both.
 
     A neck says with ``gather`` which maps it fuses, which is all that the next frame needs of this
-    one, and with ``forward`` what becomes of the levels.
+    one, with ``fuse`` how, and with ``scatter`` what becomes of the levels.
 
     Args:
         channels: C of every level.
@@ -60,6 +60,39 @@ class AlignedFusion(BaseModule):
         self.align_corners = align_corners
         self.residual_flow = MODELS.build(dict(residual_flow, channels=channels))
         self.attention = MODELS.build(dict(attention, channels=channels))
+
+    def forward(
+        self,
+        levels: Sequence[Tensor],
+        gathered: Sequence[Tensor],
+        references: Sequence[Tensor],
+        flow: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """Fused levels, of the same shapes.
+
+        Args:
+            levels: of the target frames, each [N, C, h_i, w_i], finest first.
+            gathered: what :meth:`gather` makes of them.
+            references: what it made of the reference frames.
+            flow: from target to reference, [N, 2, H, W], (x, y) in pixels of the network input.
+        """
+        fused = [
+            self.fuse(target, self.align(target, reference, flow))
+            for target, reference in zip(gathered, references, strict=True)
+        ]
+        return self.scatter(fused, levels)
+
+    def gather(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The maps of a frame that are fused, each [N, C, h, w], from its levels."""
+        raise NotImplementedError
+
+    def fuse(self, target: Tensor, aligned: Tensor) -> Tensor:
+        """One map of both, [N, C, h, w] each."""
+        raise NotImplementedError
+
+    def scatter(self, fused: Sequence[Tensor], levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The levels, from the fused maps and the target's own levels."""
+        raise NotImplementedError
 
     def align(self, target: Tensor, reference: Tensor, flow: Tensor) -> Tensor:
         """The reference's map [N, C, h, w] seen from the target.
@@ -106,28 +139,14 @@ class FuseNeck(AlignedFusion):
             gathered = gathered + F.interpolate(level, size=size, mode='nearest')
         return (gathered / len(levels),)
 
-    def forward(
-        self,
-        levels: Sequence[Tensor],
-        gathered: Sequence[Tensor],
-        references: Sequence[Tensor],
-        flow: Tensor,
-    ) -> tuple[Tensor, ...]:
-        """Fused levels, of the same shapes.
+    def fuse(self, target: Tensor, aligned: Tensor) -> Tensor:
+        """What is added to the levels."""
+        return self.refine(self.attend(target, aligned))
 
-        Args:
-            levels: of the target frames, each [N, C, h_i, w_i], finest first.
-            gathered: what :meth:`gather` makes of them.
-            references: what it made of the reference frames.
-            flow: from target to reference, [N, 2, H, W], (x, y) in pixels of the network input.
-        """
-        (target,), (reference,) = gathered, references
-        fused = self.refine(self.attend(target, self.align(target, reference, flow)))
-        return self.scatter(fused, levels)
-
-    def scatter(self, fused: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def scatter(self, fused: Sequence[Tensor], levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The levels plus the fused map, max-pooled to the size of each."""
-        return tuple(level + F.adaptive_max_pool2d(fused, level.shape[-2:]) for level in levels)
+        (added,) = fused
+        return tuple(level + F.adaptive_max_pool2d(added, level.shape[-2:]) for level in levels)
 
 
 @MODELS.register_module()
@@ -155,17 +174,11 @@ class GatedFuseNeck(AlignedFusion):
         """The levels."""
         return tuple(levels)
 
-    def forward(
-        self,
-        levels: Sequence[Tensor],
-        gathered: Sequence[Tensor],
-        references: Sequence[Tensor],
-        flow: Tensor,
-    ) -> tuple[Tensor, ...]:
-        """Fused levels; see :meth:`FuseNeck.forward`."""
-        fused = []
-        for level, reference in zip(levels, references, strict=True):
-            aligned = self.align(level, reference, flow)
-            gate = self.gate(self.attend(level, aligned)).sigmoid()
-            fused.append(torch.lerp(level, aligned, gate.to(level.dtype)))
+    def fuse(self, target: Tensor, aligned: Tensor) -> Tensor:
+        """Between the target and the aligned reference, as the gate says."""
+        gate = self.gate(self.attend(target, aligned)).sigmoid()
+        return torch.lerp(target, aligned, gate.to(target.dtype))
+
+    def scatter(self, fused: Sequence[Tensor], levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The fused levels."""
         return tuple(fused)

@@ -71,7 +71,7 @@ def test_gather_is_the_mean_of_all_levels_at_the_finest(neck):
 def test_scatter_adds_the_maximum_of_the_cells_below(neck):
     levels = pyramid()
     fused = randn(2, 8, 16, 24, seed=9)
-    scattered = neck.scatter(fused, levels)
+    scattered = neck.scatter([fused], levels)
     torch.testing.assert_close(scattered[0], levels[0] + fused)
     below = fused[:, :, 4:8, 8:12].amax(dim=(2, 3))
     torch.testing.assert_close(scattered[2][:, :, 1, 2], levels[2][:, :, 1, 2] + below)

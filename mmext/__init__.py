@@ -9,6 +9,8 @@ found through :mod:`mmext.registry` when a config names ``type='mmext.X'``.
 from mmengine.config import config as _config
 from mmengine.config import utils as _config_utils
 
+from mmext.moved import accept_old_names
+
 __version__ = '0.1.0'
 
 # mmengine resolves `package::file.py` only for the packages in this table.
@@ -29,3 +31,5 @@ def _split_config_name(name: str) -> tuple[str, str]:
 
 
 _config._get_package_and_cfg_path = _split_config_name
+
+accept_old_names()

@@ -19,11 +19,11 @@ from typing import Any
 from mmdet import registry as host
 from mmengine.registry import Registry
 
-_KEYPOINTS = 'mmext.keypoints.registered'
 _CENTERNET = 'mmext.centernet.registered'
 _LAYERS = 'mmext.layers.registered'
 _METRICS = 'mmext.metrics.registered'
 _MLFLOW = 'mmext.hooks.mlflow_logging.registered'
+_PIPELINES = 'mmext.pipelines.registered'
 _PRECISION = 'mmext.hooks.mixed_precision.registered'
 _RETINAFACE = 'mmext.retinaface.registered'
 _SYNC_BUFFERS = 'mmext.hooks.sync_buffers.registered'
@@ -53,8 +53,8 @@ def _child(parent: Registry, *locations: str) -> Registry:
 
 
 MODELS = _child(host.MODELS, _CENTERNET, _LAYERS, _RETINAFACE, _UPSNET, _VPSNET)
-DATASETS = _child(host.DATASETS, _KEYPOINTS, _RETINAFACE, _UPSNET, _VPSNET)
-TRANSFORMS = _child(host.TRANSFORMS, _CENTERNET, _KEYPOINTS, _RETINAFACE, _UPSNET, _VPSNET)
+DATASETS = _child(host.DATASETS, _PIPELINES, _RETINAFACE, _UPSNET, _VPSNET)
+TRANSFORMS = _child(host.TRANSFORMS, _CENTERNET, _PIPELINES, _RETINAFACE, _UPSNET, _VPSNET)
 METRICS = _child(host.METRICS, _METRICS)
 HOOKS = _child(host.HOOKS, _MLFLOW, _PRECISION, _SYNC_BUFFERS, _UPSNET)
 

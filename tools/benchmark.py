@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
-from mmext.cli.benchmark import arguments as coco
-from mmext.cli.benchmark.components import measure_file, measure_file_in_new_process
-from mmext.cli.benchmark.publication import Measured, publish, save
-from mmext.cli.benchmark.rows import table
-from mmext.cli.errors import UserError, run_tool
+from mmext.benchmark.components import measure_file, measure_file_in_new_process
+from mmext.benchmark.publication import Measured, publish, save
+from mmext.benchmark.rows import table
+from mmext.cli import benchmark_arguments as coco
+from mmext.errors import InputError, run_tool
 
 FOLDER = Path(__file__).parent / 'benchmarks'
 
@@ -69,7 +69,7 @@ def run_components(arguments: argparse.Namespace) -> None:
     One that fails does not keep the others from running; what is finished is written at once.
     """
     if arguments.publish and arguments.quick:
-        raise UserError('--publish: small sizes prove nothing, leave --quick out')
+        raise InputError('--publish: small sizes prove nothing, leave --quick out')
     alone = arguments.component != 'all'
     names = [arguments.component] if alone else benchmark_names()
     measure = measure_file if alone else measure_file_in_new_process

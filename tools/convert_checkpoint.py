@@ -11,11 +11,11 @@ from pathlib import Path
 
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
 from mmext.cli.arguments import add_cfg_options
-from mmext.cli.checkpoint_conversion import SYSTEMS, convert_checkpoint
-from mmext.cli.checkpoints import check_exists
-from mmext.cli.configuration import load_config
-from mmext.cli.errors import run_tool
-from mmext.cli.host import import_mmdet
+from mmext.configuration import load_config
+from mmext.errors import run_tool
+from mmext.host import import_mmdet
+from mmext.inference.checkpoint_conversion import SYSTEMS, convert_checkpoint
+from mmext.inference.checkpoints import check_exists
 
 
 def build_parser() -> argparse.ArgumentParser:

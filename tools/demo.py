@@ -19,12 +19,12 @@ from rich.console import Console
 from rich.table import Table
 
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
-from mmext.cli.configuration import load_config
-from mmext.cli.drawing import Picture, draw_panoptic, side_by_side
-from mmext.cli.errors import run_tool
-from mmext.cli.host import import_mmdet
-from mmext.cli.progress import progress_bar
+from mmext.configuration import load_config
 from mmext.demo.panoptic import write_panoptic_dataset
+from mmext.drawing.segments import Picture, draw_panoptic, side_by_side
+from mmext.errors import run_tool
+from mmext.host import import_mmdet
+from mmext.progress import progress_bar
 
 if TYPE_CHECKING:
     from mmdet.structures import DetDataSample

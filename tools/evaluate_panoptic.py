@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmext.cli.errors import UserError, run_tool
+from mmext.errors import InputError, run_tool
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate as the command line says."""
     arguments = build_parser().parse_args(argv)
     if arguments.workers < 1:
-        raise UserError('--workers: expected 1 or more')
+        raise InputError('--workers: expected 1 or more')
     from mmext.cli.panoptic_evaluation import as_json, class_table, evaluate_files, markdown
 
     evaluated, classes = evaluate_files(

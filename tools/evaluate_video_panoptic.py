@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmext.cli.errors import UserError, run_tool
+from mmext.errors import InputError, run_tool
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -45,9 +45,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate as the command line says."""
     arguments = build_parser().parse_args(argv)
     if min(arguments.workers, arguments.label_interval) < 1:
-        raise UserError('--workers and --label-interval: expected 1 or more')
+        raise InputError('--workers and --label-interval: expected 1 or more')
     from mmext.cli.video_evaluation import evaluate_folder
-    from mmext.metrics.video_panoptic_quality import checked_windows
+    from mmext.metrics.panoptic.video_quality import checked_windows
 
     text, values = evaluate_folder(
         arguments.truth,

@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING
 
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
 from mmext.cli.arguments import add_cfg_options
-from mmext.cli.checkpoints import check_exists
-from mmext.cli.configuration import load_config
-from mmext.cli.errors import UserError, run_tool
-from mmext.cli.host import import_mmdet
-from mmext.cli.media import Source, open_source
+from mmext.configuration import load_config
+from mmext.errors import InputError, run_tool
+from mmext.host import import_mmdet
+from mmext.inference.checkpoints import check_exists
+from mmext.inference.media import Source, open_source
 
 if TYPE_CHECKING:
-    from mmext.cli.coco_results import ResultsWriter
-    from mmext.cli.media import PictureWriter
-    from mmext.cli.prediction import Predictor
+    from mmext.inference.coco_results import ResultsWriter
+    from mmext.inference.media import PictureWriter
+    from mmext.inference.prediction import Predictor
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -71,18 +71,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     source = open_source(arguments.input)
     to_video = arguments.out.suffix.lower() == '.mp4'
     if to_video and source.fps is None:
-        raise UserError(f'--out {arguments.out}: {arguments.input} is no video, name a folder')
+        raise InputError(f'--out {arguments.out}: {arguments.input} is no video, name a folder')
     if to_video and arguments.out.resolve() == Path(arguments.input).resolve():
-        raise UserError(f'--out {arguments.out} is the input, it would be overwritten')
+        raise InputError(f'--out {arguments.out} is the input, it would be overwritten')
     check_exists(arguments.checkpoint)
     config = load_config(arguments.config, arguments.cfg_options) if arguments.config else None
 
     # takes seconds: after everything that can be checked without it
     import_mmdet()
 
-    from mmext.cli.coco_results import ResultsWriter, category_table
-    from mmext.cli.media import PictureWriter
-    from mmext.cli.prediction import load_predictor
+    from mmext.inference.coco_results import ResultsWriter, category_table
+    from mmext.inference.media import PictureWriter
+    from mmext.inference.prediction import load_predictor
 
     predictor = load_predictor(
         config, arguments.checkpoint, arguments.device, arguments.allow_partial
@@ -106,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in source.skipped:
         print(f'warning: {name} cannot be read as an image, skipped', file=sys.stderr)
     if not pictures.count and source.skipped:
-        raise UserError(f'{arguments.input}: no image could be read')
+        raise InputError(f'{arguments.input}: no image could be read')
     what = 'pictures' if results is None else 'pictures and COCO results'
     print(f'{pictures.count} {what} in {arguments.out}')
 
@@ -119,8 +119,8 @@ def predict(
     arguments: argparse.Namespace,
 ) -> None:
     """Predict, draw and write every frame; without ``results`` the drawn frames alone."""
-    from mmext.cli.drawing import side_by_side
-    from mmext.cli.progress import progress_bar
+    from mmext.drawing.segments import side_by_side
+    from mmext.progress import progress_bar
 
     video = None if source.fps is None else source.name
     frames, done = iter(source), 0

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
-from mmext.cli.checkpoints import check_exists
-from mmext.cli.configuration import load_config
-from mmext.cli.errors import UserError, run_tool
+from mmext.configuration import load_config
+from mmext.errors import InputError, run_tool
+from mmext.inference.checkpoints import check_exists
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Log the checkpoint that the command line names."""
     arguments = build_parser().parse_args(argv)
     if arguments.alias and not arguments.register:
-        raise UserError('--alias: needs --register NAME')
+        raise InputError('--alias: needs --register NAME')
     check_exists(arguments.checkpoint)
     config = load_config(arguments.config) if arguments.config else None
     example = None if arguments.example is None else _read(arguments.example)
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         example,
     )
     if not delivered:
-        raise UserError(
+        raise InputError(
             'not sent, the store does not answer; tools/mlflow_replay.py sends it later'
         )
     name = f'models:/{arguments.register}' + (f'@{arguments.alias}' if arguments.alias else '')
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _read(path: str) -> np.ndarray:
     image = cv2.imread(path)
     if image is None:
-        raise UserError(f'--example: no picture at {path}')
+        raise InputError(f'--example: no picture at {path}')
     return np.asarray(image[..., ::-1], np.uint8)
 
 

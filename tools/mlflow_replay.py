@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmext.cli.errors import UserError, run_tool
-from mmext.hooks.mlflow_logging.replay import describe, reap, replay
-from mmext.hooks.mlflow_logging.tracking import Outage, Refusal
+from mmext.errors import InputError, run_tool
+from mmext.hooks.mlflow_logging.delivery.replay import describe, reap, replay
+from mmext.hooks.mlflow_logging.delivery.tracking import Outage, Refusal
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     kept = 0
     for folder in arguments.folders:
         if not folder.is_dir():
-            raise UserError(f'no such folder: {folder}')
+            raise InputError(f'no such folder: {folder}')
         for result in replay(folder, arguments.tracking_uri):
             print(describe(result), flush=True)
             kept += result.outcome == 'kept'
@@ -43,9 +43,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             for run_id in reap(arguments.reap, arguments.stale_after):
                 print(f'killed  run {run_id}', flush=True)
         except (Outage, Refusal) as reason:
-            raise UserError(f'--reap {arguments.reap}: {reason}') from reason
+            raise InputError(f'--reap {arguments.reap}: {reason}') from reason
     if kept:
-        raise UserError(f'{kept} not sent, for the reasons above; all is kept, try again later')
+        raise InputError(f'{kept} not sent, for the reasons above; all is kept, try again later')
 
 
 if __name__ == '__main__':

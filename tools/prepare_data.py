@@ -8,8 +8,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from mmext.cli.errors import run_tool
 from mmext.cli.prepare.data_sets import DATA_SETS
+from mmext.errors import run_tool
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -12,17 +12,17 @@ from mmengine.config import Config
 
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
 from mmext.cli.arguments import add_run_arguments
-from mmext.cli.checkpoints import check_exists, load_checkpoint, load_weights
-from mmext.cli.configuration import (
+from mmext.cli.launch import launched
+from mmext.configuration import (
     apply_run_arguments,
     load_config,
     remove_pretrained,
     use_test_time_augmentation,
 )
-from mmext.cli.data_checks import check_data
-from mmext.cli.errors import run_tool
-from mmext.cli.host import import_mmdet
-from mmext.cli.launch import launched
+from mmext.errors import run_tool
+from mmext.host import import_mmdet
+from mmext.inference.checkpoints import check_exists, load_checkpoint, load_weights
+from mmext.pipelines.data_checks import check_data
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -74,7 +74,7 @@ def test(config: Config, arguments: argparse.Namespace) -> None:
     from mmdet.evaluation import DumpDetResults
     from mmengine.runner import Runner
 
-    from mmext.cli.drawing_hook import DrawPredictionsHook
+    from mmext.inference.drawing_hook import DrawPredictionsHook
 
     checkpoint = load_checkpoint(arguments.checkpoint)
     config.load_from = arguments.checkpoint

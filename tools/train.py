@@ -12,23 +12,23 @@ from mmengine.config import Config
 
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
 from mmext.cli.arguments import add_run_arguments
-from mmext.cli.checkpoints import (
+from mmext.cli.launch import launched
+from mmext.configuration import (
+    apply_run_arguments,
+    load_config,
+    remove_pretrained,
+    thaw_pretrained,
+)
+from mmext.errors import InputError, run_tool
+from mmext.host import import_mmdet
+from mmext.inference.checkpoints import (
     check_exists,
     check_pretrained,
     latest_checkpoint,
     load_checkpoint,
     load_weights,
 )
-from mmext.cli.configuration import (
-    apply_run_arguments,
-    load_config,
-    remove_pretrained,
-    thaw_pretrained,
-)
-from mmext.cli.data_checks import check_data
-from mmext.cli.errors import UserError, run_tool
-from mmext.cli.host import import_mmdet
-from mmext.cli.launch import launched
+from mmext.pipelines.data_checks import check_data
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def enable_auto_scale_lr(config: Config) -> None:
     """Let mmengine scale the learning rate, from the batch size the config was made for."""
     if 'base_batch_size' not in config.get('auto_scale_lr', {}):
-        raise UserError(
+        raise InputError(
             '--auto-scale-lr: the config does not say for how many images a step its learning '
             'rate was chosen; set auto_scale_lr=dict(base_batch_size=...)'
         )

@@ -4,7 +4,7 @@ All three projects share the class, and mmdet's HourglassNet computes the same f
 differ, shapes do not.
 """
 
-from mmext.functional.checkpoint_keys import Rename
+from mmext.formats.checkpoint_keys import Rename
 
 HOURGLASS_KEYS = (
     Rename(r'pre\.0\.(.+)', r'backbone.stem.0.\1'),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from mmext.centernet.checkpoint_keys_hourglass import HOURGLASS_KEYS
-from mmext.functional.checkpoint_keys import Converted, Drop, Rename, rename_keys
+from mmext.formats.checkpoint_keys import Converted, Drop, Rename, rename_keys
 
 _BRANCHES = {
     'hm': 'center',

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from mmext.centernet.checkpoint_keys_hourglass import HOURGLASS_KEYS
-from mmext.functional.checkpoint_keys import Converted, Rename, rename_keys
+from mmext.formats.checkpoint_keys import Converted, Rename, rename_keys
 
 _KINDS = {'tl': 'top_left', 'br': 'bottom_right', 'ct': 'center'}
 

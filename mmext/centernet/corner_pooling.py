@@ -14,9 +14,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmext.centernet.directional_maximum import Direction, cross_maximum, directional_maximum
+from mmext.layers.hourglass import DEFAULT_NORM
 from mmext.registry import MODELS
-
-DEFAULT_NORM = dict(type='BN', requires_grad=True)
 
 # which way a corner looks: along the edge that leaves it, and then into the object
 CORNERS: dict[str, tuple[Direction, Direction]] = {

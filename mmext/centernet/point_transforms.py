@@ -2,7 +2,7 @@
 
 Zhou et al., "Objects as Points", 2019, section 5. An image goes through one affine map
 into the network's input; boxes go with it, and key points follow by what
-:mod:`mmext.keypoints` reads from the record.
+:mod:`mmext.pipelines.keypoint_transforms` reads from the record.
 """
 
 from collections.abc import Sequence

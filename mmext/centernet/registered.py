@@ -3,7 +3,6 @@
 from mmext.centernet import (  # noqa: F401
     corner_pooling,
     dla,
-    hourglass,
     point_detector,
     point_head,
     point_transforms,

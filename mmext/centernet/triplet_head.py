@@ -23,7 +23,7 @@ from mmengine.model import BaseModule, ModuleList
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from mmext.centernet.corner_pooling import DEFAULT_NORM, CascadeCornerPool, CenterPool
+from mmext.centernet.corner_pooling import CascadeCornerPool, CenterPool
 from mmext.centernet.triplet_decoding import (
     CornerPairs,
     Detections,
@@ -40,6 +40,7 @@ from mmext.centernet.triplet_targets import TripletTargets, triplet_targets
 from mmext.functional.gaussian_focal_loss import gaussian_focal_loss
 from mmext.functional.gaussian_targets import RadiusMode
 from mmext.functional.heatmaps import gather_cells
+from mmext.layers.hourglass import DEFAULT_NORM
 from mmext.registry import MODELS
 
 # log-odds of a probability of 0.1: at first nothing is a key point

@@ -1,25 +1,17 @@
-"""What the programs in ``tools/`` share: configs, early checks, inference, drawing, progress.
+"""What is of the command line: arguments, launchers, and the programs that are more than a script.
 
-======================  ==================================================================
-``errors``              :class:`UserError`, and :func:`run_tool`: one clear line, exit code 2
-``arguments``           the command-line flags that several programs have
-``configuration``       a config file plus the flags: what the runner is built from
-``launch``              torchrun, SLURM and MPI, on GPUs and (gloo) on CPUs
-``data_checks``         are the files of the data sets there?
-``checkpoints``         do the weights exist, load, and belong to the model?
-``host``                mmdet, imported quietly
-``prediction``          a trained model applied to images
-``media``               image files, folders, videos and cameras as one stream of frames
-``drawing``             panoptic maps, boxes and masks on pictures (numpy and cv2 only)
-``drawing_points``      keypoints, meshes and attributes on pictures
-``drawing_hook``        pictures of a test run
-``coco_results``        predictions in COCO's file formats
-``video_evaluation``    VPQ of a folder of predictions
-``progress``            a bar with speed and time left
-``memory``              what the process holds, for the benchmarks
-``benchmark``           detectors side by side, and the speed claims of the house (a package)
-``prepare``             data sets checked, downloaded, cut down, converted (a package)
-======================  ==================================================================
+==========================  ==================================================================
+``arguments``               the command-line flags that several programs have
+``benchmark_arguments``     those of ``tools/benchmark.py coco``
+``launch``                  torchrun, SLURM and MPI, on GPUs and (gloo) on CPUs
+``panoptic_evaluation``     PQ of result files, side by side
+``video_evaluation``        VPQ of a folder of predictions
+``training_progress_hook``  the bar of ``tools/demo.py``
+``prepare``                 data sets checked, downloaded, cut down, converted (a package)
+==========================  ==================================================================
+
+What programs share with libraries lies below: ``mmext.inference``, ``mmext.benchmark``,
+``mmext.errors``, ``mmext.configuration``, ``mmext.progress``.
 """
 
 import os

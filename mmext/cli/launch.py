@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from mmengine.config import Config
 
-from mmext.cli.errors import UserError
+from mmext.errors import InputError
 
 # launcher -> the variables with the rank, the number of processes and the rank on this machine
 _VARIABLES = {
@@ -43,7 +43,7 @@ def launched(config: Config, local_rank: int | None = None) -> Iterator[None]:
         local_rank: what ``torch.distributed.launch`` gives as a flag; torchrun sets LOCAL_RANK.
 
     Raises:
-        UserError: the launcher's variables are not set.
+        InputError: the launcher's variables are not set.
     """
     _prepare(config, local_rank)
     yield
@@ -61,7 +61,7 @@ def _prepare(config: Config, local_rank: int | None) -> None:
         return
     missing = [name for name in _VARIABLES[launcher] if name not in os.environ]
     if missing:
-        raise UserError(
+        raise InputError(
             f'--launcher {launcher}: {", ".join(missing)} not set in the environment; '
             f'start the program with `{_STARTERS[launcher]} ...`'
         )
@@ -97,7 +97,7 @@ def _first_host(launcher: str) -> str:
     """Name of the machine of rank 0."""
     nodes = os.environ.get('SLURM_NODELIST')
     if launcher != 'slurm' or nodes is None:
-        raise UserError(
+        raise InputError(
             f'--launcher {launcher}: MASTER_ADDR is not set; set it to the machine of rank 0'
         )
     command = ['scontrol', 'show', 'hostnames', nodes]

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmext.cli.errors import UserError
-from mmext.cli.progress import progress_bar
-from mmext.metrics import panoptic_quality as pq
-from mmext.metrics import panoptic_submission as submission
-from mmext.metrics.panoptic_ground_truth import AnnotationTable
+from mmext.errors import InputError
+from mmext.metrics.panoptic import quality as pq
+from mmext.metrics.panoptic import read_results as submission
+from mmext.metrics.panoptic.ground_truth import AnnotationTable
+from mmext.progress import progress_bar
 
 _COLUMNS = ('PQ', 'SQ', 'RQ', 'PQ_th', 'SQ_th', 'RQ_th', 'PQ_st', 'SQ_st', 'RQ_st')
 
@@ -45,11 +45,11 @@ def evaluate_files(
         What was found for each file, and the names of the classes.
 
     Raises:
-        UserError: a file is missing or no JSON of this form.
+        InputError: a file is missing or no JSON of this form.
     """
     truth = read_panoptic_json(truth_json)
     if 'categories' not in truth or not truth['annotations']:
-        raise UserError(f'{truth_json}: no categories or no annotations in it')
+        raise InputError(f'{truth_json}: no categories or no annotations in it')
     classes, is_thing = submission.classes_of(truth)
     truth_table = submission.submission_table(
         truth, truth, truth_folder or png_folder(truth_json), str(truth_json)
@@ -129,7 +129,7 @@ def short_names(paths: Sequence[Path]) -> list[str]:
     if len(set(names)) == len(names):
         return names
     if len(set(paths)) < len(paths):
-        raise UserError('the same file is named twice')
+        raise InputError('the same file is named twice')
     root = os.path.commonpath([path.absolute().parent for path in paths])
     return [path.absolute().relative_to(root).as_posix() for path in paths]
 
@@ -138,16 +138,16 @@ def read_panoptic_json(path: Path) -> dict[str, Any]:
     """A JSON with annotations.
 
     Raises:
-        UserError: there is none.
+        InputError: there is none.
     """
     if not path.is_file():
-        raise UserError(f'no file {path.absolute()}')
+        raise InputError(f'no file {path.absolute()}')
     try:
         content = json.loads(path.read_text('utf-8'))
     except ValueError as error:
-        raise UserError(f'{path}: no JSON ({error})') from None
+        raise InputError(f'{path}: no JSON ({error})') from None
     if not isinstance(content, dict) or 'annotations' not in content:
-        raise UserError(f'{path}: no annotations in it')
+        raise InputError(f'{path}: no annotations in it')
     return content
 
 

@@ -7,7 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from rich.console import Console
 
-from mmext.cli.progress import progress_bar
+from mmext.progress import progress_bar
 
 
 class TrainingProgressHook(Hook):

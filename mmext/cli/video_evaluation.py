@@ -4,14 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mmext.cli.panoptic_evaluation import read_panoptic_json
-from mmext.cli.progress import progress_bar
-from mmext.metrics.video_panoptic_report import report
-from mmext.metrics.video_panoptic_submission import (
+from mmext.metrics.panoptic.read_video_results import (
     by_video,
     categories_of,
     frame_table,
     pair_frames,
 )
+from mmext.metrics.panoptic.video_report import report
+from mmext.progress import progress_bar
 
 
 def evaluate_folder(
@@ -31,15 +31,15 @@ def evaluate_folder(
         predictions: the folder.
         windows: window lengths in labelled frames.
         label_interval: frames from one label to the next.
-        frames_per_video: see :func:`~mmext.metrics.video_panoptic_submission.pair_frames`.
+        frames_per_video: see :func:`~mmext.metrics.panoptic.read_video_results.pair_frames`.
         workers: threads that read PNGs.
 
     Returns:
         The table for a person, and the values of
-        :class:`~mmext.metrics.video_panoptic_report.VideoReport`.
+        :class:`~mmext.metrics.panoptic.video_report.VideoReport`.
 
     Raises:
-        UserError: a file is missing or no JSON.
+        InputError: a file is missing or no JSON.
     """
     truth = read_panoptic_json(truth_json)
     predicted = read_panoptic_json(predictions / 'pred.json')

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as mask_coding
 
 from mmext.demo.categories import Category
-from mmext.functional.panoptic_files import encode_id_png
+from mmext.formats.panoptic_files import encode_id_png
 
 JPEG_QUALITY = 95
 LICENSE_ID = 1

@@ -17,7 +17,7 @@ from mmext.demo.scene import Pose, soften, unit_vector
 from mmext.demo.shapes import Sprite
 from mmext.demo.solids import Placement, View, look, nearest_depth
 from mmext.demo.textures import Floats
-from mmext.functional.wider_face_files import ATTRIBUTES as WIDER_ATTRIBUTES
+from mmext.formats.wider_face_files import ATTRIBUTES as WIDER_ATTRIBUTES
 
 MIN_FACE_PX = 15.0
 MIN_LANDMARKS_PX = 17.0

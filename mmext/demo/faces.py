@@ -26,14 +26,14 @@ from mmext.demo.head_model import MESH_COLUMNS, MESH_ROWS, mesh_flip_pairs, mesh
 from mmext.demo.keypoint_files import write_keypoint_annotations
 from mmext.demo.people import draw_people
 from mmext.demo.storage import GeneratedSet, Progress, store_splits
-from mmext.functional.face_details import (
+from mmext.formats.face_details import (
     FaceDetails,
     ImageDetails,
     MeshTopology,
     write_face_details,
 )
-from mmext.functional.wider_face_files import INVALID, OCCLUSION, ImageFaces, write_faces
-from mmext.functional.wider_face_ground_truth import ImageTruth, write_ground_truth
+from mmext.formats.wider_face_files import INVALID, OCCLUSION, ImageFaces, write_faces
+from mmext.formats.wider_face_ground_truth import ImageTruth, write_ground_truth
 
 GENERATOR_VERSION = 2
 """Raise it with every change that alters a pixel or a file."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from mmext.formats.wider_face_files import ImageFaces
 from mmext.functional.keypoints import UNKNOWN
-from mmext.functional.wider_face_files import ImageFaces
 
 Json = dict[str, Any]
 

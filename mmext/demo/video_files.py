@@ -30,7 +30,7 @@ from mmext.demo.coco_files import (
     free_id,
     tight_box,
 )
-from mmext.functional.panoptic_files import encode_id_png
+from mmext.formats.panoptic_files import encode_id_png
 
 
 class FramePicture(NamedTuple):

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmext.functional.face_details import KINDS
+from mmext.formats.face_details import KINDS
 
 UNKNOWN = -1
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor
 
-from mmext.functional.checkpoint_keys import Converted, Drop, Rename, rename_keys
+from mmext.formats.checkpoint_keys import Converted, Drop, Rename, rename_keys
 
 _LEVELS = 3
 _CONTEXT = {

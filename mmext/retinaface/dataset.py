@@ -8,14 +8,13 @@ import numpy as np
 from mmdet.datasets import BaseDetDataset
 from mmengine.logging import MMLogger
 
-from mmext.functional.face_details import (
+from mmext.formats.face_details import (
     FaceDetails,
     ImageDetails,
     check_attributes,
     read_face_details,
 )
-from mmext.functional.keypoints import mirror_permutation
-from mmext.functional.wider_face_files import (
+from mmext.formats.wider_face_files import (
     ATTRIBUTES,
     INVALID,
     LANDMARK_FLIP_PAIRS,
@@ -24,7 +23,8 @@ from mmext.functional.wider_face_files import (
     ImageFaces,
     read_faces,
 )
-from mmext.functional.wider_face_ground_truth import FACES_FILE, read_ground_truth
+from mmext.formats.wider_face_ground_truth import FACES_FILE, read_ground_truth
+from mmext.functional.keypoints import mirror_permutation
 from mmext.registry import DATASETS
 
 Box = tuple[float, float, float, float]
@@ -52,7 +52,7 @@ class WiderFaceDataset(BaseDetDataset):
             ``.mat`` ground truth; the format is found out.
         attribute_file: a second file, the original text file or the ``.mat`` folder, that has
             WIDER's six attributes; faces are found by name and box.
-        details_file: attributes and meshes of one's own (:mod:`mmext.functional.face_details`).
+        details_file: attributes and meshes of one's own (:mod:`mmext.formats.face_details`).
         with_wider_attributes: take WIDER's six attributes, before those of ``details_file``.
             ``metainfo['attributes']`` is the list of all.
         data_prefix: ``img`` is the folder of the images.

@@ -9,8 +9,8 @@ from mmcv.transforms.base import BaseTransform
 from mmdet.structures.bbox import HorizontalBoxes
 
 from mmext.functional.keypoints import mirror_permutation
-from mmext.keypoints.following import Follower, add_followers, record_warp
-from mmext.keypoints.transforms import LoadKeypoints
+from mmext.pipelines.keypoint_following import Follower, add_followers, record_warp
+from mmext.pipelines.keypoint_transforms import LoadKeypoints
 from mmext.registry import TRANSFORMS
 from mmext.retinaface.square_crops import centers_inside, choose_crop, draw_crops
 
@@ -19,7 +19,7 @@ from mmext.retinaface.square_crops import centers_inside, choose_crop, draw_crop
 class LoadFaceAnnotations(LoadKeypoints):
     """Landmarks, attributes and meshes of the faces; put it after ``LoadAnnotations``.
 
-    What :class:`mmext.keypoints.transforms.LoadKeypoints` adds, and as far as the data set has it
+    What ``mmext.LoadKeypoints`` adds, and as far as the data set has it
 
     - ``gt_attributes`` ``[N, A]`` int64, -1 = unknown;
     - ``gt_mesh`` ``[N, V, 3]`` float32 in pixels, 0 where there is none, and ``gt_mesh_valid``

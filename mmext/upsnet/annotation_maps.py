@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmext.functional.panoptic_files import segment_positions
+from mmext.formats.panoptic_files import segment_positions
 from mmext.functional.row_runs import row_runs
 
 IGNORE_LABEL = 255

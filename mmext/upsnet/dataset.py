@@ -20,11 +20,11 @@ from itertools import zip_longest
 from typing import Any
 
 from mmdet.datasets import CocoPanopticDataset as MMDetCocoPanopticDataset
-from mmdet.evaluation.functional import INSTANCE_OFFSET
 from mmengine import fileio
 from mmengine.logging import MMLogger
 
-from mmext.functional.panoptic_files import category_table, labels_of_categories, metainfo_line
+from mmext.formats.panoptic_files import category_table, labels_of_categories, metainfo_line
+from mmext.functional.panoptic_labels import INSTANCE_OFFSET
 from mmext.registry import DATASETS
 
 AUTO = 'auto'

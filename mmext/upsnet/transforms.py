@@ -1,4 +1,4 @@
-"""Loading of photos and of panoptic annotations, with errors that name the file."""
+"""Loading of panoptic annotations, with errors that name the file."""
 
 import os
 from collections.abc import Mapping
@@ -6,39 +6,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from mmcv.transforms import LoadImageFromFile
 from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.structures.mask import BitmapMasks
 from mmengine import fileio
 
-from mmext.functional.panoptic_files import decode_id_png
+from mmext.formats.panoptic_files import decode_id_png
+from mmext.pipelines.loading import LoadImage  # noqa: F401 - its place until version 0.2
 from mmext.registry import TRANSFORMS
 from mmext.upsnet.annotation_maps import expand_masks, split_panoptic_map
-
-
-@TRANSFORMS.register_module()
-class LoadImage(LoadImageFromFile):
-    """mmcv's ``LoadImageFromFile`` that says which file it cannot read.
-
-    Args:
-        As mmcv's. ``ignore_empty=True`` skips such images.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: empty, or not an image.
-    """
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
-        """Adds ``img``, ``img_shape`` and ``ori_shape``."""
-        path = results['img_path']
-        try:
-            return super().transform(results)
-        except FileNotFoundError:
-            raise FileNotFoundError(
-                f'no image at {os.path.abspath(path)}: check data_root and data_prefix.img'
-            ) from None
-        except Exception as error:
-            raise ValueError(f'{path}: cannot be read as an image ({error})') from error
 
 
 class SegmentMasks(BitmapMasks):

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from mmext.functional.checkpoint_keys import Converted, Drop, Rename, rename_keys
+from mmext.formats.checkpoint_keys import Converted, Drop, Rename, rename_keys
 
 _FUSE = 'fuse_neck.'
 _ATTENTION = {
@@ -30,7 +30,7 @@ _ATTENTION = {
     'sAtt_add_1': 'shift.0.conv',
     'sAtt_add_2': 'shift.1',
 }
-_FLOW = 'FlowNet2: the flow is a module of its own here, see mmext/vpsnet/optical_flow.py'
+_FLOW = 'FlowNet2: the flow is a module of its own here, see mmext/layers/optical_flow.py'
 
 
 def convert(source: Mapping[str, Tensor]) -> Converted:

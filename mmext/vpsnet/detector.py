@@ -19,9 +19,9 @@ from mmdet.utils import InstanceList, OptConfigType
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmext.layers.frame_memory import FrameMemory, VideoOrder
 from mmext.registry import MODELS, TASK_UTILS
 from mmext.upsnet.detector import UPSNet
-from mmext.vpsnet.frame_memory import FrameMemory, VideoOrder
 
 Inputs = Tensor | dict[str, Tensor]
 
@@ -37,7 +37,7 @@ class VPSNet(UPSNet):
 
     Args:
         fuse_neck: a neck of :mod:`mmext.vpsnet.fuse_neck`, or None.
-        optical_flow: flow between frames for it, see :mod:`mmext.vpsnet.optical_flow`.
+        optical_flow: flow between frames for it, see :mod:`mmext.layers.optical_flow`.
         track_head: a :class:`~mmext.vpsnet.track_head.TrackHead`, or None.
         tracker: a :class:`~mmext.vpsnet.tracker.VPSNetTracker`; without a track head it goes by
             place and label, without a tracker instances are numbered frame by frame.

@@ -10,7 +10,7 @@ a gate says value by value how much of the aligned reference takes the target's 
 the levels and the maximum over the cells, through which the published neck passes everything, leave
 it little to repair a level with.
 
-Deviations: see :mod:`mmext.vpsnet.flow_warping` (``align_corners``),
+Deviations: see :mod:`mmext.functional.flow_warping` (``align_corners``),
 :mod:`mmext.vpsnet.temporal_spatial_attention` (odd sizes) and
 :mod:`mmext.vpsnet.residual_flow` (starts at zero); the refinement starts small.
 
@@ -28,8 +28,8 @@ from mmengine.model import BaseModule, bias_init_with_prob, normal_init
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmext.functional.flow_warping import resize_flow, warp
 from mmext.registry import MODELS
-from mmext.vpsnet.flow_warping import resize_flow, warp
 
 
 class AlignedFusion(BaseModule):

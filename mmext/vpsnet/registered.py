@@ -5,7 +5,6 @@ from mmext.vpsnet import (  # noqa: F401
     dataset,
     detector,
     fuse_neck,
-    optical_flow,
     residual_flow,
     sampler,
     temporal_spatial_attention,

@@ -98,7 +98,7 @@ class PackVideoPanopticInputs(PackDetInputs):
 
     Args:
         meta_keys: what goes into the meta information, if it is there. The default has what
-            :class:`~mmext.metrics.video_panoptic_quality_metric.VideoPanopticQualityMetric` needs.
+            :class:`~mmext.metrics.panoptic.video_quality_metric.VideoPanopticQualityMetric` needs.
 
     Raises:
         ValueError: a transform has dropped boxes and not their ids.

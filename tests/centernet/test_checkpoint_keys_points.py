@@ -16,7 +16,7 @@ from mmext.centernet.checkpoint_keys_points import (
     convert_hourglass,
     convert_resnet,
 )
-from mmext.functional.checkpoint_keys import Converted
+from mmext.formats.checkpoint_keys import Converted
 from mmext.registry import MODELS
 
 OUR_NAMES = dict(

@@ -14,7 +14,7 @@ from torch import nn
 
 from mmext.centernet.point_detector import CenterNetMultiScale
 from mmext.hooks.mixed_precision.optim_wrapper import PrecisionOptimWrapper
-from mmext.hooks.mlflow_logging.panel_collector import predicted_scene, without_border
+from mmext.hooks.mlflow_logging.content.panel_collector import predicted_scene, without_border
 
 FILES = ['centernet.py', 'centernet/pose-dla34_140e_coco.py']
 

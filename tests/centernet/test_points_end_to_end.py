@@ -12,7 +12,7 @@ import pytest
 from mmengine.config import Config
 from tiny_points import CONFIGS, shrink
 
-from mmext.cli.configuration import rebase_data_root
+from mmext.configuration import rebase_data_root
 from mmext.demo.faces import write_face_dataset
 from mmext.demo.panoptic import write_panoptic_dataset
 

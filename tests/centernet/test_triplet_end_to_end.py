@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from mmengine.config import Config
 
-from mmext.cli.configuration import rebase_data_root
+from mmext.configuration import rebase_data_root
 from mmext.demo.panoptic import write_panoptic_dataset
 
 ROOT = Path(__file__).parents[2]

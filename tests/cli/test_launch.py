@@ -6,8 +6,8 @@ import pytest
 import torch.distributed
 from mmengine.config import Config
 
-from mmext.cli.errors import UserError
 from mmext.cli.launch import launched
+from mmext.errors import InputError
 
 VARIABLES = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID')
 
@@ -23,7 +23,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(('launcher', 'started_by'), [('pytorch', 'torchrun'), ('mpi', 'mpirun')])
 def test_a_launcher_that_did_not_launch(launcher: str, started_by: str) -> None:
     message = f'--launcher {launcher}: .* not set .*{started_by}'
-    with pytest.raises(UserError, match=message), launched(Config(dict(launcher=launcher))):
+    with pytest.raises(InputError, match=message), launched(Config(dict(launcher=launcher))):
         pass
 
 
@@ -59,7 +59,7 @@ def test_slurm_without_the_address_of_rank_0(
 ) -> None:
     monkeypatch.delenv('MASTER_ADDR')
     monkeypatch.delenv('SLURM_NODELIST', raising=False)
-    with pytest.raises(UserError, match='MASTER_ADDR is not set'), launched(slurm):
+    with pytest.raises(InputError, match='MASTER_ADDR is not set'), launched(slurm):
         pass
 
 

@@ -1,8 +1,8 @@
 import pytest
 from mmengine.config import Config
 
-from mmext.cli.configuration import use_test_time_augmentation
-from mmext.cli.errors import UserError
+from mmext.configuration import use_test_time_augmentation
+from mmext.errors import InputError
 
 
 def test_model_and_images_are_those_of_the_config() -> None:
@@ -20,7 +20,7 @@ def test_model_and_images_are_those_of_the_config() -> None:
 
 
 def test_a_config_without_it() -> None:
-    with pytest.raises(UserError, match='--tta: the config has no tta_pipeline'):
+    with pytest.raises(InputError, match='--tta: the config has no tta_pipeline'):
         use_test_time_augmentation(Config(dict(model={}, tta_model=dict(type='B'))))
-    with pytest.raises(UserError, match='no tta_model and no tta_pipeline'):
+    with pytest.raises(InputError, match='no tta_model and no tta_pipeline'):
         use_test_time_augmentation(Config(dict(model={})))

@@ -9,7 +9,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmext.cli.configuration import rebase_data_root
+from mmext.configuration import rebase_data_root
 from mmext.demo.categories import METAINFO
 from mmext.demo.panoptic import write_panoptic_dataset
 

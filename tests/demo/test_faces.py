@@ -23,9 +23,9 @@ from mmext.demo.head_model import (
 )
 from mmext.demo.people import KINDS, draw_people
 from mmext.demo.solids import Part, Placement, look, nearest_depth, turn
-from mmext.functional.face_details import read_face_details
-from mmext.functional.wider_face_files import INVALID, read_faces
-from mmext.functional.wider_face_ground_truth import read_ground_truth
+from mmext.formats.face_details import read_face_details
+from mmext.formats.wider_face_files import INVALID, read_faces
+from mmext.formats.wider_face_ground_truth import read_ground_truth
 
 PINNED = '94301e90716fe27d859e52ee6552eb9263c3b9ec794e10d401addfaf6601bc9e'
 SIZE = (128, 128)

@@ -16,7 +16,7 @@ from mmext.demo.categories import CATEGORIES
 from mmext.demo.clip import MIN_SEEN_AREA, frame_keys
 from mmext.demo.scene import FIRST_THING_KEY, VOID_KEY, photograph
 from mmext.demo.video import LENGTHS, clip_frames, draw_numbered_clip, write_video_dataset
-from mmext.functional.panoptic_files import decode_id_png
+from mmext.formats.panoptic_files import decode_id_png
 
 PINNED = '28f12ed20a5f6d3cd283a19427305824359b9d7f6990bbf854e2294b8a9dcd52'
 SIZE = (96, 64)

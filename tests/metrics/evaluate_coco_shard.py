@@ -13,7 +13,7 @@ import torch
 from mmengine.dataset import DefaultSampler
 from mmengine.evaluator import Evaluator
 
-from mmext.metrics.coco_detection_metric import CocoDetectionMetric
+from mmext.metrics.coco.detection_metric import CocoDetectionMetric
 
 COUNT = 7
 

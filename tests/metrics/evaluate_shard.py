@@ -13,7 +13,7 @@ import torch
 from mmengine.dataset import DefaultSampler
 from mmengine.evaluator import Evaluator
 
-from mmext.metrics.panoptic_quality_metric import PanopticQualityMetric
+from mmext.metrics.panoptic.quality_metric import PanopticQualityMetric
 
 COUNT = 5
 

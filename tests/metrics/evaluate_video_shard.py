@@ -12,7 +12,7 @@ import torch
 import video_set
 from mmengine.evaluator import Evaluator
 
-from mmext.metrics.video_panoptic_quality_metric import VideoPanopticQualityMetric
+from mmext.metrics.panoptic.video_quality_metric import VideoPanopticQualityMetric
 
 
 def main(folder: Path, rank: int, world_size: int) -> None:

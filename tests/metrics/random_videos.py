@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mmext.metrics.panoptic_quality import VOID_LABEL, overlap_table
-from mmext.metrics.video_panoptic_quality import FrameTable, stuff_tubes
+from mmext.metrics.panoptic.quality import VOID_LABEL, overlap_table
+from mmext.metrics.panoptic.video_quality import FrameTable, stuff_tubes
 
 NUM_CLASSES = 4
 IS_THING = np.array([True, True, False, False])

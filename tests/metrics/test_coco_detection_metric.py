@@ -16,8 +16,8 @@ from mmdet.evaluation.metrics import CocoMetric
 from mmengine.evaluator import Evaluator
 from pycocotools import mask as run_lengths
 
-from mmext.functional.panoptic_files import encode_id_png
-from mmext.metrics.coco_detection_metric import CocoDetectionMetric
+from mmext.formats.panoptic_files import encode_id_png
+from mmext.metrics.coco.detection_metric import CocoDetectionMetric
 from mmext.registry import METRICS
 
 HAS_HOTCOCO = importlib.util.find_spec('hotcoco') is not None

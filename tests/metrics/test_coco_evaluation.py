@@ -12,8 +12,8 @@ from coco_set import CATEGORY_OF_LABEL, random_set
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mmext.metrics.coco_detection_metric import CocoDetectionMetric
-from mmext.metrics.coco_evaluation import (
+from mmext.metrics.coco.detection_metric import CocoDetectionMetric
+from mmext.metrics.coco.evaluation import (
     FALSE_DISCOVERY_IOUS,
     CocoTruth,
     Curves,

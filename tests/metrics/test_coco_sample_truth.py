@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmext.metrics.coco_sample_truth import join_annotations, sample_annotations
+from mmext.metrics.coco.sample_truth import join_annotations, sample_annotations
 
 BOX = dict(bbox=[1, 2, 5, 4], bbox_label=3)
 SQUARE = dict(size=[4, 4], counts=[5, 2, 2, 2, 5])  # 2 x 2 pixels, uncompressed

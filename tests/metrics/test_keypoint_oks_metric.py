@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.structures import InstanceData
 
-from mmext.metrics.keypoint_oks_metric import KeypointOKSMetric
+from mmext.metrics.coco.keypoint_oks_metric import KeypointOKSMetric
 
 POINTS, SIGMAS = 3, (0.05, 0.05, 0.1)
 META = dict(classes=('dog', 'cat'), sigmas=SIGMAS)

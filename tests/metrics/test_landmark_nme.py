@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mmext.metrics.landmark_nme import (
+from mmext.metrics.faces.landmark_nme import (
     area_under_curve,
     check_normaliser,
     face_lengths,

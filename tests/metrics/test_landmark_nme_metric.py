@@ -8,7 +8,7 @@ import torch
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
-from mmext.metrics.attribute_accuracy import attribute_values, confusion
+from mmext.metrics.faces.attribute_accuracy import attribute_values, confusion
 from mmext.registry import METRICS
 
 BOXES = torch.tensor([[0.0, 0, 40, 40], [50, 50, 150, 150], [200, 0, 210, 10]])

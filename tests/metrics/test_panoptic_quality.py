@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mmext.metrics.panoptic_quality import (
+from mmext.metrics.panoptic.quality import (
     FN,
     FP,
     IOU,

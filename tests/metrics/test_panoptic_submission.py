@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mmext.metrics import panoptic_quality as pq
-from mmext.metrics.panoptic_submission import interval, resampled_quality
+from mmext.metrics.panoptic import quality as pq
+from mmext.metrics.panoptic.read_results import interval, resampled_quality
 
 
 def random_counts(num_images: int = 40, num_classes: int = 5, seed: int = 0) -> np.ndarray:

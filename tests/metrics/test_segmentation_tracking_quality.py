@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from random_videos import IS_THING, frame_of, random_video, slow_tracking_quality, table_of
 
-from mmext.metrics.segmentation_tracking_quality import tracking_counts, tracking_quality
+from mmext.metrics.panoptic.tracking_quality import tracking_counts, tracking_quality
 
 
 def quality_of(videos):

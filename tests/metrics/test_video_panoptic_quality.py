@@ -13,15 +13,15 @@ from random_videos import (
     table_of,
 )
 
-from mmext.metrics.panoptic_quality import FN, FP, IOU, TP, match_segments
-from mmext.metrics.video_panoptic_quality import (
+from mmext.metrics.panoptic.quality import FN, FP, IOU, TP, match_segments
+from mmext.metrics.panoptic.video_quality import (
     checked_windows,
     classwise_video_quality,
     sum_tables,
     video_counts,
     video_panoptic_quality,
 )
-from mmext.metrics.video_panoptic_report import report
+from mmext.metrics.panoptic.video_report import report
 
 WINDOWS = (1, 2, 3, 4)
 

@@ -18,7 +18,7 @@ from mmengine.structures import PixelData
 from random_videos import slow_video_counts
 from video_set import CATEGORY_IDS, META, VOID, write_set
 
-from mmext.metrics.video_panoptic_quality import video_panoptic_quality
+from mmext.metrics.panoptic.video_quality import video_panoptic_quality
 from mmext.registry import METRICS
 
 MEANS = [f'V{m}{group}' for group in ('', '_th', '_st') for m in ('PQ', 'SQ', 'RQ')]

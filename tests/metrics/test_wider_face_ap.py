@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mmext.metrics.wider_face_ap import (
+from mmext.metrics.faces.wider_face_ap import (
     IOU_RANGE,
     average_precision,
     match_image,

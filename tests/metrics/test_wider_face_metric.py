@@ -10,9 +10,9 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.structures import InstanceData
 
-from mmext.functional.wider_face_files import ATTRIBUTES
-from mmext.functional.wider_face_ground_truth import SETTINGS, ImageTruth, write_ground_truth
-from mmext.metrics.wider_face_ap import average_precision, match_image, tabulate
+from mmext.formats.wider_face_files import ATTRIBUTES
+from mmext.formats.wider_face_ground_truth import SETTINGS, ImageTruth, write_ground_truth
+from mmext.metrics.faces.wider_face_ap import average_precision, match_image, tabulate
 from mmext.registry import METRICS
 
 FACES = {

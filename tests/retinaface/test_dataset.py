@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from mmengine.logging import MMLogger
 
-from mmext.functional.wider_face_files import ATTRIBUTES, ImageFaces, write_faces
-from mmext.functional.wider_face_ground_truth import ImageTruth, write_ground_truth
+from mmext.formats.wider_face_files import ATTRIBUTES, ImageFaces, write_faces
+from mmext.formats.wider_face_ground_truth import ImageTruth, write_ground_truth
 from mmext.registry import DATASETS
 
 LABEL = """# 0--A/first.jpg

@@ -12,11 +12,11 @@ import cv2
 import pytest
 from mmengine.config import Config
 
-from mmext.cli.configuration import rebase_data_root
-from mmext.cli.errors import run_tool
+from mmext.configuration import rebase_data_root
 from mmext.demo.faces import write_face_dataset
 from mmext.demo.head_looks import ATTRIBUTES
 from mmext.demo.head_model import MESH_COLUMNS, MESH_ROWS, mesh_flip_pairs, mesh_triangles
+from mmext.errors import run_tool
 
 ROOT = Path(__file__).parents[2]
 TORCHRUN = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2']

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from mmdet.models.detectors import BaseDetector
 
-from mmext.hooks.mlflow_logging.panel_collector import predicted_scene, truth_scene
-from mmext.hooks.mlflow_logging.panels import Classes, draw_panel
+from mmext.drawing.panels import Classes, draw_panel
+from mmext.hooks.mlflow_logging.content.panel_collector import predicted_scene, truth_scene
 
 
 def test_truth_beside_prediction(retinaface: BaseDetector, face_sample: Callable) -> None:

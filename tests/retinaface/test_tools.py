@@ -11,7 +11,7 @@ import pytest
 import torch
 from port_network import MobileNet, PortNetwork, randomise
 
-from mmext.cli.errors import run_tool
+from mmext.errors import run_tool
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs/retinaface/retinaface_mobilenet025_wider.py'

@@ -7,11 +7,11 @@ from types import ModuleType
 
 import pytest
 
-from mmext.cli.benchmark.components import load_run
-from mmext.cli.errors import run_tool
+from mmext.benchmark.components import load_run
+from mmext.errors import run_tool
 
 SLOW_PART = """
-from mmext.cli.benchmark.rows import Row
+from mmext.benchmark.rows import Row
 def run(quick):
     print('slow part', quick)
     return [Row('work', 'play', 1.0, 4.0, 'ms', aim=2.0)]

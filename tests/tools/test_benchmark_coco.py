@@ -12,10 +12,10 @@ import pytest
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS
 
-from mmext.cli.benchmark.memory import MemoryJob, measure_here, peak_mib
-from mmext.cli.benchmark.pictures import write_pictures
-from mmext.cli.benchmark.report import Report, load_report
-from mmext.cli.errors import run_tool
+from mmext.benchmark.memory import MemoryJob, measure_here, peak_mib
+from mmext.benchmark.pictures import write_pictures
+from mmext.benchmark.report import Report, load_report
+from mmext.errors import run_tool
 
 Tool = Callable[[str], ModuleType]
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 from mmengine.evaluator import Evaluator
 
-from mmext.cli.errors import run_tool
 from mmext.demo.categories import METAINFO
 from mmext.demo.panoptic import write_panoptic_dataset
-from mmext.functional.panoptic_files import decode_id_png
-from mmext.metrics.panoptic_quality_metric import PanopticQualityMetric
+from mmext.errors import run_tool
+from mmext.formats.panoptic_files import decode_id_png
+from mmext.metrics.panoptic.quality_metric import PanopticQualityMetric
 from mmext.upsnet.dataset import CocoPanopticDataset
 
 VOID = len(METAINFO['classes'])

@@ -12,11 +12,11 @@ import pytest
 import torch
 from mmengine.evaluator import Evaluator
 
-from mmext.cli.errors import run_tool
 from mmext.demo.categories import METAINFO
 from mmext.demo.video import write_video_dataset
-from mmext.functional.panoptic_files import decode_id_png
-from mmext.metrics.video_panoptic_quality_metric import VideoPanopticQualityMetric
+from mmext.errors import run_tool
+from mmext.formats.panoptic_files import decode_id_png
+from mmext.metrics.panoptic.video_quality_metric import VideoPanopticQualityMetric
 from mmext.vpsnet.dataset import VideoPanopticDataset
 
 Tool = Callable[[str], ModuleType]

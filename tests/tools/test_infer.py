@@ -14,9 +14,9 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from pycocotools.coco import COCO
 
-from mmext.cli.errors import run_tool
 from mmext.demo.video import clip_frames, draw_numbered_clip
-from mmext.functional.panoptic_files import decode_id_png
+from mmext.errors import run_tool
+from mmext.formats.panoptic_files import decode_id_png
 
 Tool = Callable[[str], ModuleType]
 

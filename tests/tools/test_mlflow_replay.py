@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mmext.hooks.mlflow_logging import records
-from mmext.hooks.mlflow_logging.spool import Spool
+from mmext.hooks.mlflow_logging.delivery import records
+from mmext.hooks.mlflow_logging.delivery.spool import Spool
 
 _TOOL = Path(__file__).parents[2] / 'tools' / 'mlflow_replay.py'
 

@@ -10,7 +10,7 @@ import cv2
 import pytest
 import torch
 
-from mmext.cli.errors import run_tool
+from mmext.errors import run_tool
 
 Tool = Callable[[str], ModuleType]
 

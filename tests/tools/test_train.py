@@ -12,7 +12,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmext.cli.errors import UserError, run_tool
+from mmext.errors import InputError, run_tool
 
 Tool = Callable[[str], ModuleType]
 PRETRAINED_KEY = 'model.backbone.init_cfg'
@@ -116,7 +116,7 @@ def test_flags_reach_the_config(
 
 
 def test_auto_scale_lr_needs_a_base(config_file: Path, call: Callable[..., None]) -> None:
-    with pytest.raises(UserError, match='base_batch_size'):
+    with pytest.raises(InputError, match='base_batch_size'):
         call('train', config_file, '--auto-scale-lr', '--cfg-options', 'auto_scale_lr={}')
 
 

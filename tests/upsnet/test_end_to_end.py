@@ -10,7 +10,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmext.cli.configuration import rebase_data_root
+from mmext.configuration import rebase_data_root
 from mmext.demo.panoptic import write_panoptic_dataset
 
 ROOT = Path(__file__).parents[2]

@@ -6,9 +6,9 @@ import pytest
 import torch
 from mmengine.structures import InstanceData
 
+from mmext.formats.flow_files import write_flow
 from mmext.registry import MODELS
 from mmext.vpsnet.detector import _ids_of_equals
-from mmext.vpsnet.flow_files import write_flow
 
 torch.set_num_threads(1)
 VARIANTS = {

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from mmext.functional.flow_warping import resize_flow, warp
 from mmext.registry import MODELS
-from mmext.vpsnet.flow_warping import resize_flow, warp
 from mmext.vpsnet.fuse_neck import FuseNeck, GatedFuseNeck
 from mmext.vpsnet.local_correlation import local_correlation
 from mmext.vpsnet.residual_flow import ResidualFlow

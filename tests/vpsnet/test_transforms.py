@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmext.demo.categories import METAINFO
-from mmext.functional.panoptic_files import decode_id_png
+from mmext.formats.panoptic_files import decode_id_png
 from mmext.registry import DATASETS
 from mmext.vpsnet.transforms import (
     BothFrames,

@@ -21,12 +21,12 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
+from mmext.benchmark.rows import Row
+from mmext.benchmark.timing import milliseconds_in_turn
 from mmext.centernet.point_decoding import decode_points
 from mmext.centernet.point_targets import point_targets
-from mmext.cli.benchmark.rows import Row
-from mmext.cli.benchmark.timing import milliseconds_in_turn
-from mmext.cli.host import import_mmdet
 from mmext.functional.gaussian_focal_loss import gaussian_focal_loss
+from mmext.host import import_mmdet
 from mmext.registry import MODELS
 
 CLASSES, K = 80, 100

@@ -18,6 +18,8 @@ from mmengine.registry import init_default_scope
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
+from mmext.benchmark.rows import Row
+from mmext.benchmark.timing import milliseconds_in_turn
 from mmext.centernet.directional_maximum import cross_maximum, directional_maximum
 from mmext.centernet.triplet_decoding import (
     Detections,
@@ -29,9 +31,7 @@ from mmext.centernet.triplet_decoding import (
     to_image_frame,
 )
 from mmext.centernet.triplet_targets import triplet_targets
-from mmext.cli.benchmark.rows import Row
-from mmext.cli.benchmark.timing import milliseconds_in_turn
-from mmext.cli.host import import_mmdet
+from mmext.host import import_mmdet
 
 CLASSES, K, PAIRS, KEPT = 80, 70, 1000, 100
 MMCV, HOST, PUBLISHED = "mmcv's CornerPool", 'mmdet', 'the published algorithm'

@@ -18,11 +18,11 @@ import torch
 from mmdet.evaluation.metrics import CocoMetric
 from mmengine.logging import MMLogger
 
-from mmext.cli.benchmark.rows import Row
-from mmext.cli.benchmark.timing import milliseconds_in_turn
-from mmext.cli.host import import_mmdet
-from mmext.metrics.coco_detection_metric import CocoDetectionMetric
-from mmext.metrics.coco_evaluation import CocoTruth, Detections, summarise
+from mmext.benchmark.rows import Row
+from mmext.benchmark.timing import milliseconds_in_turn
+from mmext.host import import_mmdet
+from mmext.metrics.coco.detection_metric import CocoDetectionMetric
+from mmext.metrics.coco.evaluation import CocoTruth, Detections, summarise
 
 CLASSES, PER_IMAGE = 80, 100
 

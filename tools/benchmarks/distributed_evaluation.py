@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 
-from mmext.cli.benchmark.rows import Row
-from mmext.cli.benchmark.timing import in_turn
+from mmext.benchmark.rows import Row
+from mmext.benchmark.timing import in_turn
 from mmext.demo.panoptic import write_panoptic_dataset
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'upsnet_demo.py'
@@ -70,9 +70,9 @@ def _evaluate_here(folder: Path, out: Path) -> None:
     """One of the processes, or the only one."""
     import torch
 
-    from mmext.cli.configuration import load_config, set_mlflow
-    from mmext.cli.host import import_mmdet
     from mmext.cli.launch import launched
+    from mmext.configuration import load_config, set_mlflow
+    from mmext.host import import_mmdet
 
     torch.set_num_threads(1)
     config = load_config(

@@ -20,12 +20,12 @@ from mmcv import ops
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmext.cli.benchmark.rows import Row, table
-from mmext.cli.benchmark.timing import milliseconds_in_turn
-from mmext.cli.memory import resident_mib
+from mmext.benchmark.rows import Row, table
+from mmext.benchmark.timing import milliseconds_in_turn
 from mmext.functional.deformable_conv import deformable_conv2d
 from mmext.functional.roi_align import roi_align
 from mmext.functional.upsampled_cross_entropy import upsampled_cross_entropy
+from mmext.inference.memory import resident_mib
 
 Step = Callable[[], list[Tensor]]
 SIDES = ('host', 'ours')

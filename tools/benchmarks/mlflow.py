@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mmext.cli.benchmark.rows import Row
+from mmext.benchmark.rows import Row
 
 SCALARS = 12
 ITERATION_S = 0.1  # of the training that is stood in for

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmext.cli.benchmark.rows import Row, table
-from mmext.cli.benchmark.timing import milliseconds_in_turn
-from mmext.cli.memory import resident_mib
+from mmext.benchmark.rows import Row, table
+from mmext.benchmark.timing import milliseconds_in_turn
+from mmext.inference.memory import resident_mib
 from mmext.upsnet.panoptic_composition import compose_panoptic
 
 

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from mmdet.structures.mask import BitmapMasks
 
-from mmext.cli.benchmark.rows import Row
-from mmext.cli.benchmark.timing import milliseconds_in_turn
-from mmext.functional.panoptic_files import encode_id_png
-from mmext.metrics.panoptic_quality_metric import PanopticQualityMetric
+from mmext.benchmark.rows import Row
+from mmext.benchmark.timing import milliseconds_in_turn
+from mmext.formats.panoptic_files import encode_id_png
+from mmext.metrics.panoptic.quality_metric import PanopticQualityMetric
 from mmext.upsnet.transforms import LoadPanopticAnnotations
 
 NUM_THINGS, NUM_STUFF = 80, 53

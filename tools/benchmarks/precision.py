@@ -26,13 +26,13 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData, PixelData
 
-from mmext.cli.benchmark.inference import calibrate
-from mmext.cli.benchmark.rows import Row
-from mmext.cli.configuration import remove_pretrained
-from mmext.cli.host import import_mmdet
-from mmext.cli.memory import resident_mib
+from mmext.benchmark.inference import calibrate
+from mmext.benchmark.rows import Row
+from mmext.configuration import remove_pretrained
 from mmext.hooks.mixed_precision.op_guards import OpGuards
 from mmext.hooks.mixed_precision.optim_wrapper import PrecisionOptimWrapper
+from mmext.host import import_mmdet
+from mmext.inference.memory import resident_mib
 from mmext.registry import MODELS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'

@@ -28,10 +28,10 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-from mmext.cli.benchmark.rows import Row
-from mmext.cli.benchmark.timing import milliseconds_in_turn
-from mmext.cli.host import import_mmdet
-from mmext.cli.onnx_export import NEEDED, export_onnx
+from mmext.benchmark.rows import Row
+from mmext.benchmark.timing import milliseconds_in_turn
+from mmext.host import import_mmdet
+from mmext.inference.onnx_export import NEEDED, export_onnx
 from mmext.registry import MODELS
 from mmext.retinaface.box_voting import vote_boxes
 from mmext.retinaface.deployment import FaceNetwork

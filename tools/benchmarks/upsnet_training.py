@@ -20,10 +20,10 @@ from mmengine.hub import get_config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData, PixelData
 
-from mmext.cli.benchmark.rows import Row
-from mmext.cli.benchmark.timing import milliseconds_in_turn
-from mmext.cli.configuration import remove_pretrained
-from mmext.cli.host import import_mmdet
+from mmext.benchmark.rows import Row
+from mmext.benchmark.timing import milliseconds_in_turn
+from mmext.configuration import remove_pretrained
+from mmext.host import import_mmdet
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 INSTANCES = 12

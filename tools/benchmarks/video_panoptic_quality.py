@@ -18,12 +18,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mmext.cli.benchmark.rows import Row
-from mmext.cli.benchmark.timing import milliseconds_in_turn
-from mmext.functional.panoptic_files import encode_id_png
-from mmext.functional.panoptic_ids import rgb_to_id
-from mmext.metrics.video_panoptic_quality import WINDOWS, video_counts
-from mmext.metrics.video_panoptic_submission import Categories, FramePair, compare_maps
+from mmext.benchmark.rows import Row
+from mmext.benchmark.timing import milliseconds_in_turn
+from mmext.formats.panoptic_files import encode_id_png
+from mmext.formats.panoptic_ids import rgb_to_id
+from mmext.metrics.panoptic.read_video_results import Categories, FramePair, compare_maps
+from mmext.metrics.panoptic.video_quality import WINDOWS, video_counts
 
 AIM = 30.0  # at the size of Cityscapes
 NUM_FRAMES = 6

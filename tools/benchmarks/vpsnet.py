@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import mmext
-from mmext.cli.benchmark.rows import Row
-from mmext.cli.benchmark.timing import milliseconds_in_turn
+from mmext.benchmark.rows import Row
+from mmext.benchmark.timing import milliseconds_in_turn
 from mmext.registry import MODELS
 from mmext.vpsnet.local_correlation import local_correlation
 

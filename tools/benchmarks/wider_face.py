@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mmext.cli.benchmark.rows import Row
-from mmext.functional.wider_face_ground_truth import SETTINGS, read_ground_truth
-from mmext.metrics.wider_face_ap import (
+from mmext.benchmark.rows import Row
+from mmext.formats.wider_face_ground_truth import SETTINGS, read_ground_truth
+from mmext.metrics.faces.wider_face_ap import (
     NUM_THRESHOLDS,
     average_precision,
     match_image,

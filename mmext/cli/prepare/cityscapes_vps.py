@@ -26,7 +26,6 @@ import numpy as np
 from pycocotools import mask as rle
 from rich.console import Console
 
-from mmext.cli.errors import UserError
 from mmext.cli.prepare.cityscapes_vps_maps import (
     CLASSES,
     STUFF,
@@ -34,8 +33,9 @@ from mmext.cli.prepare.cityscapes_vps_maps import (
     compose_ids,
     describe,
 )
-from mmext.cli.progress import progress_bar
-from mmext.functional.panoptic_files import decode_id_png, encode_id_png, segment_positions
+from mmext.errors import InputError
+from mmext.formats.panoptic_files import decode_id_png, encode_id_png, segment_positions
+from mmext.progress import progress_bar
 
 Json = dict[str, Any]
 Advance = Callable[[int], None]
@@ -59,11 +59,11 @@ def run(arguments: argparse.Namespace) -> None:
     """Do what the command line says.
 
     Raises:
-        UserError: a piece is missing, or pieces do not fit each other.
+        InputError: a piece is missing, or pieces do not fit each other.
     """
     root: Path = arguments.root
     if not root.is_dir():
-        raise UserError(
+        raise InputError(
             f'no such folder: {root.absolute()}. Unpack Cityscapes-VPS there or name its place '
             'with --root; for a trial without a download: python -m mmext.demo video --out '
             'data/demo_video, then configs/vpsnet_demo.py'
@@ -79,7 +79,7 @@ def convert_train(root: Path, advance: Advance = lambda count: None) -> str:
     """Write the training split; returns what it has.
 
     Raises:
-        UserError: see :func:`run`.
+        InputError: see :func:`run`.
     """
     images = _load(root, 'panoptic_im_train_city_vps.json', 'images')['images']
     of_instances = _load(root, 'instances_train_city_vps_rle.json', 'annotations', 'categories')
@@ -129,7 +129,7 @@ def convert_val(root: Path, advance: Advance = lambda count: None) -> str:
     """Write the validation split, all frames; returns what it has.
 
     Raises:
-        UserError: see :func:`run`.
+        InputError: see :func:`run`.
     """
     truth = _load(root, 'panoptic_gt_val_city_vps.json', 'annotations', 'categories')
     all_frames = _load(root, 'im_all_info_val_city_vps.json', 'images')['images']
@@ -158,7 +158,7 @@ def convert_test(root: Path, advance: Advance = lambda count: None) -> str:
     The category ids are those of the set's own list, which a submission has to speak.
 
     Raises:
-        UserError: see :func:`run`.
+        InputError: see :func:`run`.
     """
     judged = _load(root, 'panoptic_im_test_city_vps.json', 'images', 'categories')
     all_frames = _load(root, 'im_all_info_test_city_vps.json', 'images')['images']
@@ -169,7 +169,7 @@ def convert_test(root: Path, advance: Advance = lambda count: None) -> str:
         advance(1)
     expected = sum(entry['frame_id'] % _LABEL_INTERVAL == 0 for entry in entries)
     if len(judged['images']) != expected:
-        raise UserError(
+        raise InputError(
             f'panoptic_im_test_city_vps.json lists {len(judged["images"])} frames; every '
             f'{_LABEL_INTERVAL}th of im_all_info_test_city_vps.json are {expected}'
         )
@@ -208,13 +208,13 @@ def _check_same_place(annotation: Json, frame: Json | None, video: int, place: i
     """Is the frame that should have the label the one that was labelled?"""
     number = place * _LABEL_INTERVAL
     if frame is None:
-        raise UserError(
+        raise InputError(
             f'im_all_info_val_city_vps.json has no frame {number} of video {video} '
             f'(id {video * _FRAMES_PER_VIDEO_ID + number}), which {annotation["file_name"]} labels'
         )
     own = _matched(annotation['file_name'])[3]
     if re.search(r'_\d{6}_\d{6}', frame['file_name']) and own not in frame['file_name']:
-        raise UserError(
+        raise InputError(
             f'{annotation["file_name"]} should label frame {number} of video {video}, but that is '
             f'{frame["file_name"]}'
         )
@@ -223,7 +223,7 @@ def _check_same_place(annotation: Json, frame: Json | None, video: int, place: i
 def _matched(name: str) -> re.Match[str]:
     match = _NAME.match(Path(name).name)
     if match is None:
-        raise UserError(
+        raise InputError(
             f'{name} is no name of Cityscapes-VPS (0005_0025_frankfurt_000000_001736_…): which '
             'video is it of?'
         )
@@ -234,7 +234,7 @@ def _train_ids(categories: list[Json], source: str) -> dict[int, int]:
     """Train id of each category id, by name."""
     unknown = [c['name'] for c in categories if c['name'] not in CLASSES]
     if unknown:
-        raise UserError(f'{source}: {unknown} are no classes of Cityscapes ({", ".join(CLASSES)})')
+        raise InputError(f'{source}: {unknown} are no classes of Cityscapes ({", ".join(CLASSES)})')
     return {c['id']: CLASSES.index(c['name']) for c in categories}
 
 
@@ -244,7 +244,7 @@ def _instance(
     train_id = train_id_of[annotation['category_id']]
     mask = np.asarray(rle.decode(annotation['segmentation']), dtype=bool)
     if mask.shape != shape or train_id < len(STUFF):
-        raise UserError(
+        raise InputError(
             f'instances_train_city_vps_rle.json, annotation {annotation["id"]}: a thing of '
             f'{list(shape)} is expected in {name}, got {CLASSES[train_id]} of {list(mask.shape)}'
         )
@@ -256,10 +256,10 @@ def _read_labelmap(folder: Path, image_name: str) -> np.ndarray:
     prefix = _matched(image_name)[0]
     paths = sorted(folder.glob(f'{prefix}*.png'))
     if len(paths) != 1:
-        raise UserError(f'{folder.absolute()}: one {prefix}*.png is expected, got {len(paths)}')
+        raise InputError(f'{folder.absolute()}: one {prefix}*.png is expected, got {len(paths)}')
     labels = cv2.imread(str(paths[0]), cv2.IMREAD_UNCHANGED)
     if labels is None or labels.ndim != 2:
-        raise UserError(f'{paths[0]}: no grey picture of train ids')
+        raise InputError(f'{paths[0]}: no grey picture of train ids')
     return np.asarray(labels, np.uint8)
 
 
@@ -269,16 +269,16 @@ def _load(root: Path, name: str, *keys: str) -> Json:
     try:
         content = json.loads(path.read_text('utf-8'))
     except ValueError as error:
-        raise UserError(f'{path}: no JSON ({error})') from None
+        raise InputError(f'{path}: no JSON ({error})') from None
     missing = [key for key in keys if key not in content]
     if missing:
-        raise UserError(f'{path}: no {" and no ".join(missing)} in it')
+        raise InputError(f'{path}: no {" and no ".join(missing)} in it')
     return dict(content)
 
 
 def _check_file(path: Path) -> None:
     if not path.is_file():
-        raise UserError(f'nothing at {path.absolute()}; see --help for what is expected where')
+        raise InputError(f'nothing at {path.absolute()}; see --help for what is expected where')
 
 
 def _write(path: Path, images: list[Json], annotations: list[Json], categories: list[Json]) -> None:

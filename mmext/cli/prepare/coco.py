@@ -12,7 +12,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from mmext.cli.errors import UserError
 from mmext.cli.prepare import coco_layout as layout
 from mmext.cli.prepare.coco_check import ABSENT, BROKEN, MISSING, OK, Finding, check_split
 from mmext.cli.prepare.coco_subset import write_subset
@@ -23,7 +22,8 @@ from mmext.cli.prepare.downloads import (
     read_checksums,
     remote_size,
 )
-from mmext.cli.progress import progress_bar
+from mmext.errors import InputError
+from mmext.progress import progress_bar
 
 _COLOURS = {OK: 'green', MISSING: 'red', BROKEN: 'red', ABSENT: 'yellow'}
 
@@ -61,14 +61,14 @@ def run(arguments: argparse.Namespace) -> None:
     """Do what the command line says.
 
     Raises:
-        UserError: the set is not complete, or what was asked for cannot be done.
+        InputError: the set is not complete, or what was asked for cannot be done.
     """
     if (arguments.subset is None) != (arguments.out is None):
-        raise UserError('--subset N and --out DIR belong together')
+        raise InputError('--subset N and --out DIR belong together')
     if arguments.subset is not None and arguments.subset < 1:
-        raise UserError(f'--subset: expected 1 or more, got {arguments.subset}')
+        raise InputError(f'--subset: expected 1 or more, got {arguments.subset}')
     if not arguments.root.is_dir() and not arguments.download:
-        raise UserError(
+        raise InputError(
             f'no such folder: {arguments.root.absolute()}. Name the data set with --root, or '
             'fetch it with --download (20 GB)'
         )
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.subset is not None:
         _write_subset(arguments)
     elif wrong:
-        raise UserError(f'{len(wrong)} of {len(findings)} pieces are missing or broken, see above')
+        raise InputError(f'{len(wrong)} of {len(findings)} pieces are missing or broken, see above')
 
 
 def check(root: Path, splits: Sequence[str], decode: int) -> list[Finding]:
@@ -147,4 +147,4 @@ def _write_subset(arguments: argparse.Namespace) -> None:
         print(f'{split}: {count} photos')
     findings = check(arguments.out, arguments.splits, arguments.subset)
     if any(finding.state == BROKEN for finding in findings):
-        raise UserError(f'the subset in {arguments.out} is broken, see above')
+        raise InputError(f'the subset in {arguments.out} is broken, see above')

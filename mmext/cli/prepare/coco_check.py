@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from mmext.cli.errors import UserError
 from mmext.cli.prepare import coco_layout as layout
 from mmext.cli.prepare.coco_layout import Json
-from mmext.functional.panoptic_files import decode_id_png, segment_positions
+from mmext.errors import InputError
+from mmext.formats.panoptic_files import decode_id_png, segment_positions
 
 OK, MISSING, BROKEN, ABSENT = 'ok', 'missing', 'broken', 'absent'
 _LISTED = 3
@@ -55,7 +55,7 @@ def check_split(
             continue
         try:
             content = layout.read_annotations(path)
-        except UserError as error:
+        except InputError as error:
             yield Finding(name, BROKEN, str(error))
             continue
         photos |= {image['id']: image for image in content['images']}

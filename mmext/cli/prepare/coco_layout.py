@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mmext.cli.errors import UserError
+from mmext.errors import InputError
 
 SPLITS = ('train', 'val')
 NUM_IMAGES = {'train': 118_287, 'val': 5_000}
@@ -49,13 +49,13 @@ def read_annotations(path: Path) -> Json:
     """An annotation file.
 
     Raises:
-        UserError: it is no JSON of COCO's form.
+        InputError: it is no JSON of COCO's form.
     """
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, OSError) as error:
-        raise UserError(f'{path} cannot be read: {error}') from error
+        raise InputError(f'{path} cannot be read: {error}') from error
     lacking = [key for key in ('images', 'annotations', 'categories') if key not in content]
     if not isinstance(content, dict) or lacking:
-        raise UserError(f'{path} has no {", ".join(lacking)}: expected a JSON in the form of COCO')
+        raise InputError(f'{path} has no {", ".join(lacking)}: expected a JSON in the form of COCO')
     return content

@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mmext.cli.errors import UserError
 from mmext.cli.prepare import coco_layout as layout
 from mmext.cli.prepare.coco_layout import Json
+from mmext.errors import InputError
 
 
 def write_subset(
@@ -32,14 +32,14 @@ def write_subset(
         How many there are.
 
     Raises:
-        UserError: no annotations, a photo or PNG that is not there, or files of an earlier set.
+        InputError: no annotations, a photo or PNG that is not there, or files of an earlier set.
     """
     kinds = [k for k in layout.KINDS if layout.annotation_file(root, k, split).is_file()]
     if not kinds:
-        raise UserError(f'{root}: no annotations of {split} to take a subset of')
+        raise InputError(f'{root}: no annotations of {split} to take a subset of')
     for place in (layout.photo_folder(out, split), layout.map_folder(out, split)):
         if place.exists():
-            raise UserError(f'--out: {place} is there already; name an empty folder')
+            raise InputError(f'--out: {place} is there already; name an empty folder')
     contents = {k: layout.read_annotations(layout.annotation_file(root, k, split)) for k in kinds}
     chosen = _choose(list(contents.values()), count)
     (out / 'annotations').mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def _choose(contents: Sequence[Json], count: int) -> dict[int, Json]:
     tables = [{image['id']: image for image in content['images']} for content in contents]
     shared = sorted(set.intersection(*(set(table) for table in tables)))
     if not shared:
-        raise UserError('the annotation files have no image in common')
+        raise InputError('the annotation files have no image in common')
     count = min(count, len(shared))
     positions = [i * len(shared) // count for i in range(count)]
     return {shared[i]: tables[0][shared[i]] for i in positions}
@@ -83,6 +83,6 @@ def _copy(
     target.mkdir(parents=True)
     for name in names:
         if not (source / name).is_file():
-            raise UserError(f'{source / name} is not there; check the set without --subset first')
+            raise InputError(f'{source / name} is not there; check the set without --subset first')
         shutil.copyfile(source / name, target / name)
         advance(1)

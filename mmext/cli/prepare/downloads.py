@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mmext.cli.errors import UserError
+from mmext.errors import InputError
 
 _CHUNK = 1 << 20
 _TIMEOUT_S = 30.0
@@ -38,7 +38,7 @@ def download(
         pause_s: between attempts.
 
     Raises:
-        UserError: the server does not have it, or the connection broke too often; what came is
+        InputError: the server does not have it, or the connection broke too often; what came is
             kept and the next call goes on from there.
     """
     if target.exists():
@@ -55,7 +55,9 @@ def download(
             problem = 'the connection ended early'
         except urllib.error.HTTPError as error:
             if error.code in _GONE:
-                raise UserError(f'{url}: the server answers {error.code} {error.reason}') from error
+                raise InputError(
+                    f'{url}: the server answers {error.code} {error.reason}'
+                ) from error
             complete, problem = False, f'the server answers {error.code} {error.reason}'
         except (OSError, http.client.HTTPException) as error:
             complete, problem = False, str(error) or type(error).__name__
@@ -66,7 +68,7 @@ def download(
             return
         failures = 0 if _size(part) > before else failures + 1
         if failures == _ATTEMPTS:
-            raise UserError(
+            raise InputError(
                 f'{url}: {problem}, {_ATTEMPTS} times; {_size(part)} bytes are kept in {part}, '
                 'run again to go on from there'
             )
@@ -77,14 +79,14 @@ def remote_size(url: str) -> int | None:
     """Bytes of a file on its server; None where the server does not say.
 
     Raises:
-        UserError: there is no such server or file.
+        InputError: there is no such server or file.
     """
     request = urllib.request.Request(url, method='HEAD')
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
             length = answer.headers['Content-Length']
     except OSError as error:
-        raise UserError(f'{url} cannot be reached: {error}') from error
+        raise InputError(f'{url} cannot be reached: {error}') from error
     return int(length) if length else None
 
 
@@ -92,17 +94,17 @@ def read_checksums(path: Path) -> dict[str, str]:
     """Lines ``digest  name`` as ``md5sum``, ``sha1sum`` and ``sha256sum`` write them, by name.
 
     Raises:
-        UserError: the file is missing or has another line.
+        InputError: the file is missing or has another line.
     """
     if not path.is_file():
-        raise UserError(f'--checksums: no such file: {path.absolute()}')
+        raise InputError(f'--checksums: no such file: {path.absolute()}')
     found = {}
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         digest, _, name = line.strip().partition(' ')
         if not line.strip():
             continue
         if len(digest) not in _HASHES or set(digest.lower()) - set('0123456789abcdef') or not name:
-            raise UserError(
+            raise InputError(
                 f'--checksums: {path}, line {number}: expected "digest  name" with an MD5, SHA-1 '
                 f'or SHA-256, got {line!r}'
             )
@@ -114,7 +116,7 @@ def check_digest(path: Path, digests: Mapping[str, str]) -> None:
     """Compare a file with its checksum, if there is one for its name.
 
     Raises:
-        UserError: it differs.
+        InputError: it differs.
     """
     expected = digests.get(path.name)
     if expected is None:
@@ -123,7 +125,7 @@ def check_digest(path: Path, digests: Mapping[str, str]) -> None:
     with path.open('rb') as file:
         actual = hashlib.file_digest(file, kind).hexdigest()
     if actual != expected:
-        raise UserError(
+        raise InputError(
             f'{path}: {kind} {actual}, expected {expected}. The file is damaged or another '
             'version; delete it and run again'
         )
@@ -135,7 +137,7 @@ def extract(archive: Path, folder: Path, advance: Advance = lambda count: None) 
     Files that are there with their size are not written again.
 
     Raises:
-        UserError: the archive is damaged, or the disk is too small.
+        InputError: the archive is damaged, or the disk is too small.
     """
     try:
         with zipfile.ZipFile(archive) as content:
@@ -147,7 +149,7 @@ def extract(archive: Path, folder: Path, advance: Advance = lambda count: None) 
                 content.extract(member, folder)
                 advance(1)
     except (zipfile.BadZipFile, EOFError) as error:
-        raise UserError(f'{archive} is damaged ({error}); delete it and run again') from error
+        raise InputError(f'{archive} is damaged ({error}); delete it and run again') from error
 
 
 def _fetch(url: str, part: Path) -> bool:
@@ -184,7 +186,7 @@ def _check_room(folder: Path, needed: int) -> None:
     existing = next(place for place in [folder, *folder.absolute().parents] if place.exists())
     free = shutil.disk_usage(existing).free
     if free < needed:
-        raise UserError(f'{folder}: {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB free')
+        raise InputError(f'{folder}: {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB free')
 
 
 def _size(path: Path) -> int:

@@ -20,7 +20,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from mmext.cli.errors import UserError
 from mmext.cli.prepare.coco_check import BROKEN, MISSING, OK, Finding
 from mmext.cli.prepare.wider_face_check import (
     boxes_finding,
@@ -28,9 +27,10 @@ from mmext.cli.prepare.wider_face_check import (
     photo_findings,
     sized,
 )
-from mmext.cli.progress import progress_bar
-from mmext.functional.wider_face_files import ImageFaces, read_faces, write_faces
-from mmext.functional.wider_face_ground_truth import read_ground_truth
+from mmext.errors import InputError
+from mmext.formats.wider_face_files import ImageFaces, read_faces, write_faces
+from mmext.formats.wider_face_ground_truth import read_ground_truth
+from mmext.progress import progress_bar
 
 SPLITS = ('train', 'val')
 _COLOURS = {OK: 'green', MISSING: 'red', BROKEN: 'red'}
@@ -56,11 +56,11 @@ def run(arguments: argparse.Namespace) -> None:
     """Do what the command line says.
 
     Raises:
-        UserError: a piece is missing or broken.
+        InputError: a piece is missing or broken.
     """
     root: Path = arguments.root
     if not root.is_dir():
-        raise UserError(
+        raise InputError(
             f'no such folder: {root.absolute()}. Unpack WIDER FACE there or name its place with '
             '--root; for a trial without a download: python -m mmext.demo faces --out '
             'data/demo_faces, then configs/retinaface_demo.py'
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
             console.print(f'written: {write_labelv2(root, split)}')
     wrong = [finding for finding in findings if finding.state != OK]
     if wrong:
-        raise UserError(f'{len(wrong)} of {len(findings)} pieces are missing or broken, see above')
+        raise InputError(f'{len(wrong)} of {len(findings)} pieces are missing or broken, see above')
 
 
 def check_split(
@@ -133,14 +133,14 @@ def write_labelv2(root: Path, split: str) -> Path:
     """Write the landmarks of ``label.txt`` with the sizes of the photos.
 
     Raises:
-        UserError: a file or photo that it needs is missing or broken.
+        InputError: a file or photo that it needs is missing or broken.
     """
     source = root / f'retinaface_gt_v1.1/{split}/label.txt'
     target = root / f'labelv2/{split}/labelv2.txt'
     try:
         images = [sized(image, root / f'WIDER_{split}/images') for image in read_faces(source)]
     except (FileNotFoundError, ValueError) as error:
-        raise UserError(f'--labelv2: {error}') from None
+        raise InputError(f'--labelv2: {error}') from None
     target.parent.mkdir(parents=True, exist_ok=True)
     write_faces(target, images, 'labelv2')
     return target

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from mmext.cli.prepare.coco_check import BROKEN, MISSING, OK, Finding
+from mmext.formats.wider_face_files import ImageFaces
 from mmext.functional.keypoints import is_inside
-from mmext.functional.wider_face_files import ImageFaces
 
 _LISTED = 3
 Advance = Callable[[int], None]

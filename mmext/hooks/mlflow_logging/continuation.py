@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.runner import Runner
 
-from mmext.hooks.mlflow_logging.identity import HUB_ID, HUB_KEY, RunIdentity
+from mmext.hooks.mlflow_logging.delivery.identity import HUB_ID, HUB_KEY, RunIdentity
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ mmengine has no hook for a failure. Three nets, each for what the one before
 cannot see: the running loop is wrapped (exceptions, Ctrl-C, also when the
 caller catches them), SIGTERM gets a handler, and the interpreter's exit reports
 a run that never came to its end. What kills a process outright is found by
-:mod:`.replay`.
+:mod:`.delivery.replay`.
 """
 
 import atexit

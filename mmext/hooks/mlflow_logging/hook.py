@@ -1,7 +1,7 @@
 """``MLflowHook``: one line in ``default_hooks`` and a run is tracked.
 
 Turns mmengine's events into records; everything slow happens behind
-:class:`.writer.RunWriter`. The x axis of every curve is the number of training
+:class:`.delivery.writer.RunWriter`. The x axis of every curve is the number of training
 iterations done.
 """
 
@@ -18,16 +18,25 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmext.hooks.mlflow_logging import records
-from mmext.hooks.mlflow_logging.checkpoints import POLICIES, CheckpointPolicy
+from mmext.hooks.mlflow_logging.content.checkpoints import POLICIES, CheckpointPolicy
+from mmext.hooks.mlflow_logging.content.description import describe_run
+from mmext.hooks.mlflow_logging.content.evaluation_log import EvaluationLog
+from mmext.hooks.mlflow_logging.content.model_record import (
+    is_servable,
+    model_record,
+    registration_of,
+)
+from mmext.hooks.mlflow_logging.content.system_metrics import SystemMetrics
+from mmext.hooks.mlflow_logging.content.training_log import TrainingLog
 from mmext.hooks.mlflow_logging.continuation import LoadedCheckpoint, identity_of
-from mmext.hooks.mlflow_logging.description import describe_run
-from mmext.hooks.mlflow_logging.evaluation_log import EvaluationLog
+from mmext.hooks.mlflow_logging.delivery import records
+from mmext.hooks.mlflow_logging.delivery.identity import HUB_ID, HUB_KEY
+from mmext.hooks.mlflow_logging.delivery.records import Record
+from mmext.hooks.mlflow_logging.delivery.redaction import Redactor
+from mmext.hooks.mlflow_logging.delivery.session import SessionOptions, start_session
+from mmext.hooks.mlflow_logging.delivery.store import resolve_store
+from mmext.hooks.mlflow_logging.delivery.writer import RunWriter
 from mmext.hooks.mlflow_logging.failures import FailureWatch
-from mmext.hooks.mlflow_logging.identity import HUB_ID, HUB_KEY
-from mmext.hooks.mlflow_logging.model_record import is_servable, model_record, registration_of
-from mmext.hooks.mlflow_logging.records import Record
-from mmext.hooks.mlflow_logging.redaction import Redactor
 from mmext.hooks.mlflow_logging.runner_facts import (
     built_loops,
     classes_of,
@@ -37,11 +46,6 @@ from mmext.hooks.mlflow_logging.runner_facts import (
     name_of,
     unclipped_optimizer,
 )
-from mmext.hooks.mlflow_logging.session import SessionOptions, start_session
-from mmext.hooks.mlflow_logging.store import resolve_store
-from mmext.hooks.mlflow_logging.system_metrics import SystemMetrics
-from mmext.hooks.mlflow_logging.training_log import TrainingLog
-from mmext.hooks.mlflow_logging.writer import RunWriter
 from mmext.registry import HOOKS
 
 _OVERFLOW = 'amp/first_nonfinite'  # by mixed precision: where the last overflow began
@@ -161,8 +165,6 @@ class MLflowHook(Hook):
     def _open(self, runner: Runner, mode: str) -> None:
         if not self._main or self._writer is not None:
             return
-        import mlflow  # noqa: F401 - here, where no other thread imports at the same time
-
         config = runner.cfg.to_dict()
         self._redactor = Redactor.of_config(config)
         identity = identity_of(runner, mode, self._loaded)

@@ -9,11 +9,11 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from mmext.hooks.mlflow_logging.identity import HUB_KEY, RunIdentity
-from mmext.hooks.mlflow_logging.model_record import model_record
-from mmext.hooks.mlflow_logging.redaction import Redactor
-from mmext.hooks.mlflow_logging.session import SessionOptions, start_session
-from mmext.hooks.mlflow_logging.store import resolve_store
+from mmext.hooks.mlflow_logging.content.model_record import model_record
+from mmext.hooks.mlflow_logging.delivery.identity import HUB_KEY, RunIdentity
+from mmext.hooks.mlflow_logging.delivery.redaction import Redactor
+from mmext.hooks.mlflow_logging.delivery.session import SessionOptions, start_session
+from mmext.hooks.mlflow_logging.delivery.store import resolve_store
 
 
 def log_checkpoint(

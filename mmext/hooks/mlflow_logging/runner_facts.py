@@ -11,7 +11,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmengine.runner.base_loop import BaseLoop
 
-from mmext.hooks.mlflow_logging.panels import Classes
+from mmext.drawing.panels import Classes
 
 
 def name_of(runner: Runner) -> str:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmext.functional.panoptic_files import encode_id_png
+from mmext.formats.panoptic_files import encode_id_png
 
 COUNTS = {'train': 6, 'val': 3}
 

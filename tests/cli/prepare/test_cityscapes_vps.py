@@ -14,10 +14,10 @@ from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 from pycocotools import mask as rle
 
-from mmext.cli.errors import run_tool
 from mmext.cli.prepare.cityscapes_vps_maps import CLASSES, Instance, compose_ids, describe
-from mmext.functional.panoptic_files import decode_id_png, encode_id_png
-from mmext.metrics.video_panoptic_quality_metric import VideoPanopticQualityMetric
+from mmext.errors import run_tool
+from mmext.formats.panoptic_files import decode_id_png, encode_id_png
+from mmext.metrics.panoptic.video_quality_metric import VideoPanopticQualityMetric
 from mmext.registry import DATASETS
 
 ROOT = Path(__file__).parents[3]

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mmext.cli.errors import run_tool
 from mmext.cli.prepare.coco_check import Finding, check_split
-from mmext.functional.panoptic_files import decode_id_png, encode_id_png
+from mmext.errors import run_tool
+from mmext.formats.panoptic_files import decode_id_png, encode_id_png
 
 TOOL = Path(__file__).parents[3] / 'tools' / 'prepare_data.py'
 Json = dict[str, Any]

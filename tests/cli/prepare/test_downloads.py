@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmext.cli.errors import UserError
 from mmext.cli.prepare.downloads import (
     check_digest,
     download,
@@ -17,6 +16,7 @@ from mmext.cli.prepare.downloads import (
     read_checksums,
     remote_size,
 )
+from mmext.errors import InputError
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 
@@ -50,7 +50,7 @@ def test_goes_on_where_the_connection_broke(server: Any, tmp_path: Path) -> None
 def test_goes_on_in_the_next_call(server: Any, tmp_path: Path) -> None:
     server.files['file.bin'] = CONTENT
     server.breaks = [70_000, 0, 0, 0, 0, 0]
-    with pytest.raises(UserError, match=r'5 times; 70000 bytes are kept in .*file\.bin\.part'):
+    with pytest.raises(InputError, match=r'5 times; 70000 bytes are kept in .*file\.bin\.part'):
         fetch(server, tmp_path / 'file.bin')
     assert not (tmp_path / 'file.bin').exists()
     assert fetch(server, tmp_path / 'file.bin') == len(CONTENT)
@@ -63,7 +63,7 @@ def test_does_not_mix_versions(change: str, server: Any, tmp_path: Path) -> None
     """A file that was replaced meanwhile, or a server without ranges, begins anew."""
     server.files['file.bin'] = CONTENT
     server.breaks = [70_000, 0, 0, 0, 0, 0]
-    with pytest.raises(UserError):
+    with pytest.raises(InputError):
         fetch(server, tmp_path / 'file.bin')
     if change == 'version':
         server.files['file.bin'] = CONTENT[::-1]
@@ -77,7 +77,7 @@ def test_a_complete_part_is_taken(server: Any, tmp_path: Path) -> None:
     """The process died between the last byte and the renaming."""
     server.files['file.bin'] = CONTENT
     server.breaks = [70_000, 0, 0, 0, 0, 0]
-    with pytest.raises(UserError):
+    with pytest.raises(InputError):
         fetch(server, tmp_path / 'file.bin')
     (tmp_path / 'file.bin.part').write_bytes(CONTENT)
     fetch(server, tmp_path / 'file.bin')
@@ -90,15 +90,15 @@ def test_waits_out_a_busy_server_but_not_a_missing_file(server: Any, tmp_path: P
     fetch(server, tmp_path / 'file.bin')
     assert (tmp_path / 'file.bin').read_bytes() == CONTENT
     server.requests.clear()
-    with pytest.raises(UserError, match=r'/gone: the server answers 404'):
+    with pytest.raises(InputError, match=r'/gone: the server answers 404'):
         download(f'{server.url}/gone', tmp_path / 'gone', pause_s=0)
     assert len(server.requests) == 1
 
 
 def test_no_server(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r'127\.0\.0\.1:9/x: .*refused.*5 times; 0 bytes'):
+    with pytest.raises(InputError, match=r'127\.0\.0\.1:9/x: .*refused.*5 times; 0 bytes'):
         download('http://127.0.0.1:9/x', tmp_path / 'x', pause_s=0)
-    with pytest.raises(UserError, match='cannot be reached'):
+    with pytest.raises(InputError, match='cannot be reached'):
         remote_size('http://127.0.0.1:9/x')
 
 
@@ -113,16 +113,16 @@ def test_checksums(kind: str, tmp_path: Path) -> None:
     check_digest(file, digests)
     check_digest(file, {})
     file.write_bytes(CONTENT[1:])
-    with pytest.raises(UserError, match=rf'a\.zip: {kind} .*, expected {digest}\. .* delete it'):
+    with pytest.raises(InputError, match=rf'a\.zip: {kind} .*, expected {digest}\. .* delete it'):
         check_digest(file, digests)
 
 
 @pytest.mark.parametrize('line', ['nothing', 'abc  a.zip', f'{"z" * 32}  a.zip', f'{"a" * 32}'])
 def test_checksum_files_are_read_strictly(line: str, tmp_path: Path) -> None:
     (tmp_path / 'sums').write_text(f'{"0" * 32}  fine\n{line}\n')
-    with pytest.raises(UserError, match='sums, line 2: expected "digest  name"'):
+    with pytest.raises(InputError, match='sums, line 2: expected "digest  name"'):
         read_checksums(tmp_path / 'sums')
-    with pytest.raises(UserError, match='no such file'):
+    with pytest.raises(InputError, match='no such file'):
         read_checksums(tmp_path / 'gone')
 
 
@@ -147,7 +147,7 @@ def test_a_damaged_archive_is_found(damage: str, tmp_path: Path) -> None:
         content[5000] ^= 1
     archive = tmp_path / 'a.zip'
     archive.write_bytes({'flipped': content, 'cut': content[:5000], 'other': b'<html>'}[damage])
-    with pytest.raises(UserError, match=r'a\.zip is damaged .* delete it'):
+    with pytest.raises(InputError, match=r'a\.zip is damaged .* delete it'):
         extract(archive, tmp_path / 'out')
 
 

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from mmext.cli.errors import UserError
 from mmext.cli.prepare.wider_face import add_arguments, run
-from mmext.functional.wider_face_files import ImageFaces, read_faces, write_faces
-from mmext.functional.wider_face_ground_truth import SETTINGS, ImageTruth, write_ground_truth
+from mmext.errors import InputError
+from mmext.formats.wider_face_files import ImageFaces, read_faces, write_faces
+from mmext.formats.wider_face_ground_truth import SETTINGS, ImageTruth, write_ground_truth
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_what_is_missing_and_where_it_comes_from(
     (root / 'retinaface_gt_v1.1/val/label.txt').unlink()
     (root / 'ground_truth/wider_hard_val.mat').unlink()
     (root / 'WIDER_val/images/0--Parade/0_Parade_val_1.jpg').unlink()
-    with pytest.raises(UserError, match='4 of 7 pieces are missing or broken'):
+    with pytest.raises(InputError, match='4 of 7 pieces are missing or broken'):
         prepare(root)
     said = '\n'.join(lines(capsys))
     assert 'missing  WIDER_train/images – it is in WIDER_train.zip' in said
@@ -92,7 +92,7 @@ def test_what_is_broken(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photo.write_bytes(photo.read_bytes()[:200])
     other = root / 'WIDER_val/images/0--Parade/0_Parade_val_1.jpg'
     cv2.imwrite(str(other), np.zeros((4, 4, 3), np.uint8))
-    with pytest.raises(UserError, match='3 of 9 pieces are missing or broken'):
+    with pytest.raises(InputError, match='3 of 9 pieces are missing or broken'):
         prepare(root, '--images')
     said = '\n'.join(lines(capsys))
     assert 'label.txt:7: expected 4 or 20 numbers, got 3' in said
@@ -103,7 +103,7 @@ def test_what_is_broken(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_files_of_other_photos(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train, val = (root / f'retinaface_gt_v1.1/{s}/label.txt' for s in ('train', 'val'))
     shutil.copy(train, val)
-    with pytest.raises(UserError, match='2 of 8 pieces'):
+    with pytest.raises(InputError, match='2 of 8 pieces'):
         prepare(root)
     assert 'not the photos of wider_face_split/wider_face_val_bbx_gt.txt: 3 only there' in (
         '\n'.join(lines(capsys))
@@ -118,5 +118,5 @@ def test_labels_with_sizes(root: Path) -> None:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r'no such folder: .*nowhere\. Unpack WIDER FACE there'):
+    with pytest.raises(InputError, match=r'no such folder: .*nowhere\. Unpack WIDER FACE there'):
         prepare(tmp_path / 'nowhere')

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mmext.hooks.mlflow_logging.checkpoints import CheckpointPolicy
+from mmext.hooks.mlflow_logging.content.checkpoints import CheckpointPolicy
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData, PixelData
 
-from mmext.hooks.mlflow_logging.clip_panel import Frame, colour_of_id, draw_clip
-from mmext.hooks.mlflow_logging.panel_collector import PanelCollector
-from mmext.hooks.mlflow_logging.panels import Classes
+from mmext.drawing.panels import Classes
+from mmext.hooks.mlflow_logging.content.clip_panel import Frame, colour_of_id, draw_clip
+from mmext.hooks.mlflow_logging.content.panel_collector import PanelCollector
 
 CLASSES = Classes([''] * 10)
 SIZE = (32, 48)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from torch.utils.data import ConcatDataset
 
-from mmext.hooks.mlflow_logging.datasets import dataset_records
+from mmext.hooks.mlflow_logging.content.datasets import dataset_records
 
 
 class _Coco:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmext.hooks.mlflow_logging.evaluation import (
+from mmext.hooks.mlflow_logging.content.evaluation import (
     ClasswiseTable,
     draw_confusion,
     draw_pr_curves,

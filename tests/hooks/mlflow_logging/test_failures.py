@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from mmext.hooks.mlflow_logging.delivery.replay import replay
 from mmext.hooks.mlflow_logging.failures import FailureWatch
-from mmext.hooks.mlflow_logging.replay import replay
 
 # children of a process that has everything imported and no thread
 _SERVER = multiprocessing.get_context('forkserver')

@@ -17,9 +17,9 @@ _PRELUDE = """
 import os, sys, threading, time
 from pathlib import Path
 sys.path.insert(0, os.getcwd())
-from mmext.hooks.mlflow_logging import records
-from mmext.hooks.mlflow_logging.spool import Spool
-from mmext.hooks.mlflow_logging.writer import RunWriter
+from mmext.hooks.mlflow_logging.delivery import records
+from mmext.hooks.mlflow_logging.delivery.spool import Spool
+from mmext.hooks.mlflow_logging.delivery.writer import RunWriter
 
 def fork(action, limit_s=10.0):
     '''Exit code of a child; it is killed after the limit.'''
@@ -115,7 +115,7 @@ def test_an_import_that_outlasts_the_patience_is_still_waited_for(
 ) -> None:
     (tmp_path / 'slow.py').write_text(_SLOW)
     printed = run_script("""
-from mmext.hooks.mlflow_logging import forking
+from mmext.hooks.mlflow_logging.delivery import forking
 forking.PATIENCE_S = 0.05
 
 class Importing(Shipper):
@@ -180,7 +180,7 @@ writer.close('KILLED', limit_s=0.1)
 
 def test_threads_go_on_after_the_fork_and_rest_within_long_work(run_script: RunScript) -> None:
     printed = run_script("""
-from mmext.hooks.mlflow_logging import forking
+from mmext.hooks.mlflow_logging.delivery import forking
 
 class Long(Shipper):
     parts = 0

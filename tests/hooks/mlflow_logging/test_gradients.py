@@ -1,6 +1,6 @@
 import torch
 
-from mmext.hooks.mlflow_logging.gradients import GradientNorm
+from mmext.hooks.mlflow_logging.content.gradients import GradientNorm
 
 
 def test_sparse_gradients_are_measured_too() -> None:

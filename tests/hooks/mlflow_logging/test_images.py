@@ -3,7 +3,7 @@ import re
 import cv2
 import numpy as np
 
-from mmext.hooks.mlflow_logging.images import image_records
+from mmext.hooks.mlflow_logging.content.images import image_records
 
 
 def test_pictures_survive_and_previews_are_small() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmext.hooks.mlflow_logging.names import MAX_KEY_LENGTH, decode, encode
+from mmext.hooks.mlflow_logging.delivery.names import MAX_KEY_LENGTH, decode, encode
 
 _TRICKY = st.text(alphabet='_atu5f@/. %plus()', max_size=30)
 

@@ -14,7 +14,7 @@ from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.structures import InstanceData, PixelData
 from torch.utils.data import Dataset
 
-from mmext.hooks.mlflow_logging.panel_collector import (
+from mmext.hooks.mlflow_logging.content.panel_collector import (
     PanelCollector,
     predicted_scene,
     truth_is_resized,

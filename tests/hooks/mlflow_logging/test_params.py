@@ -1,6 +1,6 @@
 import hashlib
 
-from mmext.hooks.mlflow_logging.params import MAX_VALUE_LENGTH, compare, flatten
+from mmext.hooks.mlflow_logging.delivery.params import MAX_VALUE_LENGTH, compare, flatten
 
 
 def test_nested_lists_and_empty_parts() -> None:

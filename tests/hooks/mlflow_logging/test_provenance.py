@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mmext.hooks.mlflow_logging.provenance import (
+from mmext.hooks.mlflow_logging.content.provenance import (
     code_records,
     environment_records,
     installed_packages,

@@ -1,6 +1,6 @@
 import pytest
 
-from mmext.hooks.mlflow_logging.redaction import MASK, Redactor, is_secret
+from mmext.hooks.mlflow_logging.delivery.redaction import MASK, Redactor, is_secret
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from mmengine.runner.base_loop import BaseLoop
 
-from mmext.hooks.mlflow_logging.panels import Classes
+from mmext.drawing.panels import Classes
 from mmext.hooks.mlflow_logging.runner_facts import classes_of
 
 

@@ -16,7 +16,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData, PixelData
 from pycocotools import mask as rle
 
-from mmext.hooks.mlflow_logging.served_detector import (
+from mmext.hooks.mlflow_logging.delivery.served_detector import (
     describe,
     image_pipeline,
     read_image,

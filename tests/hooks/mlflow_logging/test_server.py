@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mmext.hooks.mlflow_logging.replay import reap, replay
+from mmext.hooks.mlflow_logging.delivery.replay import reap, replay
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import logging
 import threading
 from pathlib import Path
 
-from mmext.hooks.mlflow_logging.identity import RunIdentity
-from mmext.hooks.mlflow_logging.redaction import Redactor
-from mmext.hooks.mlflow_logging.session import SessionOptions, start_session
-from mmext.hooks.mlflow_logging.spool import Spool
-from mmext.hooks.mlflow_logging.store import Store
+from mmext.hooks.mlflow_logging.delivery.identity import RunIdentity
+from mmext.hooks.mlflow_logging.delivery.redaction import Redactor
+from mmext.hooks.mlflow_logging.delivery.session import SessionOptions, start_session
+from mmext.hooks.mlflow_logging.delivery.spool import Spool
+from mmext.hooks.mlflow_logging.delivery.store import Store
 
 
 def test_sessions_that_start_in_one_moment_do_not_share_a_spool(tmp_path: Path) -> None:

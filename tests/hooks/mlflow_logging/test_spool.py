@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mmext.hooks.mlflow_logging.spool import Spool
+from mmext.hooks.mlflow_logging.delivery.spool import Spool
 
 
 def test_records_come_back_in_order_from_any_offset(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_the_lock_lives_as_long_as_the_process(
     path = tmp_path / 'a.jsonl'
     code = (
         'import os, sys; from pathlib import Path\n'
-        'from mmext.hooks.mlflow_logging.spool import Spool\n'
+        'from mmext.hooks.mlflow_logging.delivery.spool import Spool\n'
         'assert Spool(Path(sys.argv[1])).claim(); os._exit(7)'
     )
     assert run_to_end([sys.executable, '-c', code, path]).returncode == 7

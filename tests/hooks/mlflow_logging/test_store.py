@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mmext.hooks.mlflow_logging.store import Store, resolve_store
+from mmext.hooks.mlflow_logging.delivery.store import Store, resolve_store
 
 
 def test_default_lies_in_the_work_folder(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mmext.hooks.mlflow_logging.system_metrics import SystemMetrics
+from mmext.hooks.mlflow_logging.content.system_metrics import SystemMetrics
 
 
 def test_host_metrics_are_plausible(tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from mmext.hooks.mlflow_logging import records, writer
-from mmext.hooks.mlflow_logging.records import Record
-from mmext.hooks.mlflow_logging.spool import Spool
-from mmext.hooks.mlflow_logging.tracking import Outage, Refusal
-from mmext.hooks.mlflow_logging.writer import RunWriter
+from mmext.hooks.mlflow_logging.delivery import records, writer
+from mmext.hooks.mlflow_logging.delivery.records import Record
+from mmext.hooks.mlflow_logging.delivery.spool import Spool
+from mmext.hooks.mlflow_logging.delivery.tracking import Outage, Refusal
+from mmext.hooks.mlflow_logging.delivery.writer import RunWriter
 
 
 class _Hanging:

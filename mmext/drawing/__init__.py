@@ -1,0 +1,1 @@
+"""Pictures of predictions and annotations: numpy and cv2 only, below cli and hooks."""

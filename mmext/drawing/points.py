@@ -1,0 +1,144 @@
+"""Keypoints, meshes and attributes of objects, drawn on pictures.
+
+All pictures are RGB ``[H, W, 3]`` uint8. Objects too small to show their points keep their boxes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mmext.drawing.segments import Colour, Picture, class_colours, write_text
+
+_MIN_MESH_PX, _MIN_POINTS_PX, _MIN_TEXT_PX = 28.0, 10.0, 40.0
+_MESH_COLOUR: Colour = (190, 255, 215)
+_MESH_OPACITY = 0.45
+_MIN_POINT_SCORE = 0.3
+_LINK_COLOUR: Colour = (255, 255, 255)
+_SUBPIXEL_BITS = 4
+Floats = npt.NDArray[np.floating[Any]]
+
+
+def draw_points(
+    picture: Picture,
+    boxes_xyxy: Floats,
+    fields: Mapping[str, npt.NDArray[Any]],
+    meta: Mapping[str, Any],
+) -> Picture:
+    """The picture with what is known of each object beyond its box.
+
+    Args:
+        picture: ``[H, W, 3]``.
+        boxes_xyxy: ``[n, 4]``, pixels.
+        fields: any of ``mesh`` ``[n, V, 3]``, ``keypoints`` ``[n, K, 2]`` with
+            ``keypoint_scores`` ``[n, K]`` (points below 0.3 are left out), ``attributes``
+            ``[n, A]``, ``centers`` ``[n, 2]``.
+        meta: of the data set: ``mesh_triangles``, ``skeleton`` (pairs of points to be linked) and
+            ``attributes`` (dicts with ``name``, ``values``, ``kind``), as far as it has them.
+
+    Returns:
+        A new picture of the same size.
+    """
+    drawn = picture.copy()
+    sides = np.minimum(boxes_xyxy[:, 2] - boxes_xyxy[:, 0], boxes_xyxy[:, 3] - boxes_xyxy[:, 1])
+    if 'mesh' in fields:
+        _draw_meshes(drawn, fields['mesh'][sides >= _MIN_MESH_PX], meta.get('mesh_triangles', ()))
+    if 'keypoints' in fields:
+        for index in np.flatnonzero(sides >= _MIN_POINTS_PX):
+            scores = fields['keypoint_scores'][index] if 'keypoint_scores' in fields else None
+            _draw_keypoints(
+                drawn, fields['keypoints'][index], scores, meta.get('skeleton', ()), sides[index]
+            )
+    for center in _fixed_point(fields['centers']) if 'centers' in fields else ():
+        _draw_center(drawn, (int(center[0]), int(center[1])))
+    if 'attributes' in fields and meta.get('attributes'):
+        for index in np.flatnonzero(sides >= _MIN_TEXT_PX):
+            words = attribute_words(fields['attributes'][index], meta['attributes'])
+            left, _, right, bottom = boxes_xyxy[index]
+            line = text_height(drawn)
+            # all words in the picture, below each other
+            top = min(float(bottom), drawn.shape[0] - (len(words) + 0.5) * line)
+            for number, word in enumerate(words):
+                below = round(top + (number + 0.8) * line)
+                write_text(drawn, word, (round(float(left + right) / 2), below))
+    return drawn
+
+
+def attribute_words(
+    values: npt.NDArray[np.integer[Any]], attributes: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """What to write under an object: the names of binary attributes that hold, values of others.
+
+    >>> table = [{'name': 'hat', 'values': ('no', 'yes'), 'kind': 'binary'},
+    ...          {'name': 'age', 'values': ('young', 'old'), 'kind': 'ordinal'}]
+    >>> attribute_words(np.array([1, 0]), table), attribute_words(np.array([0, -1]), table)
+    (['hat', 'young'], [])
+    """
+    words = []
+    for value, attribute in zip(values.tolist(), attributes, strict=True):
+        if attribute['kind'] == 'binary':
+            words += [attribute['name']] if value == 1 else []
+        elif value >= 0:
+            words.append(str(attribute['values'][value]))
+    return words
+
+
+def text_height(picture: Picture) -> float:
+    """Pixels from one line of text to the next."""
+    return max(10.0, min(picture.shape[:2]) / 38)
+
+
+def _draw_meshes(picture: Picture, meshes: Floats, triangles: Sequence[Sequence[int]]) -> None:
+    """Wires of the triangles, half transparent, or dots without triangles; in place."""
+    over = picture.copy()
+    corners = np.asarray(triangles, np.int64).reshape(-1, 3)
+    for mesh in meshes:
+        flat = _fixed_point(mesh[:, :2])
+        if len(corners):
+            lines = list(flat[corners].reshape(-1, 3, 1, 2))
+            cv2.polylines(over, lines, True, _MESH_COLOUR, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
+        for x, y in flat if not len(corners) else ():
+            cv2.circle(over, (int(x), int(y)), 8, _MESH_COLOUR, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
+    cv2.addWeighted(over, _MESH_OPACITY, picture, 1 - _MESH_OPACITY, 0, dst=picture)
+
+
+def _draw_keypoints(
+    picture: Picture,
+    points: Floats,
+    scores: Floats | None,
+    links: Sequence[Sequence[int]],
+    side_px: float,
+) -> None:
+    """Links, then points in a colour each; in place."""
+    shown: npt.NDArray[np.bool_] = np.all(np.isfinite(points), axis=1)
+    if scores is not None:
+        shown &= scores >= _MIN_POINT_SCORE
+    flat = _fixed_point(np.where(shown[:, None], points, 0))
+    for first, second in links:
+        if shown[first] and shown[second]:
+            start, end = (tuple(int(v) for v in flat[i]) for i in (first, second))
+            cv2.line(picture, start, end, _LINK_COLOUR, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
+    # on a photo of many megapixels dots of a few pixels cannot be seen
+    largest = max(5.0, min(picture.shape[:2]) / 200)
+    radius = round(min(max(side_px / 45, 1.0), largest) * (1 << _SUBPIXEL_BITS))
+    for index, colour in enumerate(class_colours(None, len(points))):
+        if shown[index]:
+            centre = int(flat[index, 0]), int(flat[index, 1])
+            cv2.circle(picture, centre, radius, colour, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+def _draw_center(picture: Picture, point: tuple[int, int]) -> None:
+    """A dot in a ring, in fixed point coordinates; in place."""
+    radius = max(2, round(min(picture.shape[:2]) / 200)) << _SUBPIXEL_BITS
+    for size, colour in ((radius, (24, 24, 24)), (2 * radius // 3, _LINK_COLOUR)):
+        cv2.circle(picture, point, size, colour, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+def _fixed_point(points: Floats) -> npt.NDArray[np.int32]:
+    """Coordinates as OpenCV takes them with fractions of a pixel.
+
+    Its pixel centres have whole numbers, those of boxes and points halves.
+    """
+    return np.round((points - 0.5) * (1 << _SUBPIXEL_BITS)).astype(np.int32)

@@ -1,0 +1,83 @@
+"""How a program of ours ends: what the user can mend is one line and exit code 2.
+
+Everything else is a fault of the software and keeps its traceback and exit code 1.
+"""
+
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+USER_ERROR_CODE = 2
+TRACEBACK_VARIABLE = 'MMEXT_TRACEBACK'
+
+_INPUT_ERRORS = (ValueError, KeyError, OSError, ImportError, AssertionError)
+_PACKAGE = Path(__file__).resolve().parent
+# where the host refuses a wrong `type`, a missing file, an image that is none
+_HOST_CHECKS = ('mmengine/registry/', 'mmengine/fileio/', 'mmcv/transforms/loading.py')
+_FRAME = re.compile(r'^  File "(.+)", line \d+, in .+\n    (.*)', re.MULTILINE)
+
+
+class InputError(ValueError):
+    """Something the user can mend; the message says what is wrong, where, and what to do."""
+
+
+UserError = InputError  # its name until version 0.2
+
+
+def run_tool(
+    main: Callable[[Sequence[str] | None], None], argv: Sequence[str] | None = None
+) -> int:
+    """Run a program's ``main`` and return its exit code.
+
+    Args:
+        main: takes the arguments (None means ``sys.argv[1:]``).
+        argv: the arguments.
+
+    Returns:
+        0, or 2 after one line on stderr for a :class:`InputError` and for wrong input that our
+        classes or a registry refused (see :func:`input_error`). With ``MMEXT_TRACEBACK=1`` in
+        the environment those keep their traceback as well.
+    """
+    try:
+        main(argv)
+    except Exception as error:
+        message = str(error) if isinstance(error, InputError) else input_error(error)
+        if message is None or os.environ.get(TRACEBACK_VARIABLE):
+            raise
+        rank = os.environ.get('RANK', '0')
+        sys.last_value = error  # as after an uncaught exception, for exit handlers
+        print(f'error{"" if rank == "0" else f" (rank {rank})"}: {message}', file=sys.stderr)
+        return USER_ERROR_CODE
+    return 0
+
+
+def input_error(error: BaseException) -> str | None:
+    """One line for an error that reports wrong input, None for any other.
+
+    An error counts as such when a ``raise`` or ``import`` of our package or a check of the host
+    raised it, with a type that stands for wrong input; the same type out of torch or numpy is a
+    fault of the code. Errors of data-loader workers arrive with their traceback as text, which
+    is read.
+    """
+    if not isinstance(error, _INPUT_ERRORS):
+        return None
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    frames = _FRAME.findall(text)
+    if frames:  # torch's report of an exception in a data-loader worker
+        text = re.split(rf'^{type(error).__name__}: ', text, flags=re.MULTILINE)[-1]
+    else:
+        calls = traceback.extract_tb(error.__traceback__)
+        frames = [(call.filename, call.line or '') for call in calls]
+    if not frames or not _refuses_input(*frames[-1]):
+        return None
+    lines = [' '.join(line.split()) for line in text.splitlines() if line.strip()]
+    return f'{"; ".join(lines)} (set {TRACEBACK_VARIABLE}=1 to see where it was found)'
+
+
+def _refuses_input(file: str, statement: str) -> bool:
+    if Path(file).is_relative_to(_PACKAGE):
+        return statement.startswith(('raise', 'import', 'from'))
+    return any(place in Path(file).as_posix() for place in _HOST_CHECKS)

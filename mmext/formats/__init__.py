@@ -1,0 +1,1 @@
+"""Public file formats, read, written and checked; no torch, no mm* package."""

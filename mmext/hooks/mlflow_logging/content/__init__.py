@@ -1,0 +1,1 @@
+"""What a run says: scalars, pictures, tables, files, provenance."""

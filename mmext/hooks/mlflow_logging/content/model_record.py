@@ -1,0 +1,137 @@
+"""What is to be served, taken from a checkpoint: weights, config, classes, requirements."""
+
+import base64
+import hashlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.model import is_model_wrapper
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from mmext.hooks.mlflow_logging.content.provenance import installed_packages
+from mmext.hooks.mlflow_logging.delivery import records
+from mmext.hooks.mlflow_logging.delivery.records import Record
+
+_EXAMPLE_PX = 256  # longest side of the picture that shows how to ask
+_JPEG_QUALITY = 80
+_LOADERS = ('test_dataloader', 'val_dataloader')  # whose pipeline prepares images
+_NEEDED = (
+    'mlflow',
+    'torch',
+    'numpy',
+    'opencv-python',
+    'opencv-python-headless',
+    'pycocotools',
+    'scipy',
+    'onedl-mmcv',
+    'onedl-mmengine',
+    'onedl-mmdetection',
+    'mmcv',
+    'mmengine',
+    'mmdet',
+)
+
+
+def is_servable(model: Any, config: Mapping[str, Any]) -> bool:
+    """Whether it can be served: an image detector of mmdet with a pipeline."""
+    detectors = sys.modules.get('mmdet.models.detectors.base')  # imported if it is one
+    if detectors is None or not any(config.get(key) for key in _LOADERS):
+        return False
+    return isinstance(model.module if is_model_wrapper(model) else model, detectors.BaseDetector)
+
+
+def registration_of(model: bool | Mapping[str, str]) -> dict[str, str]:
+    """``registered_name`` and ``alias``, as far as the hook's argument ``model`` has them.
+
+    Raises:
+        ValueError: it has others, or an alias alone.
+    """
+    registration = dict(model) if isinstance(model, Mapping) else {}
+    if unknown := registration.keys() - {'registered_name', 'alias'}:
+        raise ValueError(f'model: expected registered_name and alias, got {sorted(unknown)}')
+    if 'alias' in registration and 'registered_name' not in registration:
+        raise ValueError('model: an alias needs a registered_name')
+    return registration
+
+
+def model_record(
+    checkpoint_path: str,
+    config: Mapping[str, Any],
+    folder: Path,
+    step: int | None = None,
+    example: np.ndarray | None = None,
+    registered_name: str | None = None,
+    alias: str | None = None,
+) -> Record:
+    """The record of a checkpoint of mmengine's.
+
+    Args:
+        checkpoint_path: file or URL.
+        config: the resolved config, free of credentials.
+        folder: the spool's; the weights without the optimizer's state go there.
+        step: training iterations of the checkpoint, if it does not say.
+        example: (H, W, 3) RGB uint8 picture that is stored as an example of a request.
+        registered_name: name in the model registry; None leaves it unregistered.
+        alias: alias of the registered version.
+
+    Raises:
+        ValueError: the checkpoint does not name the classes.
+    """
+    checkpoint = CheckpointLoader.load_checkpoint(checkpoint_path, map_location='cpu')
+    meta = checkpoint.get('meta', {})
+    dataset_meta = {k.lower(): v for k, v in (meta.get('dataset_meta') or {}).items()}
+    if not dataset_meta.get('classes'):
+        raise ValueError(f'{checkpoint_path}: meta.dataset_meta.classes: expected, but missing')
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = folder / f'{Path(checkpoint_path).stem}_weights.pth'
+    content = {'state_dict': checkpoint['state_dict'], 'meta': {'dataset_meta': dataset_meta}}
+    torch.save(content, weights)
+    text = Config(_for_serving(config)).pretty_text
+    return records.model(
+        weights,
+        text,
+        name=str(config['model']['type']).rpartition('.')[2],
+        digest=_digest(checkpoint['state_dict'], text),
+        classes=[str(name) for name in dataset_meta['classes']],
+        requirements=requirements(),
+        example=None if example is None else _encoded(example),
+        step=int(meta.get('iter', 0)) if step is None else step,
+        registered_name=registered_name,
+        alias=alias,
+    )
+
+
+def requirements() -> list[str]:
+    """What the net needs, as lines for pip with the versions that are installed here."""
+    installed = {name.lower(): version for name, version in installed_packages().items()}
+    return [f'{name}=={installed[name]}' for name in _NEEDED if name in installed]
+
+
+def _for_serving(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with a test pipeline, and nothing that the net was started from."""
+    served = {key: value for key, value in config.items() if key not in ('load_from', 'resume')}
+    served['test_dataloader'] = next(config[key] for key in _LOADERS if config.get(key))
+    return served
+
+
+def _digest(state: Mapping[str, torch.Tensor], config: str) -> str:
+    """Of all weights and the config; the file itself differs from one writing to the next."""
+    total = hashlib.sha256(config.encode())
+    for name, tensor in state.items():
+        total.update(name.encode())
+        total.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def _encoded(image: np.ndarray) -> str:
+    scale = min(1.0, _EXAMPLE_PX / max(image.shape[:2]))
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    jpeg = cv2.imencode('.jpg', np.ascontiguousarray(small[..., ::-1]), quality)[1]
+    return base64.b64encode(jpeg.tobytes()).decode()

@@ -1,0 +1,176 @@
+"""Weights: do they exist, load, and belong to the model?
+
+mmengine loads without comparing: a checkpoint of another model leaves every weight random and a
+warning of hundreds of keys. Here it is an error that fits on one line.
+"""
+
+import socket
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmengine.config import Config
+
+from mmext.configuration import walk
+from mmext.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_DOWNLOAD_TIMEOUT_S = 30.0
+_NAMED_KEYS = 3  # keys named in a message
+
+
+def check_exists(path: str) -> None:
+    """Check that a checkpoint is a file, or a URL, without loading it.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if '://' not in path and not Path(path).expanduser().is_file():
+        raise InputError(f'checkpoint not found: {Path(path).expanduser().absolute()}')
+
+
+def load_checkpoint(path: str) -> dict[str, Any]:
+    """Load a checkpoint file, or a URL that mmengine knows, to the CPU.
+
+    Returns:
+        The checkpoint, a dict with at least ``state_dict``; a file that is a state dict itself
+        (``{name: tensor}``) is wrapped into one.
+
+    Raises:
+        InputError: the file is missing, unreadable or no checkpoint.
+    """
+    check_exists(path)
+    try:
+        checkpoint = _load(path)
+    except Exception as error:
+        raise InputError(
+            f'checkpoint {path} cannot be loaded: it is truncated, damaged or no PyTorch '
+            f'checkpoint ({_first_line(error)})'
+        ) from error
+    if not isinstance(checkpoint, dict):
+        raise InputError(
+            f'checkpoint {path} holds a {type(checkpoint).__name__}; expected a dict of weights'
+        )
+    checkpoint = checkpoint if 'state_dict' in checkpoint else {'state_dict': checkpoint}
+    if not any(hasattr(item, 'shape') for item in checkpoint['state_dict'].values()):
+        entries = ', '.join(map(str, checkpoint['state_dict']))
+        raise InputError(f'checkpoint {path} holds no weights; its entries are {entries}')
+    return checkpoint
+
+
+def load_weights(
+    model: 'nn.Module', checkpoint: Mapping[str, Any], path: str, allow_partial: bool = False
+) -> None:
+    """Load the weights of ``checkpoint`` into ``model``, in place, if they belong to it.
+
+    They do when every parameter of the model is in the checkpoint with its shape: a parameter
+    that is not would keep its random values. Additional keys and missing buffers are no error.
+
+    Args:
+        model: the model, unwrapped.
+        checkpoint: as from :func:`load_checkpoint`.
+        path: where it came from, for the message.
+        allow_partial: load what fits; at least one parameter must.
+
+    Raises:
+        InputError: with the counts and the first few keys.
+    """
+    weights = {key.removeprefix('module.'): item for key, item in checkpoint['state_dict'].items()}
+    own = model.state_dict()
+    misshapen = [
+        key
+        for key, item in weights.items()
+        if key in own and getattr(item, 'shape', None) != getattr(own[key], 'shape', None)
+    ]
+    fitting = OrderedDict((key, item) for key, item in weights.items() if key not in misshapen)
+    # versions of the layers' key layouts, which their loading hooks read
+    fitting._metadata = getattr(checkpoint['state_dict'], '_metadata', {})  # type: ignore[attr-defined]
+    report = model.load_state_dict(fitting, strict=False)
+    parameters = dict(model.named_parameters())
+    absent = [key for key in report.missing_keys if key in parameters and key not in misshapen]
+    misfits = [key for key in misshapen if key in parameters]
+    found = len(parameters) - len(absent) - len(misfits)
+    if found == 0 or not (allow_partial or not misshapen + absent):
+        raise InputError(
+            f'checkpoint {path} is of another model: {found} of the {len(parameters)} parameters '
+            f'of {type(model).__name__} are in it{_naming("missing", absent)}'
+            f'{_naming("of another shape", [_shapes(key, weights, own) for key in misshapen])}'
+            f'{_naming("unknown to the model", report.unexpected_keys)}. '
+            'Use the config it was trained with, or --allow-partial to load what fits'
+        )
+
+
+def latest_checkpoint(work_dir: str) -> str | None:
+    """The checkpoint that mmengine recorded last in ``work_dir``; None when there is none.
+
+    The record holds an absolute path; a work directory that was moved or copied is searched
+    for the file name.
+    """
+    record = Path(work_dir, 'last_checkpoint')
+    if not record.is_file():
+        return None
+    recorded = Path(record.read_text().strip())
+    beside = Path(work_dir, recorded.name)
+    return str(recorded if recorded.exists() or not beside.exists() else beside)
+
+
+def check_pretrained(config: Config) -> None:
+    """Load every pretrained ``init_cfg`` of the model once, so that a failure is one line.
+
+    Files from the network arrive in the cache from which mmengine takes them later.
+
+    Raises:
+        InputError: naming the weights, the config key, and the ways out.
+    """
+    for key, part in walk(config.get('model', {}), 'model'):
+        if part.get('type') == 'Pretrained' and 'checkpoint' in part:
+            source = part['checkpoint']
+            try:
+                _load(source)
+            except Exception as error:
+                raise InputError(
+                    f'pretrained weights {source!r} of {key} cannot be loaded: '
+                    f'{_obstacle(source, error)}. Pass --no-pretrained to start from random '
+                    f'weights, or name a local file: --cfg-options {key}.checkpoint=FILE'
+                ) from error
+
+
+def _load(source: str) -> Any:
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)
+    try:
+        return CheckpointLoader.load_checkpoint(source, map_location='cpu')
+    finally:
+        socket.setdefaulttimeout(timeout)
+
+
+def _obstacle(source: str, error: Exception) -> str:
+    if isinstance(error, ImportError):
+        return f'{source.split(":")[0]}:// needs the package {error.name}, which is not installed'
+    if isinstance(error, KeyError):
+        return 'no weights of this name are known'
+    if isinstance(error, FileNotFoundError):
+        return f'{Path(source).expanduser().absolute()} does not exist'
+    network = '://' in source
+    return f'{"download failed" if network else "damaged file"} ({_first_line(error)})'
+
+
+def _naming(what: str, names: list[str]) -> str:
+    if not names:
+        return ''
+    shown = ', '.join(names[:_NAMED_KEYS]) + (', ...' if len(names) > _NAMED_KEYS else '')
+    return f'; {len(names)} {what} ({shown})'
+
+
+def _shapes(key: str, weights: Mapping[str, Any], own: Mapping[str, Any]) -> str:
+    given, wanted = (list(getattr(table[key], 'shape', ())) for table in (weights, own))
+    return f'{key} {given} for {wanted}'
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,134 @@
+"""Predictions in COCO's file formats: panoptic PNG and JSON, instances JSON."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.structures import InstanceData
+from pycocotools import mask as rle
+
+from mmext.functional.panoptic_labels import INSTANCE_OFFSET
+from mmext.inference.media import Frame
+from mmext.inference.prediction import panoptic_map
+from mmext.metrics.panoptic.write_results import PanopticResultsWriter
+from mmext.pipelines.data_checks import data_paths
+
+
+class ResultsWriter:
+    """Writes ``predictions.panoptic/*.png``, ``predictions.panoptic.json`` and
+    ``predictions.instances.json``, each if the model predicts it.
+
+    Args:
+        folder: where to.
+        categories: COCO's table, in the order of the labels: see :func:`category_table`.
+    """
+
+    def __init__(self, folder: Path, categories: Sequence[dict[str, Any]]) -> None:
+        self.categories = list(categories)
+        self._prefix = str(folder / 'predictions')
+        self._panoptic: PanopticResultsWriter | None = None
+        self._segments: list[dict[str, Any]] = []
+        self._images: list[dict[str, Any]] = []
+        self._instances: list[dict[str, Any]] | None = None
+
+    def write(self, frame: Frame, sample: DetDataSample) -> None:
+        """Take in the prediction of one frame; its PNG is written at once."""
+        height, width = frame.image.shape[:2]
+        self._images.append(
+            dict(id=frame.image_id, file_name=frame.name, height=height, width=width)
+        )
+        if 'pred_panoptic_seg' in sample:
+            self._write_panoptic(frame, sample)
+        if 'pred_instances' in sample:
+            self._instances = self._instances or []
+            self._instances += self._instance_results(frame, sample)
+
+    @property
+    def count(self) -> int:
+        """Number of frames so far."""
+        return len(self._images)
+
+    def close(self) -> None:
+        """Write the JSON files."""
+        if self._panoptic is not None:
+            self._panoptic.write_json(self._segments, self.categories)
+        if self._instances is not None:
+            annotations = [dict(item, id=i + 1) for i, item in enumerate(self._instances)]
+            content = dict(images=self._images, annotations=annotations, categories=self.categories)
+            Path(f'{self._prefix}.instances.json').write_text(json.dumps(content), 'utf-8')
+
+    def _write_panoptic(self, frame: Frame, sample: DetDataSample) -> None:
+        if self._panoptic is None:
+            self._panoptic = PanopticResultsWriter(self._prefix)
+        ids = panoptic_map(sample)
+        values, areas_px = np.unique(ids, return_counts=True)
+        labels = (values % INSTANCE_OFFSET).tolist()
+        category_ids = [self._category_id(label) for label in labels]
+        self._segments.append(
+            self._panoptic.write_image(
+                frame.image_id, ids, values.tolist(), category_ids, areas_px.tolist()
+            )
+        )
+
+    def _category_id(self, label: int) -> int | None:
+        """None for void, whose label follows those of the classes."""
+        return self.categories[label]['id'] if label < len(self.categories) else None
+
+    def _instance_results(self, frame: Frame, sample: DetDataSample) -> list[dict[str, Any]]:
+        instances = sample.pred_instances.cpu().numpy()
+        masks = instances.masks if 'masks' in instances else None
+        results = []
+        for index, (left, top, right, bottom) in enumerate(instances.bboxes.tolist()):
+            result = dict(
+                image_id=frame.image_id,
+                category_id=self.categories[int(instances.labels[index])]['id'],
+                bbox=[left, top, right - left, bottom - top],
+                score=float(instances.scores[index]),
+            )
+            if 'keypoints' in instances:
+                result['keypoints'] = _flat_keypoints(instances, index)
+            if 'attributes' in instances:
+                result['attributes'] = instances.attributes[index].tolist()
+            if masks is not None:
+                code = rle.encode(np.asfortranarray(masks[index], dtype=np.uint8))
+                result['segmentation'] = dict(code, counts=code['counts'].decode())
+            results.append(result)
+        return results
+
+
+def _flat_keypoints(instances: InstanceData, index: int) -> list[float]:
+    """x, y and score of each point in a row, as in COCO; without own scores the object's."""
+    points = instances.keypoints[index][:, :2]
+    scores = np.full(len(points), instances.scores[index])
+    if 'keypoint_scores' in instances:
+        scores = instances.keypoint_scores[index]
+    flat: list[float] = np.column_stack([points, scores]).astype(float).ravel().tolist()
+    return flat
+
+
+def category_table(
+    config: Config, classes: Sequence[str], thing_classes: frozenset[str]
+) -> list[dict[str, Any]]:
+    """COCO categories in the order of the labels.
+
+    The ids are those of the data set's annotation file when it is at hand and has all the
+    classes, otherwise 1, 2, 3, ...
+    """
+    ids = _file_ids(config, classes) or {name: i + 1 for i, name in enumerate(classes)}
+    return [dict(id=ids[name], name=name, isthing=int(name in thing_classes)) for name in classes]
+
+
+def _file_ids(config: Config, classes: Sequence[str]) -> dict[str, int] | None:
+    if config.get('test_dataloader') is None:
+        return None
+    for key, path in data_paths(config, 'test'):
+        if key.endswith('.ann_file') and path.endswith('.json') and Path(path).is_file():
+            content = json.loads(Path(path).read_text('utf-8'))
+            table = {item['name']: item['id'] for item in content.get('categories', ())}
+            if table.keys() >= set(classes):
+                return table
+    return None

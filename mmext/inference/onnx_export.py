@@ -1,0 +1,132 @@
+"""A trained RetinaFace as an ONNX file, checked against torch by running it."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+
+from mmext.configuration import remove_pretrained
+from mmext.errors import InputError
+from mmext.inference.checkpoints import load_checkpoint, load_weights
+
+if TYPE_CHECKING:
+    from mmext.retinaface.deployment import FaceNetwork
+
+NEEDED = ('onnx', 'onnxscript', 'onnxruntime')
+LARGEST_GAP = 1e-3
+"""Between torch and onnxruntime, relative to the largest value of an output: over it the graph is
+wrong. Trained networks differ by about 1e-5."""
+
+# traced and tried where the size stays open; no size is special
+_EXAMPLE_SIZE, _ANOTHER_SIZE = (192, 256), (229, 293)
+
+
+def check_packages() -> None:
+    """Refuse to start without the packages of the extra ``export``.
+
+    Raises:
+        InputError: naming those that are missing.
+    """
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise InputError(f'ONNX export needs {", ".join(missing)}: pip install "mmext[export]"')
+
+
+def load_network(config: Config, checkpoint_path: str) -> 'FaceNetwork':
+    """The deployable network of a config with the weights of a checkpoint.
+
+    Raises:
+        InputError: the config is of another system, or the checkpoint of another model.
+    """
+    from mmdet.registry import MODELS
+    from mmengine.registry import init_default_scope
+
+    from mmext.retinaface.deployment import FaceNetwork
+    from mmext.retinaface.detector import RetinaFace
+
+    init_default_scope(config.get('default_scope', 'mmdet'))
+    remove_pretrained(config)
+    model = MODELS.build(config.model)
+    if not isinstance(model, RetinaFace):
+        raise InputError(
+            f'ONNX export is for mmext.RetinaFace, the config is of {config.model.type}'
+        )
+    load_weights(model, load_checkpoint(checkpoint_path), checkpoint_path)
+    preprocessor = config.model.data_preprocessor
+    return FaceNetwork(
+        model.eval(), preprocessor.mean, preprocessor.std, preprocessor.get('bgr_to_rgb', False)
+    ).eval()
+
+
+def export_onnx(network: 'FaceNetwork', out: Path, size_hw: tuple[int, int] | None) -> float:
+    """Write the file and run it once.
+
+    Args:
+        network: the deployable network.
+        out: the file.
+        size_hw: height and width of the images, or ``None`` to leave them open; the batch size
+            is always open.
+
+    Returns:
+        The largest difference to torch, relative to the largest value of the output.
+
+    Raises:
+        RuntimeError: the difference is over ``LARGEST_GAP``.
+    """
+    from mmext.retinaface.deployment import OUTPUTS
+
+    open_dim, fixed_dim = torch.export.Dim.DYNAMIC, torch.export.Dim.STATIC
+    sides = open_dim if size_hw is None else fixed_dim
+    # two images: a batch of one would be taken for a constant
+    example = torch.rand(2, 3, *(size_hw or _EXAMPLE_SIZE)) * 255
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with torch.no_grad(), _quiet():
+        outputs = network(example)
+        program = torch.export.export(
+            network, (example,), dynamic_shapes={'image': {0: open_dim, 2: sides, 3: sides}}
+        )
+        torch.onnx.export(
+            program,
+            f=out,
+            input_names=['image'],
+            output_names=list(OUTPUTS[: len(outputs)]),
+            external_data=False,
+            verbose=False,
+        )
+    gap = gap_to_torch(network, out, size_hw or _ANOTHER_SIZE)
+    if not gap <= LARGEST_GAP:
+        raise RuntimeError(f'{out} differs from torch by {gap:.1e} of the largest value')
+    return gap
+
+
+def gap_to_torch(network: 'FaceNetwork', path: Path, size_hw: tuple[int, int]) -> float:
+    """The largest relative difference of an ONNX file to torch on one random image."""
+    import onnxruntime
+
+    image = torch.rand(1, 3, *size_hw) * 255
+    session: Any = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+    with torch.no_grad():
+        wanted = [tensor.numpy() for tensor in network(image)]
+    found = session.run(None, {'image': image.numpy()})
+    return max(
+        float(np.abs(ours - theirs).max() / np.abs(ours).max())
+        for ours, theirs in zip(wanted, found, strict=True)
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's reports of optional packages that nobody asked for."""
+    logger = logging.getLogger('torch.onnx')
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,228 @@
+"""A trained model applied to images, without a data set.
+
+mmdet's ``init_detector`` loads weights without comparing them with the model, and its
+``DetInferencer`` needs panopticapi and keeps all inputs; both are short enough to be written
+for streams of frames.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from mmcv.transforms import Compose, LoadAnnotations, LoadImageFromFile
+from mmdet.registry import DATASETS, MODELS, TRANSFORMS
+from mmdet.structures import DetDataSample
+from mmdet.utils import get_test_pipeline_cfg
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from torch import nn
+
+from mmext.configuration import remove_pretrained, walk
+from mmext.drawing.points import draw_points
+from mmext.drawing.segments import Picture, draw_instances, draw_panoptic
+from mmext.errors import InputError
+from mmext.formats.panoptic_files import category_table
+from mmext.inference.checkpoints import load_checkpoint, load_weights
+from mmext.pipelines.keypoint_transforms import LoadKeypoints
+
+_POINT_FIELDS = (
+    *('mesh', 'keypoints', 'keypoint_scores', 'attributes'),
+    'centers',
+)
+_MIN_NAMED_PX = 30.0
+# steps of a pipeline that a picture without annotations must not go through
+ANNOTATION_LOADERS = (LoadAnnotations, LoadKeypoints)
+
+
+class Predictor:
+    """A model, its test pipeline and its class table.
+
+    Args:
+        model: in evaluation mode, on its device.
+        config: with ``test_dataloader``, whose pipeline prepares the images.
+        dataset_meta: ``classes`` and, if known, ``thing_classes`` and ``palette``.
+    """
+
+    def __init__(self, model: nn.Module, config: Config, dataset_meta: dict[str, Any]) -> None:
+        self.model = model
+        self.classes: tuple[str, ...] = tuple(dataset_meta['classes'])
+        self.thing_classes = frozenset(dataset_meta.get('thing_classes', self.classes))
+        self.palette = dataset_meta.get('palette')
+        self.config = config
+        self.dataset_meta = dataset_meta
+        self.pipeline = Compose(image_pipeline(config))
+
+    def __call__(
+        self, images: Sequence[npt.NDArray[np.uint8]], video: Any = None, first_frame: int = 0
+    ) -> list[DetDataSample]:
+        """Predict a batch.
+
+        Args:
+            images: BGR ``[H, W, 3]`` uint8, of any sizes.
+            video: the images are frames in a row of the video of this name; None for pictures
+                that have nothing to do with each other.
+            first_frame: number of the first of them.
+
+        Returns:
+            One data sample per image, in the coordinates of the image.
+        """
+        prepared = []
+        for i, image in enumerate(images):
+            place = {} if video is None else dict(video_id=video, frame_id=first_frame + i)
+            prepared.append(self.pipeline(dict(img=image, img_id=i, **place)))
+        test_step: Any = self.model.test_step
+        with torch.inference_mode():
+            return list(test_step(pseudo_collate(prepared)))
+
+    def draw(
+        self, image: npt.NDArray[np.uint8], sample: DetDataSample, min_score: float
+    ) -> Picture:
+        """Return the prediction on the image (BGR), as RGB."""
+        rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+        return draw_prediction(rgb, sample, self.dataset_meta, min_score)
+
+
+def load_predictor(
+    config: Config | None, checkpoint_path: str, device: str, allow_partial: bool = False
+) -> Predictor:
+    """Build the model and load its weights.
+
+    Args:
+        config: None takes the one that mmengine stored in the checkpoint.
+        checkpoint_path: file or URL.
+        device: ``'auto'`` is the first GPU, or the CPU without one.
+        allow_partial: see :func:`mmext.inference.checkpoints.load_weights`.
+
+    Raises:
+        InputError: no config, weights of another model, or no such device.
+    """
+    checkpoint = load_checkpoint(checkpoint_path)
+    meta = checkpoint.get('meta', {})
+    config = config or _stored_config(meta, checkpoint_path)
+    init_default_scope(config.get('default_scope', 'mmdet'))
+    remove_pretrained(config)
+    model = revert_sync_batchnorm(MODELS.build(config.model))
+    load_weights(model, checkpoint, checkpoint_path, allow_partial)
+    if device == 'auto':
+        device = 'cuda:0' if torch.cuda.is_available() else 'cpu'
+    try:
+        model = model.to(device).eval()
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f'--device {device}: {str(error).splitlines()[0]}') from error
+    return Predictor(model, config, class_table(config, meta))
+
+
+def image_pipeline(config: Config) -> list[dict[str, Any]]:
+    """The test pipeline for images in memory: no file is read, no annotation loaded."""
+    pipeline: list[dict[str, Any]] = []
+    for step in get_test_pipeline_cfg(config):
+        kind = TRANSFORMS.get(step['type'])
+        if issubclass(kind, LoadImageFromFile):
+            pipeline.append(dict(type='mmdet.LoadImageFromNDArray'))
+        elif not issubclass(kind, ANNOTATION_LOADERS):
+            pipeline.append(step)
+    if not any(step['type'] == 'mmdet.LoadImageFromNDArray' for step in pipeline):
+        raise InputError('the test pipeline of the config loads no image (LoadImageFromFile)')
+    return pipeline
+
+
+def draw_prediction(
+    image: Picture, sample: DetDataSample, dataset_meta: Mapping[str, Any], min_score: float
+) -> Picture:
+    """Draw what the model predicts: the panoptic map, or else boxes and all that they have.
+
+    Args:
+        image: RGB.
+        sample: with ``pred_panoptic_seg`` or ``pred_instances``.
+        dataset_meta: ``classes``, names in the order of the labels; ``palette``, see
+            :func:`mmext.drawing.segments.class_colours`; and what :func:`draw_points` takes.
+        min_score: instances below are not drawn; a panoptic map is drawn as it is.
+    """
+    classes, palette = dataset_meta['classes'], dataset_meta.get('palette')
+    if 'pred_panoptic_seg' in sample:
+        tracked = 'instances_ids' in sample.get('pred_instances', {})
+        return draw_panoptic(image, panoptic_map(sample), classes, palette, numbered=tracked)
+    instances = sample.pred_instances
+    instances = instances[instances.scores >= min_score].cpu().numpy()
+    masks = instances.masks if 'masks' in instances else None
+    fields = {name: instances[name] for name in _POINT_FIELDS if name in instances}
+    drawn = draw_instances(
+        image,
+        instances.bboxes,
+        instances.labels,
+        instances.scores,
+        masks,
+        classes,
+        palette,
+        min_named_px=_MIN_NAMED_PX if fields.keys() - {'centers'} else 0.0,  # faces come in crowds
+    )
+    return draw_points(drawn, instances.bboxes, fields, dataset_meta) if fields else drawn
+
+
+def panoptic_map(sample: DetDataSample) -> npt.NDArray[np.int64]:
+    """The predicted map ``[H, W]`` in mmdet's encoding."""
+    ids = torch.as_tensor(sample.pred_panoptic_seg.sem_seg).squeeze(0)
+    return np.asarray(ids.cpu().numpy(), np.int64)
+
+
+def _stored_config(meta: dict[str, Any], checkpoint_path: str) -> Config:
+    text = meta.get('cfg')
+    if not isinstance(text, str):
+        raise InputError(f'checkpoint {checkpoint_path} carries no config: name it with --config')
+    return Config.fromstring(text, '.py')
+
+
+def class_table(config: Config, checkpoint_meta: Mapping[str, Any]) -> dict[str, Any]:
+    """``classes`` and what else is known of them: by the checkpoint, the config, or its data set.
+
+    Args:
+        config: with ``model`` and ``test_dataloader``.
+        checkpoint_meta: what mmengine has stored with the weights.
+
+    Raises:
+        InputError: nothing names the classes.
+    """
+    stored = {k.lower(): v for k, v in (checkpoint_meta.get('dataset_meta') or {}).items()}
+    table = stored if stored.get('classes') else _configured_table(config)
+    if not table.get('classes'):
+        raise InputError(
+            'neither checkpoint nor config names the classes: set metainfo of the data set'
+        )
+    if 'num_things_classes' in config.model:
+        table.setdefault('thing_classes', table['classes'][: config.model.num_things_classes])
+    return table
+
+
+def _configured_table(config: Config) -> dict[str, Any]:
+    """The first class table of the test data: of its config, or of its class; {} if it has none."""
+    for _, part in walk(config.get('test_dataloader') or {}):
+        if 'ann_file' in part:
+            table = _configured_classes(part)
+            table = table or dict(getattr(DATASETS.get(part['type']), 'METAINFO', {}))
+            if table.get('classes'):
+                return table
+    return {}
+
+
+def _configured_classes(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``metainfo`` of a data set's config, its class list completed; {} without classes."""
+    table = dict(dataset.get('metainfo') or {})
+    listed = (*table.get('thing_classes', ()), *table.get('stuff_classes', ()))
+    if listed:
+        table.setdefault('classes', listed)
+    if table.get('classes') == 'auto':  # those of the annotation file
+        file = Path(dataset.get('data_root') or '', dataset['ann_file'])
+        if not file.is_file():
+            raise InputError(
+                "the checkpoint does not name the classes, the config says classes='auto', and "
+                f'there is no {file.absolute()} to read them from: list them in metainfo'
+            )
+        table |= category_table(json.loads(file.read_text('utf-8'))['categories'])
+    return table if table.get('classes') else {}

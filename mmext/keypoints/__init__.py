@@ -1,1 +1,0 @@
-"""Keypoints in mmdet's pipelines: loading, following the image, packing."""

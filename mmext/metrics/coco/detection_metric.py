@@ -1,0 +1,285 @@
+"""COCO's evaluation of boxes and masks for mmengine, without files in between."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from mmengine import dist, fileio
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+from pycocotools import mask as run_lengths
+
+from mmext.metrics.coco import evaluation as coco
+from mmext.metrics.coco.sample_truth import join_annotations, sample_annotations
+from mmext.metrics.panoptic.quality import name_by_class
+from mmext.metrics.sample_fields import to_numpy
+from mmext.registry import METRICS
+
+
+@dataclass
+class ImageResult:
+    """What is kept of one image."""
+
+    image: dict[str, Any]
+    """``id``, ``width`` and ``height``."""
+    labels: np.ndarray
+    """[n]"""
+    boxes_xywh: np.ndarray
+    """[n, 4] float64"""
+    scores: np.ndarray
+    """[n]"""
+    mask_scores: np.ndarray
+    """[n]"""
+    masks: list[dict[str, Any]] | None
+    annotations: list[dict[str, Any]] | None
+    """The truth, without ``ann_file``."""
+
+
+@METRICS.register_module()
+class CocoDetectionMetric(BaseMetric):
+    """Box and mask AP and AR, as COCO evaluates: 0..1, not rounded.
+
+    Values of mmdet's ``CocoMetric`` under the same names (``bbox_mAP``, ``bbox_mAP_50``,
+    ``bbox_mAP_s`` …), with ``bbox_AR_1`` … ``bbox_AR_l``; nan where there is nothing to
+    find. Predictions are kept as arrays and never written to disk to be evaluated; ranks are
+    merged by image, so that one that a sampler repeats counts once.
+
+    Only images that were predicted are evaluated: a subset is not taken for missed objects. Of a
+    panoptic data set the things are evaluated.
+
+    Args:
+        ann_file: COCO instances JSON; without it the truth is ``instances`` of the data
+            samples, with the masks of the panoptic PNG if it is a panoptic data set.
+        metric: ``'bbox'``, ``'segm'``, or both.
+        classwise: also return ``bbox_mAP/{class}``.
+        false_discovery: also return ``bbox_FD`` and its parts; see
+            :func:`mmext.metrics.coco.evaluation.false_discovery_rates`.
+        format_only: write the results files and evaluate nothing.
+        outfile_prefix: write ``{outfile_prefix}.bbox.json`` …, in COCO's results format.
+        backend: ``'hotcoco'``, ``'pycocotools'``, or ``'auto'``: the first that is there.
+            The log names it.
+        backend_args: file backend of mmengine for reading.
+        collect_device: ``'cpu'`` or ``'gpu'``, how results travel between ranks.
+        prefix: of the names of the returned values.
+        collect_dir: shared folder for the collection, see mmengine's ``BaseMetric``.
+
+    Raises:
+        ValueError: an unknown metric or backend.
+        FileNotFoundError: no ``ann_file`` there.
+    """
+
+    default_prefix = 'coco'
+
+    def __init__(
+        self,
+        ann_file: str | None = None,
+        metric: str | Sequence[str] = 'bbox',
+        *,
+        classwise: bool = False,
+        false_discovery: bool = False,
+        format_only: bool = False,
+        outfile_prefix: str | None = None,
+        backend: str = 'auto',
+        backend_args: dict | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(collect_device, prefix, collect_dir)
+        self.metrics = [metric] if isinstance(metric, str) else list(metric)
+        if not self.metrics or not set(self.metrics) <= {'bbox', 'segm'}:
+            raise ValueError(f"metric: expected 'bbox', 'segm' or both, got {metric!r}")
+        if backend not in get_args(coco.Backend):
+            raise ValueError(f'backend: expected one of {get_args(coco.Backend)}, got {backend!r}')
+        if format_only and not outfile_prefix:
+            raise ValueError('format_only=True: set outfile_prefix, the path to write to')
+        if ann_file and not fileio.exists(ann_file, backend_args=backend_args):
+            raise FileNotFoundError(
+                f'no annotation file at {os.path.abspath(ann_file)}: '
+                'check ann_file of the evaluator'
+            )
+        self.ann_file, self.backend, self.backend_args = ann_file, backend, backend_args
+        self.classwise, self.false_discovery = classwise, false_discovery
+        self.format_only, self.outfile_prefix = format_only, outfile_prefix
+        self._file_truth: coco.CocoTruth | None = None
+        self._dataset_size: int | None = None
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names of what is detected, in the order of the labels."""
+        return self.dataset_meta.get('thing_classes', self.dataset_meta['classes'])
+
+    def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
+        """Keeps the predictions of a batch.
+
+        Args:
+            data_batch: not used.
+            data_samples: dicts with ``img_id``, ``ori_shape``, ``pred_instances`` (``bboxes``
+                [n, 4] x1 y1 x2 y2 in pixels of the original image, ``scores``,
+                ``labels``; ``masks`` [n, H, W] or run-length codes, ``mask_scores``)
+                and, without ``ann_file``, what
+                :func:`~mmext.metrics.coco.sample_truth.sample_annotations` takes.
+        """
+        for sample in data_samples:
+            self.results.append(self._image_result(sample))
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Merges the ranks and evaluates.
+
+        Args:
+            size: number of images of the data set.
+
+        Returns:
+            The values by name, on every rank; ``{}`` with ``format_only``.
+        """
+        self._dataset_size = size
+        # one part per rank: which images repeat is told by their ids, not their positions
+        self.results: list[Any] = [self.results]
+        return super().evaluate(dist.get_world_size())
+
+    def compute_metrics(self, results: Sequence[Sequence[ImageResult]]) -> dict[str, float]:
+        """Evaluates the images of all ranks, ``results[rank][image]``."""
+        by_id = {image.image['id']: image for part in results for image in part}
+        names = sorted(by_id)
+        images = _numbered([by_id[name] for name in names])
+        logger = MMLogger.get_current_instance()
+        if len(images) != self._dataset_size:
+            logger.warning(f'AP of {len(images)} images; the data set has {self._dataset_size}')
+        truth = None if self.format_only and not self.ann_file else self._truth(images)
+        category_ids = self._category_ids(truth)
+        image_ids = [image.image['id'] for image in images]
+        values: dict[str, float] = {}
+        for iou_type in self.metrics:
+            detections = self._detections(images, category_ids, iou_type)
+            if self.outfile_prefix:
+                self._write(detections, iou_type, dict(zip(image_ids, names, strict=True)))
+            if truth is not None and not self.format_only:
+                values |= self._values(truth, detections, iou_type, image_ids, category_ids)
+        if values and truth is not None:
+            lines = [f'{name:24s}{100 * value:8.2f}' for name, value in values.items()]
+            logger.info('\n'.join([f'COCO evaluation by {truth.backend}, in percent', *lines]))
+        return values
+
+    def _values(
+        self,
+        truth: coco.CocoTruth,
+        detections: coco.Detections,
+        iou_type: Any,
+        image_ids: list[int],
+        category_ids: list[int],
+    ) -> dict[str, float]:
+        """The values of one kind of IoU, with its name in theirs."""
+        arguments = (detections, iou_type, image_ids, category_ids)
+        curves = truth.evaluate(*arguments)
+        values = coco.summarise(curves)
+        if self.false_discovery:
+            low = truth.evaluate(*arguments, ious=coco.FALSE_DISCOVERY_IOUS)
+            values |= coco.false_discovery_rates(low)
+        if self.classwise:
+            by_class = curves.by_category()[None]
+            values |= name_by_class(by_class, ['mAP'], self.classes)
+        return {f'{iou_type}_{name}': value for name, value in values.items()}
+
+    def _truth(self, images: Sequence[ImageResult]) -> coco.CocoTruth:
+        backend: Any = self.backend
+        if not self.ann_file:
+            pictures = [image.image for image in images]
+            annotations = [image.annotations or [] for image in images]
+            return coco.CocoTruth(join_annotations(pictures, annotations, self.classes), backend)
+        if self._file_truth is None:
+            content = fileio.load(self.ann_file, backend_args=self.backend_args)
+            self._file_truth = coco.CocoTruth(content, backend)
+        known = {image['id'] for image in self._file_truth.content['images']}
+        unknown = [i.image['id'] for i in images if i.image['id'] not in known]
+        if unknown:
+            raise ValueError(
+                f'{self.ann_file}: no images with the ids {unknown[:8]} that were predicted'
+            )
+        return self._file_truth
+
+    def _category_ids(self, truth: coco.CocoTruth | None) -> list[int]:
+        """Category id of each label."""
+        classes = self.classes
+        if truth is None or not self.ann_file:
+            return list(range(len(classes)))
+        by_name = 'thing_classes' in self.dataset_meta  # a panoptic data set
+        categories = truth.content['categories']
+        return coco.ids_of_labels(categories, classes, self.ann_file, by_name)
+
+    def _detections(
+        self, images: Sequence[ImageResult], category_ids: list[int], iou_type: str
+    ) -> coco.Detections:
+        """The detections of all images in one table."""
+        labels = np.concatenate([np.zeros(0, np.int64), *(i.labels for i in images)])
+        detections = coco.Detections(
+            np.array([i.image['id'] for i in images for _ in i.labels], np.int64),
+            coco.categories_of(labels, category_ids),
+            np.concatenate([np.zeros((0, 4)), *(i.boxes_xywh for i in images)]),
+            np.concatenate([np.zeros(0), *(i.scores for i in images)]),
+        )
+        if iou_type == 'bbox':
+            return detections
+        masks = [code for i in images for code in i.masks or ()]
+        scores = np.concatenate([np.zeros(0), *(i.mask_scores for i in images)])
+        return replace(detections, masks=masks, scores=scores)
+
+    def _write(
+        self, detections: coco.Detections, iou_type: Any, names: Mapping[int, int | str]
+    ) -> None:
+        """The results file; ``names`` are the ids of the images in the data set."""
+        path = Path(f'{self.outfile_prefix}.{iou_type}.json')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        records = detections.records(iou_type)
+        path.write_text(json.dumps([{**r, 'image_id': names[r['image_id']]} for r in records]))
+
+    def _annotations(self, sample: Mapping[str, Any]) -> list[dict[str, Any]]:
+        read = partial(fileio.get, backend_args=self.backend_args)
+        return sample_annotations(sample, read if 'segm' in self.metrics else None)
+
+    def _image_result(self, sample: Mapping[str, Any]) -> ImageResult:
+        predicted = sample['pred_instances']
+        boxes = to_numpy(predicted['bboxes']).astype(np.float64).reshape(-1, 4)
+        boxes[:, 2:] -= boxes[:, :2]
+        scores = to_numpy(predicted['scores']).astype(np.float64)
+        height, width = sample['ori_shape'][:2]
+        return ImageResult(
+            image=dict(id=sample['img_id'], width=int(width), height=int(height)),
+            labels=to_numpy(predicted['labels']).astype(np.int64),
+            boxes_xywh=boxes,
+            scores=scores,
+            mask_scores=to_numpy(predicted.get('mask_scores', scores)).astype(np.float64),
+            masks=_masks(sample) if 'segm' in self.metrics else None,
+            annotations=None if self.ann_file or self.format_only else self._annotations(sample),
+        )
+
+
+def _numbered(images: Sequence[ImageResult]) -> list[ImageResult]:
+    """With numbers as ids, which the engines demand; the same where they are numbers."""
+    if all(isinstance(image.image['id'], int) for image in images):
+        return list(images)
+    return [
+        replace(image, image={**image.image, 'id': number})
+        for number, image in enumerate(images, start=1)
+    ]
+
+
+def _masks(sample: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Run-length codes of the predicted masks."""
+    if 'masks' not in sample['pred_instances']:
+        raise ValueError(f'image {sample["img_id"]}: no masks in pred_instances')
+    masks = sample['pred_instances']['masks']
+    if not isinstance(masks, list):
+        stack = to_numpy(masks).astype(np.uint8)  # [n, H, W]
+        masks = (
+            run_lengths.encode(np.asfortranarray(stack.transpose(1, 2, 0))) if len(stack) else []
+        )
+    return [{**code, 'counts': _text(code['counts'])} for code in masks]
+
+
+def _text(counts: Any) -> Any:
+    return counts.decode() if isinstance(counts, bytes) else counts

@@ -1,0 +1,160 @@
+"""COCO's evaluation of key points, for any kind of object with any number of points."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.fileio import get_text
+from mmengine.logging import MMLogger
+
+from mmext.metrics.coco.evaluation import (
+    Backend,
+    CocoTruth,
+    Curves,
+    Detections,
+    categories_of,
+    ids_of_labels,
+)
+from mmext.metrics.sample_fields import to_numpy
+from mmext.registry import METRICS
+
+
+@METRICS.register_module()
+class KeypointOKSMetric(BaseMetric):
+    """Average precision and recall by object key point similarity: 0..1, not rounded.
+
+    ``AP``, ``AP50``, ``AP75``, ``AP_M``, ``AP_L``, ``AR``, ``AR50``, ``AR75``, ``AR_M``,
+    ``AR_L`` after the prefix ``keypoints/``, over the best 20 detections of an image, as
+    COCO's own evaluation; nan where there is nothing to find. Save the best checkpoint by
+    ``save_best='keypoints/AP'``.
+
+    Takes of each image ``pred_instances``: ``keypoints`` [N, K, 2] in px of the
+    original image, ``scores`` [N], ``labels`` [N] and, if there, ``keypoint_scores``
+    [N, K] (written to files; COCO does not use them). An object's score is
+    that of its box.
+
+    Args:
+        ann_file: COCO annotations with ``keypoints``.
+        sigmas: [K] how precisely each point can be annotated, relative to the object's
+            size; None takes ``sigmas`` of the data set's meta data.
+        backend: 'hotcoco', 'pycocotools' or 'auto', the faster one that is installed.
+        outfile_prefix: also writes ``{outfile_prefix}.keypoints.json``.
+        collect_device, prefix, collect_dir: of mmengine.
+
+    Raises:
+        FileNotFoundError: no annotation file.
+        ValueError: no sigmas, or as many as there are not points; classes that the file
+            does not have or has in another order; labels out of range.
+    """
+
+    default_prefix = 'keypoints'
+
+    def __init__(
+        self,
+        ann_file: str,
+        sigmas: Sequence[float] | None = None,
+        *,
+        backend: Backend = 'auto',
+        outfile_prefix: str | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        self.ann_file, self.sigmas, self.backend = ann_file, sigmas, backend
+        self.outfile_prefix = outfile_prefix
+
+    def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
+        """Keeps the detections of a batch.
+
+        Args:
+            data_batch: not used.
+            data_samples: dicts with ``img_id`` and ``pred_instances``.
+
+        Raises:
+            ValueError: a prediction without key points.
+        """
+        for sample in data_samples:
+            found = sample['pred_instances']
+            if 'keypoints' not in found:
+                raise ValueError(f'image {sample["img_id"]}: no keypoints in pred_instances')
+            points = to_numpy(found['keypoints']).astype(np.float64)  # [N, K, 2]
+            scores = to_numpy(found['scores']).astype(np.float64)
+            of_points = np.ones(points.shape[:2])
+            if 'keypoint_scores' in found:
+                of_points = to_numpy(found['keypoint_scores']).astype(np.float64)
+            triples = np.concatenate([points, of_points[..., None]], 2)  # [N, K, 3]
+            self.results.append((sample['img_id'], triples, scores, to_numpy(found['labels'])))
+
+    def compute_metrics(self, results: Sequence[tuple]) -> dict[str, float]:
+        """All values over the images of all ranks."""
+        truth = self._ground_truth()
+        category_of_label = self._categories(truth)
+        images = {result[0]: result for result in results}  # a sampler may have repeated some
+        detections = _detections(list(images.values()), category_of_label)
+        if self.outfile_prefix:
+            target = Path(f'{self.outfile_prefix}.keypoints.json')
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(json.dumps(detections.records('keypoints')))
+        curves = CocoTruth(truth, self.backend).evaluate(
+            detections, 'keypoints', list(images), category_of_label, sigmas=self._sigmas()
+        )
+        values = oks_values(curves)
+        listing = ', '.join(f'{name} {value:.4f}' for name, value in values.items())
+        MMLogger.get_current_instance().info(f'key points, {len(images)} images: {listing}')
+        return values
+
+    def _ground_truth(self) -> dict[str, Any]:
+        try:
+            content: dict[str, Any] = json.loads(get_text(self.ann_file))
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f'no annotations at {Path(self.ann_file).absolute()}: check ann_file'
+            ) from None
+        return content
+
+    def _categories(self, truth: Mapping[str, Any]) -> list[int]:
+        """Category of each label."""
+        names = tuple(category['name'] for category in truth['categories'])
+        classes = (self.dataset_meta or {}).get('classes') or names
+        return ids_of_labels(truth['categories'], classes, self.ann_file)
+
+    def _sigmas(self) -> Sequence[float]:
+        sigmas = self.sigmas
+        if sigmas is None:
+            sigmas = (self.dataset_meta or {}).get('sigmas')
+        if sigmas is None:
+            raise ValueError("sigmas: state them in the metric or in the data set's metainfo")
+        return sigmas
+
+
+def oks_values(curves: Curves) -> dict[str, float]:
+    """The ten numbers of COCO's key point evaluation."""
+    values: dict[str, float] = {}
+    for name, measure in (('AP', curves.average_precision), ('AR', curves.average_recall)):
+        values |= {
+            name: measure(),
+            f'{name}50': measure(0.5),
+            f'{name}75': measure(0.75),
+            f'{name}_M': measure(area='m'),
+            f'{name}_L': measure(area='l'),
+        }
+    return values
+
+
+def _detections(images: Sequence[tuple], category_of_label: Sequence[int]) -> Detections:
+    """All detections side by side; boxes are not compared."""
+    points = [triples.reshape(len(triples), -1) for _, triples, _, _ in images if len(triples)]
+    counts = [len(scores) for _, _, scores, _ in images]
+    labels = np.concatenate([np.zeros(0, np.int64), *(labels for *_, labels in images)])
+    total = sum(counts)
+    return Detections(
+        np.repeat(np.array([image for image, *_ in images], np.int64), counts),
+        categories_of(labels.astype(np.int64), category_of_label),
+        np.zeros((total, 4)),
+        np.concatenate([np.zeros(0), *(scores for _, _, scores, _ in images)]),
+        keypoints=np.concatenate(points) if points else np.zeros((0, 0)),
+    )

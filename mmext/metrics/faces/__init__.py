@@ -1,0 +1,1 @@
+"""Measures of faces: detection, landmarks, attributes."""

@@ -1,0 +1,81 @@
+"""Converted files: complete, or one line that says what does not fit."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmext.errors import InputError
+from mmext.inference.checkpoint_conversion import check_state, convert_checkpoint
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / 'configs/_base_/retinaface_mobilenet025.py'
+
+
+@pytest.fixture(scope='module')
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier file in the layout that the small backbone starts from."""
+    from mmext.retinaface.mobilenet_v1 import MobileNetV1
+
+    source = {}
+    for key, value in MobileNetV1().state_dict().items():
+        stage, block, part = ('0', '-1', key.split('.', 1)[1]), None, None
+        if key.startswith('stages.'):
+            _, number, block, part = key.split('.', 3)
+            names = {
+                'depthwise_conv.conv': '0',
+                'depthwise_conv.bn': '1',
+                'pointwise_conv.conv': '3',
+                'pointwise_conv.bn': '4',
+            }
+            layer, field = part.rsplit('.', 1)
+            first = int(block) + (number == '0')
+            name = f'stage{int(number) + 1}.{first}.{names[layer]}.{field}'
+        else:
+            layer, field = stage[2].rsplit('.', 1)
+            name = f'stage1.0.{dict(conv=0, bn=1)[layer]}.{field}'
+        source[f'module.{name}'] = value
+    source['module.fc.bias'] = torch.zeros(1000)
+    path = tmp_path_factory.mktemp('weights') / 'classifier.pth.tar'
+    torch.save({'state_dict': source, 'epoch': 3}, path)
+    return path
+
+
+def test_report_and_file(classifier: Path, tmp_path: Path) -> None:
+    out = tmp_path / 'new' / 'backbone.pth'
+    config = Config.fromfile(CONFIG)
+    report = convert_checkpoint('retinaface-backbone', str(classifier), config, out)
+    assert (report.num_source_keys, report.num_used) == (163, 162)
+    assert report.dropped == {'module.fc.bias': 'the ImageNet classifier'}
+    assert report.lines()[-1] == '  left:    0 keys'
+    config.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(out))
+    from mmext.registry import MODELS
+
+    model = MODELS.build(config.model)
+    model.init_weights()
+    written = torch.load(out)['state_dict']['stages.2.1.pointwise_conv.conv.weight']
+    assert torch.equal(model.backbone.stages[2][1].pointwise_conv.conv.weight, written)
+
+
+def test_refuses_a_checkpoint_of_another_network(classifier: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r'is not of retinaface .*163 of 163 keys are unknown'):
+        convert_checkpoint(
+            'retinaface', str(classifier), Config.fromfile(CONFIG), tmp_path / 'out.pth'
+        )
+    assert not (tmp_path / 'out.pth').exists()
+
+
+def test_refuses_a_config_of_another_network(classifier: Path, tmp_path: Path) -> None:
+    config = Config.fromfile(CONFIG)
+    config.model.backbone.widen_factor = 0.5
+    with pytest.raises(InputError, match=r'keys have another shape \(stem.conv.weight \[8'):
+        convert_checkpoint('retinaface-backbone', str(classifier), config, tmp_path / 'out.pth')
+
+
+def test_names_what_one_side_lacks() -> None:
+    layer = torch.nn.Conv2d(1, 1, 1)
+    with pytest.raises(InputError) as error:
+        check_state({'weight': torch.zeros(1, 1, 1, 1), 'scale': torch.zeros(1)}, layer, 'a.pth')
+    assert '1 keys of the model are not in it (bias)' in str(error.value)
+    assert '1 keys are unknown to the model (scale)' in str(error.value)

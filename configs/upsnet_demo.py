@@ -44,4 +44,4 @@ val_evaluator = [
     dict(type='SemSegMetric'),
 ]
 test_evaluator = val_evaluator
-default_hooks = dict(class_check=dict(type='mmext.PanopticClassCheckHook'))
+default_hooks = dict(data_check=dict(type='mmext.DataCheckHook'))

@@ -72,12 +72,22 @@ def apply_run_arguments(config: Config, arguments: argparse.Namespace) -> None:
     default = config.get('work_dir') or str(Path('work_dirs') / Path(arguments.config).stem)
     config.work_dir = arguments.work_dir or default
     config.launcher = arguments.launcher
+    add_data_check(config)
     if arguments.mlflow is not None:
         set_mlflow(config, arguments.mlflow)
     if arguments.precision is not None:
         set_precision(config, arguments.precision)
     if arguments.seed is not None:
         config.randomness = {**config.get('randomness', {}), 'seed': arguments.seed}
+
+
+def add_data_check(config: Config) -> None:
+    """Let every run look at its data first, whatever the config says of hooks."""
+    hooks = config.setdefault('default_hooks', ConfigDict())
+    for hook in [*hooks.values(), *(config.get('custom_hooks') or ())]:
+        if _is_of(hook, 'DataCheckHook') or _is_of(hook, 'PanopticClassCheckHook'):
+            return
+    hooks['data_check'] = ConfigDict(type='mmext.DataCheckHook')
 
 
 def set_mlflow(config: Config, target: str) -> None:

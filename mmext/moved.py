@@ -70,6 +70,7 @@ _RENAMED = {
     'mmext.cli.drawing': 'mmext.drawing.segments',
     'mmext.cli.drawing_points': 'mmext.drawing.points',
     'mmext.keypoints': 'mmext.pipelines',
+    'mmext.upsnet.class_check_hook': 'mmext.pipelines.data_check_hook',
     'mmext.keypoints.coco_dataset': 'mmext.pipelines.keypoint_coco_dataset',
     'mmext.keypoints.following': 'mmext.pipelines.keypoint_following',
     'mmext.keypoints.transforms': 'mmext.pipelines.keypoint_transforms',

@@ -34,10 +34,14 @@ train_dataloader = dict(
     batch_size=16,  # 8 GPUs; 128 in all: section 5
     num_workers=4,
     # all images, also those without an object: released code
-    dataset=dict(filter_cfg=dict(_delete_=True, filter_empty_gt=False), pipeline=train_pipeline),
+    dataset=dict(
+        type='mmext.CocoDataset',
+        filter_cfg=dict(_delete_=True, filter_empty_gt=False),
+        pipeline=train_pipeline,
+    ),
 )
 # images keep their sizes, so a batch is one image
-val_dataloader = dict(batch_size=1, dataset=dict(pipeline=test_pipeline))
+val_dataloader = dict(batch_size=1, dataset=dict(type='mmext.CocoDataset', pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
 val_evaluator = dict(

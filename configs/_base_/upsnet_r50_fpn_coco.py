@@ -108,5 +108,5 @@ val_evaluator = [
 ]
 test_evaluator = val_evaluator
 
-# stops a run whose model and data set disagree on the classes
-default_hooks = dict(class_check=dict(type='mmext.PanopticClassCheckHook'))
+# says what the data sets hold, stops a run whose model and data disagree on the classes
+default_hooks = dict(data_check=dict(type='mmext.DataCheckHook'))

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from mmdet.datasets import CocoDataset
-
+from mmext.pipelines.coco_dataset import CocoDataset
 from mmext.registry import DATASETS
 
 
@@ -17,7 +16,7 @@ class CocoKeypointDataset(CocoDataset):
     ``classes``, ``keypoints``, ``flip_pairs``, ``skeleton`` and ``sigmas``.
 
     Args:
-        args, kwargs: of mmdet's CocoDataset. ``filter_cfg`` has besides
+        args, kwargs: of ``mmext.CocoDataset``. ``filter_cfg`` has besides
             ``min_keypoints``: images stay in training if one of their objects has as
             many annotated points.
 

@@ -1,3 +1,9 @@
 """Imports every file of this room that registers a class (see mmext.registry)."""
 
-from mmext.pipelines import keypoint_coco_dataset, keypoint_transforms, loading  # noqa: F401
+from mmext.pipelines import (  # noqa: F401
+    coco_dataset,
+    data_check_hook,
+    keypoint_coco_dataset,
+    keypoint_transforms,
+    loading,
+)

@@ -5,15 +5,26 @@ times pixels.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from mmext.formats.panoptic_files import segment_positions
-from mmext.functional.row_runs import row_runs
+from mmext.functional.row_runs import group_extents, row_runs
 
 IGNORE_LABEL = 255
+
+
+class PanopticMaps(NamedTuple):
+    """An id map taken apart."""
+
+    labels: npt.NDArray[np.uint8]
+    """``[H, W]``, 255 for void"""
+    numbers: npt.NDArray[np.unsignedinteger[Any]]
+    """``[H, W]``: i + 1 where instance i is, else 0; uint8 if n < 256, else uint16"""
+    windows: npt.NDArray[np.int64]
+    """``[n, 4]``: x1, y1, x2, y2 around the pixels of each instance"""
 
 
 def split_panoptic_map(
@@ -22,7 +33,7 @@ def split_panoptic_map(
     segment_labels: Sequence[int],
     instance_ids: Sequence[int],
     source: str,
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.unsignedinteger[Any]]]:
+) -> PanopticMaps:
     """The semantic map of all segments and the instance map of some.
 
     Args:
@@ -33,15 +44,14 @@ def split_panoptic_map(
         source: name of the map, for the errors.
 
     Returns:
-        Labels ``[H, W]`` with 255 for void, and the numbers ``[H, W]`` of the instances: i + 1
-        where ``instance_ids[i]`` is, else 0; uint8 if n < 256, else uint16.
+        See :class:`PanopticMaps`.
 
     Raises:
         ValueError: the map has other segments than those listed.
 
-    >>> labels, numbers = split_panoptic_map(np.array([[7, 7, 0, 9]]), [9, 7], [4, 2], [7], 'map')
-    >>> labels.tolist(), numbers.tolist()
-    ([[2, 2, 255, 4]], [[1, 1, 0, 0]])
+    >>> maps = split_panoptic_map(np.array([[7, 7, 0, 9]]), [9, 7], [4, 2], [7], 'map')
+    >>> maps.labels.tolist(), maps.numbers.tolist(), maps.windows.tolist()
+    ([[2, 2, 255, 4]], [[1, 1, 0, 0]], [[0, 0, 2, 1]])
     """
     starts, lengths = row_runs(ids)
     found, groups = np.unique(ids.ravel()[starts], return_inverse=True)
@@ -52,8 +62,10 @@ def split_panoptic_map(
 
     position_of = dict(zip(segment_ids, positions.tolist(), strict=True))
     numbers = np.zeros(len(found), dtype=np.uint8 if len(instance_ids) < 256 else np.uint16)
-    numbers[[position_of[i] for i in instance_ids]] = np.arange(1, len(instance_ids) + 1)
-    return seg_map, np.repeat(numbers[groups], lengths).reshape(ids.shape)
+    of_instances = [position_of[i] for i in instance_ids]
+    numbers[of_instances] = np.arange(1, len(instance_ids) + 1)
+    windows = group_extents(starts, lengths, groups, len(found), ids.shape[1])[of_instances]
+    return PanopticMaps(seg_map, np.repeat(numbers[groups], lengths).reshape(ids.shape), windows)
 
 
 def expand_masks(

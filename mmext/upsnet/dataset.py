@@ -13,7 +13,6 @@ Differences from mmdet's class of the same name, which it extends:
   all classes of the file, each kind by ascending category id.
 """
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
@@ -21,13 +20,18 @@ from typing import Any
 
 from mmdet.datasets import CocoPanopticDataset as MMDetCocoPanopticDataset
 from mmengine import fileio
-from mmengine.logging import MMLogger
 
+from mmext.errors import InputError
+from mmext.formats.coco_records import Fault, is_usable_box, refuse_unreadable, some
+from mmext.formats.json_files import parse_json
 from mmext.formats.panoptic_files import category_table, labels_of_categories, metainfo_line
+from mmext.formats.panoptic_records import PanopticRecords, panoptic_records
 from mmext.functional.panoptic_labels import INSTANCE_OFFSET
+from mmext.pipelines.class_tables import given_metainfo, reordered
+from mmext.pipelines.coco_dataset import require_places
+from mmext.pipelines.data_summary import DataSummary
 from mmext.registry import DATASETS
 
-AUTO = 'auto'
 _CLASS_LISTS = ('classes', 'thing_classes', 'stuff_classes')
 _MAX_CLASSES = 255  # the semantic map is uint8, 255 its void
 
@@ -45,7 +49,8 @@ class CocoPanopticDataset(MMDetCocoPanopticDataset):
       (False for a crowd, as in mmdet), ``iscrowd``.
 
     A thing whose box is not finite, smaller than a pixel or outside of the image
-    is no instance; its pixels keep their class. One warning says how many.
+    is no instance; its pixels keep their class. Images without an annotation are left out, unless
+    no image has one (a test set). ``summary`` says how many.
 
     With ``test_mode``, ``metainfo`` gets the ``category_ids`` of the labels, for results in COCO's
     format.
@@ -59,13 +64,14 @@ class CocoPanopticDataset(MMDetCocoPanopticDataset):
             of ``metainfo``, or the classes do not list things first.
     """
 
+    leaves_out_unannotated = True
+    """Images without an annotation are nothing to learn from and nothing to be judged by."""
+
     @classmethod
     def _load_metainfo(cls, metainfo: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Without COCO's classes and colours where any classes are given."""
-        given = dict(metainfo or {})
-        own_classes = bool(given.keys() & set(_CLASS_LISTS))
-        if given.get('classes') == AUTO:
-            del given['classes']
+        given, automatic = given_metainfo(metainfo)
+        own_classes = automatic or bool(given.keys() & set(_CLASS_LISTS))
         merged: dict[str, Any] = super()._load_metainfo(given)
         if own_classes:
             inherited = {*_CLASS_LISTS, 'palette'} - given.keys()
@@ -79,30 +85,34 @@ class CocoPanopticDataset(MMDetCocoPanopticDataset):
         Returns:
             The data of each image, in the order of the file.
         """
-        content = self._read_annotation_file()
-        self._metainfo |= complete_class_table(self._metainfo, content['categories'], self.ann_file)
+        require_places(self)
+        data = fileio.get(self.ann_file, backend_args=self.backend_args)
+        records = panoptic_records(parse_json(data, self.ann_file), self.ann_file)
+        refuse_unreadable(records.faults, self.ann_file)
+        categories = list(records.categories.values())
+        self._metainfo |= complete_class_table(self._metainfo, categories, self.ann_file)
         self.cat2label = labels_of_categories(
-            content['categories'],
-            self._metainfo['classes'],
-            self._metainfo['thing_classes'],
-            self.ann_file,
+            categories, self._metainfo['classes'], self._metainfo['thing_classes'], self.ann_file
         )
         self.cat_ids = sorted(self.cat2label, key=self.cat2label.__getitem__)
         if self.test_mode:  # sets to train on are concatenated only if their metainfo is the same
             self._metainfo['category_ids'] = tuple(self.cat_ids)
-        self._unusable_boxes: list[str] = []
-        annotations = {a['image_id']: a for a in content.get('annotations', [])}
+        bare = set(records.unannotated) if self.leaves_out_unannotated else set()
         data_list = [
-            self.parse_data_info({'raw_img_info': i, 'raw_ann_info': annotations.get(i['id'])})
-            for i in content['images']
+            self.parse_data_info({'raw_img_info': i, 'raw_ann_info': records.annotations.get(key)})
+            for key, i in records.images.items()
+            if key not in bare
         ]
-        if self._unusable_boxes:
-            MMLogger.get_current_instance().warning(
-                f'{self.ann_file}: {len(self._unusable_boxes)} things are no instances, their '
-                'boxes are not finite, smaller than a pixel or outside of the image; the first: '
-                + self._unusable_boxes[0]
-            )
+        self.summary = self._summarize(records, data_list, sorted(bare, key=str))
+        if not self.test_mode and not self.summary.usable:
+            raise InputError(f'nothing to learn: {self.summary.line("train")}')
         return data_list
+
+    def adopt_classes(self, classes: Sequence[str]) -> None:
+        """Number the labels by another order of the classes, and read the file again."""
+        self._metainfo |= reordered(self._metainfo, classes)
+        self._fully_initialized = False
+        self.full_init()
 
     def filter_data(self) -> list[dict[str, Any]]:
         """The images that ``filter_cfg`` keeps, as in mmdet; at least one.
@@ -112,10 +122,11 @@ class CocoPanopticDataset(MMDetCocoPanopticDataset):
         """
         kept: list[dict[str, Any]] = super().filter_data()
         if not kept:
-            raise ValueError(
+            raise InputError(
                 f'{self.ann_file}: {len(self.data_list)} images, none left by '
                 f'filter_cfg={self.filter_cfg} (filter_empty_gt asks for a thing that is no crowd)'
             )
+        self.summary.images = len(kept)
         return kept
 
     def parse_data_info(self, raw_data_info: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,12 +140,7 @@ class CocoPanopticDataset(MMDetCocoPanopticDataset):
         segments = annotation['segments_info'] if annotation else []
         seg_folder = self.data_prefix.get('seg')
         has_map = bool(annotation and seg_folder)
-        try:
-            parsed = [self._parse_segment(s, image) for s in segments if s.get('area', 1) > 0]
-        except KeyError as error:
-            raise ValueError(
-                f'{self.ann_file}: a segment of image {image["id"]} has no {error}'
-            ) from None
+        parsed = [self._parse_segment(s, image) for s in segments if s.get('area', 1) > 0]
         data_info = {
             'img_path': os.path.join(self.data_prefix.get('img') or '', image['file_name']),
             'img_id': image['id'],
@@ -156,13 +162,7 @@ class CocoPanopticDataset(MMDetCocoPanopticDataset):
         self, raw: Mapping[str, Any], image: Mapping[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """The entry of ``segments_info`` and, for a thing with a usable box, of ``instances``."""
-        label = self.cat2label.get(raw['category_id'])
-        if label is None:
-            raise ValueError(
-                f'{self.ann_file}: image {image["id"]}, segment {raw["id"]}: category_id '
-                f'{raw["category_id"]} is not in its categories'
-            )
-        crowd = bool(raw.get('iscrowd', 0))
+        label, crowd = self.cat2label[raw['category_id']], bool(raw['iscrowd'])
         of_thing_class = label < len(self._metainfo['thing_classes'])
         segment = {
             'id': raw['id'],
@@ -172,15 +172,9 @@ class CocoPanopticDataset(MMDetCocoPanopticDataset):
         }
         if not of_thing_class:
             return segment, None
-        x, y, w, h = raw['bbox']
-        # comparisons with nan are false
-        in_columns = 1 <= w < math.inf and -w < x < image['width']
-        in_rows = 1 <= h < math.inf and -h < y < image['height']
-        if not (in_columns and in_rows):
-            self._unusable_boxes.append(
-                f'image {image["id"]}, segment {raw["id"]}, bbox {raw["bbox"]}'
-            )
+        if not is_usable_box(raw.get('bbox'), image):
             return segment, None
+        x, y, w, h = raw['bbox']
         instance = {
             'bbox': [x, y, x + w, y + h],
             'bbox_label': label,
@@ -189,28 +183,28 @@ class CocoPanopticDataset(MMDetCocoPanopticDataset):
         }
         return segment, instance
 
-    def _read_annotation_file(self) -> dict[str, Any]:
-        """The JSON, after a look whether the folders are there."""
-        places = {'ann_file': self.ann_file}
-        places |= {f'data_prefix.{k}': v for k, v in self.data_prefix.items() if v}
-        for name, place in places.items():
-            # object stores have no folders to look for
-            if '://' not in place and not os.path.exists(place):
-                raise FileNotFoundError(
-                    f'{name}: nothing at {os.path.abspath(place)}. Download or link the data set '
-                    f'there, or change data_root and {name} in the config'
-                )
-        content = fileio.load(self.ann_file, backend_args=self.backend_args)
-        keys = content.keys() if isinstance(content, dict) else ()
-        segments = content.get('annotations', [])[:1] if keys else []
-        if not {'images', 'categories'} <= set(keys) or any(
-            'segments_info' not in a for a in segments
-        ):
-            raise ValueError(
-                f'{self.ann_file}: no COCO panoptic file (images, categories and annotations '
-                'with segments_info); is it an instances file?'
-            )
-        return content
+    def _summarize(
+        self, records: PanopticRecords, data_list: Sequence[Mapping[str, Any]], bare: Sequence[Any]
+    ) -> DataSummary:
+        faults = records.faults
+        segments = [s for a in records.annotations.values() for s in a['segments_info']]
+        crowds = [i['ignore_flag'] for data in data_list for i in data['instances']]
+        used = {s['category'] for data in data_list for s in data['segments_info']}
+        classes = self._metainfo['classes']
+        notes = [f'{len(segments)} segments, of which the things are the objects']
+        if bare:
+            notes.append(f'{len(bare)} images without annotation are left out ({some(bare)})')
+        return DataSummary(
+            source=self.ann_file,
+            images=len(data_list),
+            annotated=sum(records.categories[s['category_id']]['isthing'] for s in segments),
+            usable=len(crowds) - sum(crowds),
+            ignored=sum(crowds),
+            left_out={fault: faults.text(fault) for fault in Fault if fault in faults.counts},
+            notes=notes,
+            classes=classes,
+            absent=[name for label, name in enumerate(classes) if label not in used],
+        )
 
 
 @DATASETS.register_module()

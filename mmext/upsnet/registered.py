@@ -1,7 +1,6 @@
 """Imports every file of this room that registers a class (see mmext.registry)."""
 
 from mmext.upsnet import (  # noqa: F401
-    class_check_hook,
     dataset,
     detector,
     global_context_fpn,

@@ -9,11 +9,15 @@ import numpy.typing as npt
 from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.structures.mask import BitmapMasks
 from mmengine import fileio
+from mmengine.logging import MMLogger
 
 from mmext.formats.panoptic_files import decode_id_png
+from mmext.pipelines.data_look import overlap
 from mmext.pipelines.loading import LoadImage  # noqa: F401 - its place until version 0.2
 from mmext.registry import TRANSFORMS
 from mmext.upsnet.annotation_maps import expand_masks, split_panoptic_map
+
+_MIN_OVERLAP = 0.5  # of a box and the window of its pixels
 
 
 class SegmentMasks(BitmapMasks):
@@ -89,7 +93,8 @@ class LoadPanopticAnnotations(LoadAnnotations):
 
     Takes the data of :class:`mmext.upsnet.dataset.CocoPanopticDataset`. Adds
 
-    - ``gt_bboxes`` (mmdet boxes), ``gt_bboxes_labels``, ``gt_ignore_flags``, ``[n]``;
+    - ``gt_bboxes`` (mmdet boxes; where the file has another place, that of the pixels),
+      ``gt_bboxes_labels``, ``gt_ignore_flags``, ``[n]``;
     - ``gt_masks``: :class:`SegmentMasks` ``[n, H, W]``, one per instance, crowds included;
     - ``gt_seg_map``: uint8 ``[H, W]``, labels with things first, 255 = void. The pixels
       of a crowd have the label of its class; a panoptic target that must not
@@ -143,7 +148,7 @@ class LoadPanopticAnnotations(LoadAnnotations):
         """Adds ``gt_masks`` and ``gt_seg_map``."""
         ids = self._read_ids(results)
         segments, instances = results['segments_info'], results['instances']
-        seg_map, numbers = split_panoptic_map(
+        maps = split_panoptic_map(
             ids,
             [s['id'] for s in segments],
             [s['category'] for s in segments],
@@ -151,10 +156,29 @@ class LoadPanopticAnnotations(LoadAnnotations):
             results['seg_map_path'],
         )
         if self.with_mask:
-            wanted = np.arange(1, len(instances) + 1, dtype=numbers.dtype)
-            results['gt_masks'] = SegmentMasks(numbers, wanted)
+            wanted = np.arange(1, len(instances) + 1, dtype=maps.numbers.dtype)
+            results['gt_masks'] = SegmentMasks(maps.numbers, wanted)
+            if self.with_bbox:
+                self._correct_boxes(results, maps.windows)
         if self.with_seg:
-            results['gt_seg_map'] = seg_map
+            results['gt_seg_map'] = maps.labels
+
+    def _correct_boxes(self, results: dict[str, Any], windows: npt.NDArray[np.int64]) -> None:
+        """Take the window of its pixels for a box that is not around them, and say so once.
+
+        That most boxes are wrong is found before a run (:mod:`mmext.pipelines.data_look`).
+        """
+        boxes = results['gt_bboxes'].tensor
+        wrong = np.flatnonzero(overlap(boxes.numpy(), windows) < _MIN_OVERLAP)
+        if wrong.size:
+            first = wrong[0]
+            MMLogger.get_current_instance().warning(
+                f'{results["seg_map_path"]}: {wrong.size} boxes are not around the pixels of '
+                f'their segment, which are taken instead (segment '
+                f'{results["instances"][first]["segment_id"]}, bbox {boxes[first].tolist()}, '
+                f'pixels {windows[first].tolist()}, as x1, y1, x2, y2)'
+            )
+            boxes[wrong] = boxes.new_tensor(windows[wrong])
 
     def _read_ids(self, results: Mapping[str, Any]) -> npt.NDArray[np.int32]:
         """The segment ids ``[H, W]`` of the PNG."""

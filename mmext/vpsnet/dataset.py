@@ -38,6 +38,7 @@ class VideoPanopticDataset(CocoPanopticDataset):
     """
 
     data_list: list[dict[str, Any]]
+    leaves_out_unannotated = False  # a model runs on all frames of a video
 
     def __init__(self, *, reference_range: int = 1, **kwargs: Any) -> None:
         if reference_range < 0:

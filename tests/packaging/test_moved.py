@@ -29,5 +29,5 @@ def test_no_old_name_is_a_file() -> None:
 
 
 def test_other_names_are_still_unknown() -> None:
-    with pytest.raises(ModuleNotFoundError, match='mmext.cli.no_such'):
+    with pytest.raises(ModuleNotFoundError, match=r'mmext\.cli\.no_such'):
         importlib.import_module('mmext.cli.no_such')

@@ -31,7 +31,7 @@ def annotation(number: int, image: int, **changes: object) -> dict:
 def test_points_belong_to_their_instances(tmp_path: Path) -> None:
     points = [12, 13, 2, 14, 15, 1, 0, 0, 0]
     rows = [
-        annotation(1, 0, area=0.0, keypoints=[1] * 9),  # the host drops it
+        annotation(1, 0, bbox=[1, 2, 0.5, 9], keypoints=[1] * 9),  # too small
         annotation(2, 0, keypoints=points, segmentation=[[1.0, 2, 3, 4, 5, 6]]),
         annotation(3, 0, category_id=8, keypoints=[2] * 9),  # another category
         annotation(4, 0),

@@ -24,7 +24,7 @@ def test_against_comparisons(seed: int) -> None:
     labels = rng.integers(0, 255, len(segments)).tolist()
     instances = segments[::2][::-1]
     before = ids.copy()
-    seg_map, numbers = split_panoptic_map(ids, segments, labels, instances, 'map')
+    seg_map, numbers, windows = split_panoptic_map(ids, segments, labels, instances, 'map')
     masks = expand_masks(numbers, np.arange(1, len(instances) + 1))
     expected = np.full(ids.shape, 255)
     for segment, label in zip(segments, labels, strict=True):
@@ -32,6 +32,9 @@ def test_against_comparisons(seed: int) -> None:
     assert seg_map.dtype == numbers.dtype == masks.dtype == np.uint8
     np.testing.assert_array_equal(seg_map, expected)
     np.testing.assert_array_equal(masks, [ids == i for i in instances])
+    for i, window in zip(instances, windows.tolist(), strict=True):
+        ys, xs = np.nonzero(ids == i)
+        assert window == [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
     np.testing.assert_array_equal(ids, before)
 
 
@@ -39,7 +42,7 @@ def test_more_segments_than_a_byte_counts() -> None:
     ids = np.arange(1, 601, dtype=np.int32).reshape(20, 30) * 1000
     segments = ids.ravel().tolist()
     labels = [i % 200 for i in range(600)]
-    seg_map, numbers = split_panoptic_map(ids, segments, labels, segments, '')
+    seg_map, numbers, _ = split_panoptic_map(ids, segments, labels, segments, '')
     assert seg_map.ravel().tolist() == labels
     assert numbers.dtype == np.uint16 and numbers.ravel().tolist() == list(range(1, 601))
     masks = expand_masks(numbers, np.arange(1, 601, dtype=np.uint16))
@@ -47,16 +50,17 @@ def test_more_segments_than_a_byte_counts() -> None:
 
 
 def test_nothing_but_void() -> None:
-    seg_map, numbers = split_panoptic_map(np.zeros((3, 4), np.int32), [], [], [], 'map')
+    seg_map, numbers, windows = split_panoptic_map(np.zeros((3, 4), np.int32), [], [], [], 'map')
     assert (seg_map == 255).all() and not numbers.any()
     assert expand_masks(numbers, np.arange(0)).shape == (0, 3, 4)
+    assert windows.shape == (0, 4)
 
 
 @pytest.mark.parametrize('count', [254, 255, 256])
 def test_numbers_fit_their_type(count: int) -> None:
     ids = np.arange(1, count + 1)[None]
     segments = ids[0].tolist()
-    _, numbers = split_panoptic_map(ids, segments, [0] * count, segments, 'map')
+    _, numbers, _ = split_panoptic_map(ids, segments, [0] * count, segments, 'map')
     assert numbers[0].tolist() == segments
 
 

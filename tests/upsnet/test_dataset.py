@@ -1,15 +1,14 @@
 """The COCO panoptic data set: labels, crowds, file names, and what it refuses."""
 
 import json
-import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
 from coco_panoptic_set import CAT, CATEGORIES, CROWD, DOG, METAINFO, SEA, SKY, segment, write_set
 from mmengine.dataset import ConcatDataset
-from mmengine.logging import MMLogger
 
+from mmext.errors import InputError
 from mmext.registry import DATASETS
 
 
@@ -91,7 +90,12 @@ def test_category_ids_go_with_results(tmp_path: Path) -> None:
     config = write_set(tmp_path)
     assert build(config, test_mode=True).metainfo['category_ids'] == (7, 3, 90, 200)
     other = write_set(
-        tmp_path / 'b', categories=[{**c, 'id': c['id'] + 1} for c in CATEGORIES], annotations=[]
+        tmp_path / 'b',
+        categories=[{**c, 'id': c['id'] + 1} for c in CATEGORIES],
+        annotations=[
+            {'image_id': i, 'file_name': 'first.png', 'segments_info': [segment(CAT, 8)]}
+            for i in (10, 11)
+        ],
     )
     joined = ConcatDataset([dict(c, pipeline=[]) for c in (config, other)])  # by name
     assert len(joined) == 4
@@ -117,26 +121,45 @@ def test_coco_is_the_default() -> None:
 def test_training_set_drops_images_without_things(tmp_path: Path) -> None:
     config = with_segments(tmp_path, segment(SKY, 200), segment(CAT, 7))
     filters = {'filter_empty_gt': True}
+    annotated = json.loads((tmp_path / 'panoptic.json').read_text())['annotations']
+    bare = segment(SEA, 90)
+    annotated.append({'image_id': 11, 'file_name': 'b/second.png', 'segments_info': [bare]})
+    config = write_set(tmp_path, annotations=annotated)
     assert len(build(config)) == 2
     assert [d['img_id'] for d in build(config, filter_cfg=filters)] == [10]
     assert len(build(config, filter_cfg=filters, test_mode=True)) == 2
 
 
+def test_images_without_an_annotation_are_left_out_and_said(tmp_path: Path) -> None:
+    config = with_segments(tmp_path, segment(SKY, 200), segment(CAT, 7))
+    for test_mode in (False, True):
+        dataset = build(config, test_mode=test_mode)
+        assert [d['img_id'] for d in dataset] == [10]
+        assert '1 images without annotation are left out (11)' in dataset.summary.line('train')
+
+
 def test_no_image_left(tmp_path: Path) -> None:
+    config = with_segments(tmp_path, segment(SKY, 200), segment(CAT, 7))
+    with pytest.raises(InputError, match=r'panoptic\.json: 1 images, none left by filter_cfg'):
+        build(config, filter_cfg={'min_size': 1000})
+
+
+def test_nothing_to_learn(tmp_path: Path) -> None:
     config = with_segments(tmp_path, segment(SKY, 200), segment(CROWD, 3, iscrowd=1))
-    with pytest.raises(ValueError, match=r'panoptic\.json: 2 images, none left by filter_cfg'):
-        build(config, filter_cfg={'filter_empty_gt': True})
+    with pytest.raises(InputError, match=r'nothing to learn: .* 1 annotated, 0 usable, 1 ignored'):
+        build(config)
+    assert len(build(config, test_mode=True)) == 1
 
 
 def test_images_without_annotations(tmp_path: Path) -> None:
     config = write_set(tmp_path, annotations=[])
-    info = build(config)[0]
+    info = build(config, test_mode=True)[0]
     assert info['seg_map_path'] is None
     assert info['instances'] == info['segments_info'] == []
     content = json.loads((tmp_path / 'panoptic.json').read_text())
     del content['annotations']
     (tmp_path / 'panoptic.json').write_text(json.dumps(content))
-    assert len(build(config, data_prefix={'img': 'photos'})) == 2
+    assert len(build(config, data_prefix={'img': 'photos'}, test_mode=True)) == 2
 
 
 @pytest.mark.parametrize(
@@ -152,19 +175,15 @@ def test_images_without_annotations(tmp_path: Path) -> None:
         [15, -7, 10, 7],
     ],
 )
-def test_unusable_boxes_are_no_instances(
-    tmp_path: Path, box: list[float], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unusable_boxes_are_no_instances(tmp_path: Path, box: list[float]) -> None:
     config = with_segments(tmp_path, segment(DOG, 3, bbox=box), segment(CAT, 7))
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    info = build(config)[0]
-    logger.removeHandler(caplog.handler)
+    dataset = build(config)
+    info = dataset[0]
     assert [i['segment_id'] for i in info['instances']] == [CAT]
     assert [s['id'] for s in info['segments_info']] == [DOG, CAT]  # its pixels stay a dog's
-    (record,) = [r for r in caplog.records if r.levelno == logging.WARNING]
-    assert 'panoptic.json: 1 things are no instances' in record.getMessage()
-    assert f'image 10, segment {DOG}, bbox [{box[0]}' in record.getMessage()
+    line = dataset.summary.line('train')
+    assert 'objects: 2 annotated, 1 usable, 0 ignored, 1 left out' in line
+    assert f'first: segment {DOG} of image 10, [{box[0]}' in line
 
 
 def test_segments_without_area_are_skipped(tmp_path: Path) -> None:
@@ -246,9 +265,17 @@ def test_refused_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('entry', 'message'),
     [
-        (segment(DOG, 999), f'image 10, segment {DOG}: category_id 999 is not in its categories'),
-        ({'id': 5, 'category_id': 3}, "a segment of image 10 has no 'bbox'"),
-        ({'category_id': 90}, "a segment of image 10 has no 'id'"),
+        (
+            segment(DOG, 999),
+            f'category_id 999 of segment {DOG} in the annotation of image 10',
+        ),
+        ({'id': 5, 'category_id': 3}, '1 without bbox .first: segment 5 of image 10.'),
+        ({'category_id': 90}, 'id of a segment in the annotation of image 10 is None'),
+        (segment(DOG, 3, bbox='0,0,1,1'), "four numbers .first: segment .* image 10, '0,0,1,1'"),
+        (segment(DOG, 3, bbox=[1, 2, 3]), 'four numbers .first: segment'),
+        (segment(DOG, 3, area='large'), f"area of segment {DOG} .* is 'large'"),
+        (segment(DOG, 3, iscrowd='maybe'), f"iscrowd of segment {DOG} .* is 'maybe'"),
+        (segment(DOG, 3, id=2**24), 'is not between 1 and 16777215'),
     ],
 )
 def test_refused_segments(tmp_path: Path, entry: dict[str, Any], message: str) -> None:
@@ -277,6 +304,6 @@ def test_cityscapes_photos_are_found_in_the_folder_of_their_city(tmp_path: Path)
             {'image_id': name, 'file_name': f'{name}_gtFine_panoptic.png', 'segments_info': []}
         ],
     )
-    (info,) = build(config, type='mmext.CityscapesPanopticDataset', metainfo=None)
+    (info,) = build(config, type='mmext.CityscapesPanopticDataset', metainfo=None, test_mode=True)
     assert info['img_path'] == f'{tmp_path}/photos/aachen/{name}_leftImg8bit.png'
     assert info['seg_map_path'] == f'{tmp_path}/png/{name}_gtFine_panoptic.png'

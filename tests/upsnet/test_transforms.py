@@ -96,7 +96,8 @@ def test_image_without_things(tmp_path: Path) -> None:
 
 
 def test_images_to_predict_only(tmp_path: Path) -> None:
-    sample = build(write_set(tmp_path, annotations=[]))[0]['data_samples']
+    config = dict(write_set(tmp_path, annotations=[]), test_mode=True)
+    sample = build(config)[0]['data_samples']
     assert len(sample.gt_instances) == 0
     assert 'gt_sem_seg' not in sample
 

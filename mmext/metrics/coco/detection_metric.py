@@ -14,10 +14,13 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from pycocotools import mask as run_lengths
 
+from mmext.errors import InputError
+from mmext.formats.coco_records import canonical_id
+from mmext.formats.json_files import parse_json
 from mmext.metrics.coco import evaluation as coco
 from mmext.metrics.coco.sample_truth import join_annotations, sample_annotations
 from mmext.metrics.panoptic.quality import name_by_class
-from mmext.metrics.sample_fields import to_numpy
+from mmext.metrics.sample_fields import numbers_labels_by_name, to_numpy
 from mmext.registry import METRICS
 
 
@@ -91,7 +94,7 @@ class CocoDetectionMetric(BaseMetric):
         collect_dir: str | None = None,
     ) -> None:
         super().__init__(collect_device, prefix, collect_dir)
-        self.metrics = [metric] if isinstance(metric, str) else list(metric)
+        self.metrics: list[Any] = [metric] if isinstance(metric, str) else list(metric)
         if not self.metrics or not set(self.metrics) <= {'bbox', 'segm'}:
             raise ValueError(f"metric: expected 'bbox', 'segm' or both, got {metric!r}")
         if backend not in get_args(coco.Backend):
@@ -145,8 +148,7 @@ class CocoDetectionMetric(BaseMetric):
     def compute_metrics(self, results: Sequence[Sequence[ImageResult]]) -> dict[str, float]:
         """Evaluates the images of all ranks, ``results[rank][image]``."""
         by_id = {image.image['id']: image for part in results for image in part}
-        names = sorted(by_id)
-        images = _numbered([by_id[name] for name in names])
+        images = [by_id[i] for i in sorted(by_id, key=lambda i: (isinstance(i, str), i))]
         logger = MMLogger.get_current_instance()
         if len(images) != self._dataset_size:
             logger.warning(f'AP of {len(images)} images; the data set has {self._dataset_size}')
@@ -157,7 +159,7 @@ class CocoDetectionMetric(BaseMetric):
         for iou_type in self.metrics:
             detections = self._detections(images, category_ids, iou_type)
             if self.outfile_prefix:
-                self._write(detections, iou_type, dict(zip(image_ids, names, strict=True)))
+                self._write(detections, iou_type)
             if truth is not None and not self.format_only:
                 values |= self._values(truth, detections, iou_type, image_ids, category_ids)
         if values and truth is not None:
@@ -170,8 +172,8 @@ class CocoDetectionMetric(BaseMetric):
         truth: coco.CocoTruth,
         detections: coco.Detections,
         iou_type: Any,
-        image_ids: list[int],
-        category_ids: list[int],
+        image_ids: list[int | str],
+        category_ids: list[int | str],
     ) -> dict[str, float]:
         """The values of one kind of IoU, with its name in theirs."""
         arguments = (detections, iou_type, image_ids, category_ids)
@@ -191,33 +193,53 @@ class CocoDetectionMetric(BaseMetric):
             pictures = [image.image for image in images]
             annotations = [image.annotations or [] for image in images]
             return coco.CocoTruth(join_annotations(pictures, annotations, self.classes), backend)
-        if self._file_truth is None:
-            content = fileio.load(self.ann_file, backend_args=self.backend_args)
-            self._file_truth = coco.CocoTruth(content, backend)
-        known = {image['id'] for image in self._file_truth.content['images']}
-        unknown = [i.image['id'] for i in images if i.image['id'] not in known]
+        truth = self.file_truth()
+        unknown = [i.image['id'] for i in images if i.image['id'] not in truth.records.images]
         if unknown:
-            raise ValueError(
+            raise InputError(
                 f'{self.ann_file}: no images with the ids {unknown[:8]} that were predicted'
             )
+        return truth
+
+    def file_truth(self) -> coco.CocoTruth:
+        """The ground truth of ``ann_file``, read once."""
+        if self._file_truth is None:
+            assert self.ann_file is not None
+            data = fileio.get(self.ann_file, backend_args=self.backend_args)
+            backend: Any = self.backend
+            content = parse_json(data, self.ann_file)
+            self._file_truth = coco.CocoTruth(content, backend, self.ann_file)
         return self._file_truth
 
-    def _category_ids(self, truth: coco.CocoTruth | None) -> list[int]:
+    def check_truth(self) -> None:
+        """Look at ``ann_file`` before a run: has it the classes, and what is compared?
+
+        Raises:
+            InputError: it has not.
+        """
+        if self.ann_file and not self.format_only:
+            truth = self.file_truth()
+            self._category_ids(truth)
+            for iou_type in self.metrics:
+                truth.check_objects(iou_type)
+
+    def _category_ids(self, truth: coco.CocoTruth | None) -> list[int | str]:
         """Category id of each label."""
         classes = self.classes
         if truth is None or not self.ann_file:
             return list(range(len(classes)))
-        by_name = 'thing_classes' in self.dataset_meta  # a panoptic data set
-        categories = truth.content['categories']
+        categories = truth.records.categories.values()
+        by_name = numbers_labels_by_name(self.dataset_meta)
         return coco.ids_of_labels(categories, classes, self.ann_file, by_name)
 
     def _detections(
-        self, images: Sequence[ImageResult], category_ids: list[int], iou_type: str
+        self, images: Sequence[ImageResult], category_ids: list[int | str], iou_type: str
     ) -> coco.Detections:
         """The detections of all images in one table."""
         labels = np.concatenate([np.zeros(0, np.int64), *(i.labels for i in images)])
+        ids = coco.id_array(image.image['id'] for image in images)
         detections = coco.Detections(
-            np.array([i.image['id'] for i in images for _ in i.labels], np.int64),
+            np.repeat(ids, [len(image.labels) for image in images]),
             coco.categories_of(labels, category_ids),
             np.concatenate([np.zeros((0, 4)), *(i.boxes_xywh for i in images)]),
             np.concatenate([np.zeros(0), *(i.scores for i in images)]),
@@ -228,14 +250,11 @@ class CocoDetectionMetric(BaseMetric):
         scores = np.concatenate([np.zeros(0), *(i.mask_scores for i in images)])
         return replace(detections, masks=masks, scores=scores)
 
-    def _write(
-        self, detections: coco.Detections, iou_type: Any, names: Mapping[int, int | str]
-    ) -> None:
-        """The results file; ``names`` are the ids of the images in the data set."""
+    def _write(self, detections: coco.Detections, iou_type: Any) -> None:
+        """The results file."""
         path = Path(f'{self.outfile_prefix}.{iou_type}.json')
         path.parent.mkdir(parents=True, exist_ok=True)
-        records = detections.records(iou_type)
-        path.write_text(json.dumps([{**r, 'image_id': names[r['image_id']]} for r in records]))
+        path.write_text(json.dumps(detections.records(iou_type)))
 
     def _annotations(self, sample: Mapping[str, Any]) -> list[dict[str, Any]]:
         read = partial(fileio.get, backend_args=self.backend_args)
@@ -247,8 +266,9 @@ class CocoDetectionMetric(BaseMetric):
         boxes[:, 2:] -= boxes[:, :2]
         scores = to_numpy(predicted['scores']).astype(np.float64)
         height, width = sample['ori_shape'][:2]
+        image_id = canonical_id(sample['img_id'], 'img_id')
         return ImageResult(
-            image=dict(id=sample['img_id'], width=int(width), height=int(height)),
+            image=dict(id=image_id, width=int(width), height=int(height)),
             labels=to_numpy(predicted['labels']).astype(np.int64),
             boxes_xywh=boxes,
             scores=scores,
@@ -256,16 +276,6 @@ class CocoDetectionMetric(BaseMetric):
             masks=_masks(sample) if 'segm' in self.metrics else None,
             annotations=None if self.ann_file or self.format_only else self._annotations(sample),
         )
-
-
-def _numbered(images: Sequence[ImageResult]) -> list[ImageResult]:
-    """With numbers as ids, which the engines demand; the same where they are numbers."""
-    if all(isinstance(image.image['id'], int) for image in images):
-        return list(images)
-    return [
-        replace(image, image={**image.image, 'id': number})
-        for number, image in enumerate(images, start=1)
-    ]
 
 
 def _masks(sample: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -12,15 +12,20 @@ import contextlib
 import importlib.util
 import io
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from mmext.errors import InputError
+from mmext.formats.coco_records import UNREADABLE, CocoRecords, Fault, coco_records
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+IdArray = npt.NDArray[Any]
+"""int64, or objects where ids are names or larger than 2^63"""
 IouType = Literal['bbox', 'segm', 'keypoints']
 Backend = Literal['auto', 'hotcoco', 'pycocotools']
 
@@ -35,16 +40,16 @@ class Detections:
     """Detections of any number of images.
 
     Attributes:
-        image_ids: [n].
-        category_ids: [n].
+        image_ids: [n], as in the ground truth.
+        category_ids: [n], as in the ground truth.
         boxes_xywh: [n, 4], px.
         scores: [n].
         masks: run-length codes of COCO, n of them, or None.
         keypoints: [n, 3 J] x, y and score of each joint, or None.
     """
 
-    image_ids: IntArray
-    category_ids: IntArray
+    image_ids: IdArray
+    category_ids: IdArray
     boxes_xywh: FloatArray
     scores: FloatArray
     masks: list[dict[str, Any]] | None = None
@@ -110,18 +115,27 @@ class Curves(NamedTuple):
 class CocoTruth:
     """Ground truth in COCO's format, and the engine that reads it.
 
+    The engines get the records of :mod:`mmext.formats.coco_records`, with 1, 2, ... for the ids of
+    images, categories and annotations: pycocotools takes an object whose id is 0 for none, hotcoco
+    reads ids as floats, and both want every field.
+
     Attributes:
         content: ``images``, ``annotations`` and ``categories``.
         backend: 'hotcoco', 'pycocotools', or 'auto' for the first that is installed;
             afterwards the one that is used.
+        source: names it in errors.
+        records: the content in one form.
 
     Raises:
+        InputError: it is no COCO file; see :func:`~mmext.formats.coco_records.coco_records`.
         ValueError: unknown backend.
         ImportError: hotcoco was asked for and is not there.
     """
 
     content: Mapping[str, Any]
     backend: Backend = 'auto'
+    source: str = 'ground truth'
+    records: CocoRecords = field(init=False, repr=False)
     _engine: Any = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -132,13 +146,16 @@ class CocoTruth:
             raise ImportError("backend='hotcoco': not installed, pip install hotcoco")
         if self.backend == 'auto':
             self.backend = 'hotcoco' if found else 'pycocotools'
+        self.records = coco_records(self.content, self.source, with_names=False)
+        self._images = _Numbers('images', self.records.images)
+        self._categories = _Numbers('categories', self.records.categories)
 
     def evaluate(
         self,
         detections: Detections,
         iou_type: IouType,
-        image_ids: Sequence[int],
-        category_ids: Sequence[int],
+        image_ids: Sequence[int | str],
+        category_ids: Sequence[int | str],
         *,
         ious: FloatArray = AP_IOUS,
         sigmas: Sequence[float] | None = None,
@@ -154,19 +171,27 @@ class CocoTruth:
             sigmas: one per joint, for key points; None is COCO's person.
 
         Raises:
+            InputError: an object of the ground truth without what is compared.
             ValueError: detections of images that the truth does not have; without masks or
                 key points where these are compared; other numbers of key points.
         """
         module = _engine_module(self.backend)
         limits = _MAX_DETECTIONS[iou_type]
-        order = np.unique(category_ids)  # the engines' own
+        self.check_objects(iou_type)
         self._check(detections, iou_type, 17 if sigmas is None else len(sigmas))
+        detections = replace(
+            detections,
+            image_ids=self._images.of(detections.image_ids),
+            category_ids=self._categories.of(detections.category_ids),
+        )
+        categories = self._categories.of(category_ids)
+        order = np.unique(categories)  # the engines' own
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.filterwarnings('ignore', message='hotcoco: ')  # settings unlike COCO's
             truth = self._truth(module)
             results = _load_results(truth, detections, iou_type, self.backend)
             evaluation = module.COCOeval(truth, results, iou_type)
-            evaluation.params.imgIds = sorted(set(image_ids))
+            evaluation.params.imgIds = np.unique(self._images.of(image_ids)).tolist()
             evaluation.params.catIds = order.tolist()
             evaluation.params.iouThrs = np.asarray(ious, float)
             evaluation.params.maxDets = list(limits)
@@ -174,7 +199,7 @@ class CocoTruth:
                 evaluation.params.kpt_oks_sigmas = np.asarray(sigmas, float)
             evaluation.evaluate()
             evaluation.accumulate()
-        places = np.searchsorted(order, category_ids)
+        places = np.searchsorted(order, categories)
         precision, recall = evaluation.eval['precision'], evaluation.eval['recall']
         return Curves(
             np.asarray(precision)[:, :, places],
@@ -186,8 +211,7 @@ class CocoTruth:
 
     def _truth(self, module: Any) -> Any:
         if self._engine is None:
-            content = {**self.content, 'info': {}}
-            content['annotations'] = [_complete(a) for a in self.content.get('annotations', ())]
+            content = self._numbered_content()
             if self.backend == 'hotcoco':
                 self._engine = module.COCO(content)
             else:
@@ -196,21 +220,51 @@ class CocoTruth:
                 self._engine.createIndex()
         return self._engine
 
+    def check_objects(self, iou_type: IouType) -> None:
+        """Look whether every object of the ground truth can be compared.
+
+        Raises:
+            InputError: one has no box or mask that can be used; names it.
+        """
+        faults = self.records.faults
+        remedy = 'Correct them or take them out: a score without them would be of other data'
+        if iou_type == 'bbox':
+            faults.refuse((*UNREADABLE, Fault.NOT_FINITE), self.source, remedy)
+        elif iou_type == 'segm':
+            faults.refuse((Fault.BAD_MASK,), self.source, remedy)
+            bare = [a for a in self.records.annotations if 'segmentation' not in a]
+            if bare:
+                raise InputError(
+                    f'{self.source}: {len(bare)} objects have no segmentation (first: one of '
+                    f"image {bare[0]['image_id']}); add them or leave 'segm' out of the metric"
+                )
+
+    def _numbered_content(self) -> dict[str, Any]:
+        images, categories = self._images.table, self._categories.table
+        records = self.records
+        return {
+            'info': {},
+            'images': [{**image, 'id': images[i]} for i, image in records.images.items()],
+            'categories': [{**c, 'id': categories[i]} for i, c in records.categories.items()],
+            'annotations': [
+                {
+                    **_complete(a),
+                    'image_id': images[a['image_id']],
+                    'category_id': categories[a['category_id']],
+                }
+                for a in records.annotations
+            ],
+        }
+
     def _check(self, detections: Detections, iou_type: IouType, num_points: int) -> None:
         """The engines fail in their arithmetic, or not at all."""
-        known = [image['id'] for image in self.content['images']]
-        strangers = np.setdiff1d(detections.image_ids, known)
-        if strangers.size:
-            raise ValueError(
-                f'detections: {strangers.size} images are not annotated, as {strangers[0]}'
-            )
         needed = {'segm': detections.masks, 'keypoints': detections.keypoints}
         if needed.get(iou_type, ()) is None:
             raise ValueError(f'detections: none with what {iou_type!r} compares')
         if iou_type != 'keypoints':
             return
         assert detections.keypoints is not None
-        lengths = {len(a.get('keypoints', ())) for a in self.content.get('annotations', ())}
+        lengths = {len(a.get('keypoints') or ()) for a in self.records.annotations}
         lengths |= {detections.keypoints.shape[1]} if len(detections.keypoints) else set()
         if wrong := lengths - {0, 3 * num_points}:
             raise ValueError(
@@ -219,12 +273,52 @@ class CocoTruth:
             )
 
 
+class _Numbers:
+    """The numbers 1, 2, ... that stand for ids."""
+
+    def __init__(self, what: str, ids: Iterable[int | str]) -> None:
+        self.what = what
+        self.table = {identity: number for number, identity in enumerate(ids, start=1)}
+        whole = id_array(self.table)
+        self._sorted = np.sort(whole) if whole.dtype == np.int64 else None
+        self._order = np.argsort(whole) + 1 if whole.dtype == np.int64 else None
+
+    def of(self, ids: Sequence[int | str] | IdArray) -> IntArray:
+        """The numbers of ids [n]; ValueError if one is unknown."""
+        array = id_array(ids)
+        if self._sorted is not None and self._order is not None and array.dtype == np.int64:
+            places = np.searchsorted(self._sorted, array).clip(max=len(self._sorted) - 1)
+            strangers = array[self._sorted[places] != array].tolist()
+            numbers = self._order[places]
+        else:
+            strangers = [i for i in array.tolist() if i not in self.table]
+            numbers = np.array([self.table.get(i, 0) for i in array.tolist()], np.int64)
+        if strangers:
+            raise ValueError(
+                f'detections: {len(set(strangers))} {self.what} are not annotated, '
+                f'as {strangers[0]!r}'
+            )
+        return numbers
+
+
+def id_array(ids: Iterable[int | str]) -> IdArray:
+    """Ids as int64, or as objects where one is a name or does not fit."""
+    if isinstance(ids, np.ndarray):
+        return ids
+    ids = list(ids)
+    if all(isinstance(i, int | np.integer) and abs(i) < 2**63 for i in ids):
+        return np.array(ids, np.int64)
+    array = np.empty(len(ids), object)
+    array[:] = ids
+    return array
+
+
 def ids_of_labels(
-    categories: Sequence[Mapping[str, Any]],
+    categories: Iterable[Mapping[str, Any]],
     classes: Sequence[str],
     source: str,
     by_name: bool = False,
-) -> list[int]:
+) -> list[int | str]:
     """Category id of each label.
 
     Args:
@@ -258,7 +352,7 @@ def ids_of_labels(
     return [table[name] for name in classes]
 
 
-def categories_of(labels: IntArray, category_ids: Sequence[int]) -> IntArray:
+def categories_of(labels: IntArray, category_ids: Sequence[int | str]) -> IdArray:
     """Category ids of predicted labels [n].
 
     Raises:
@@ -270,7 +364,7 @@ def categories_of(labels: IntArray, category_ids: Sequence[int]) -> IntArray:
             f'predicted labels {np.unique(wrong)[:8].tolist()}: expected 0 to '
             f'{len(category_ids) - 1}'
         )
-    return np.asarray(category_ids, np.int64)[labels]
+    return id_array(category_ids)[labels]
 
 
 def summarise(curves: Curves) -> dict[str, float]:
@@ -328,7 +422,7 @@ def _load_results(truth: Any, detections: Detections, iou_type: IouType, backend
 def _complete(annotation: Mapping[str, Any]) -> dict[str, Any]:
     """A copy, as pycocotools writes into it, with what key points need."""
     copied = dict(annotation)
-    if 'keypoints' in copied and 'num_keypoints' not in copied:
+    if copied.get('keypoints') and 'num_keypoints' not in copied:
         copied['num_keypoints'] = sum(v > 0 for v in copied['keypoints'][2::3])
     return copied
 

@@ -6,19 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine import fileio
 from mmengine.evaluator import BaseMetric
-from mmengine.fileio import get_text
 from mmengine.logging import MMLogger
 
+from mmext.formats.coco_records import canonical_id
+from mmext.formats.json_files import parse_json
 from mmext.metrics.coco.evaluation import (
     Backend,
     CocoTruth,
     Curves,
     Detections,
     categories_of,
+    id_array,
     ids_of_labels,
 )
-from mmext.metrics.sample_fields import to_numpy
+from mmext.metrics.sample_fields import numbers_labels_by_name, to_numpy
 from mmext.registry import METRICS
 
 
@@ -66,6 +69,7 @@ class KeypointOKSMetric(BaseMetric):
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         self.ann_file, self.sigmas, self.backend = ann_file, sigmas, backend
         self.outfile_prefix = outfile_prefix
+        self._file_truth: CocoTruth | None = None
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
         """Keeps the detections of a batch.
@@ -87,11 +91,18 @@ class KeypointOKSMetric(BaseMetric):
             if 'keypoint_scores' in found:
                 of_points = to_numpy(found['keypoint_scores']).astype(np.float64)
             triples = np.concatenate([points, of_points[..., None]], 2)  # [N, K, 3]
-            self.results.append((sample['img_id'], triples, scores, to_numpy(found['labels'])))
+            self.results.append(
+                (
+                    canonical_id(sample['img_id'], 'img_id'),
+                    triples,
+                    scores,
+                    to_numpy(found['labels']),
+                )
+            )
 
     def compute_metrics(self, results: Sequence[tuple]) -> dict[str, float]:
         """All values over the images of all ranks."""
-        truth = self._ground_truth()
+        truth = self.file_truth()
         category_of_label = self._categories(truth)
         images = {result[0]: result for result in results}  # a sampler may have repeated some
         detections = _detections(list(images.values()), category_of_label)
@@ -99,7 +110,7 @@ class KeypointOKSMetric(BaseMetric):
             target = Path(f'{self.outfile_prefix}.keypoints.json')
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(json.dumps(detections.records('keypoints')))
-        curves = CocoTruth(truth, self.backend).evaluate(
+        curves = truth.evaluate(
             detections, 'keypoints', list(images), category_of_label, sigmas=self._sigmas()
         )
         values = oks_values(curves)
@@ -107,20 +118,33 @@ class KeypointOKSMetric(BaseMetric):
         MMLogger.get_current_instance().info(f'key points, {len(images)} images: {listing}')
         return values
 
-    def _ground_truth(self) -> dict[str, Any]:
-        try:
-            content: dict[str, Any] = json.loads(get_text(self.ann_file))
-        except FileNotFoundError:
-            raise FileNotFoundError(
-                f'no annotations at {Path(self.ann_file).absolute()}: check ann_file'
-            ) from None
-        return content
+    def file_truth(self) -> CocoTruth:
+        """The ground truth of ``ann_file``, read once."""
+        if self._file_truth is None:
+            try:
+                data = fileio.get(self.ann_file)
+            except FileNotFoundError:
+                raise FileNotFoundError(
+                    f'no annotations at {Path(self.ann_file).absolute()}: check ann_file'
+                ) from None
+            content = parse_json(data, self.ann_file)
+            self._file_truth = CocoTruth(content, self.backend, self.ann_file)
+        return self._file_truth
 
-    def _categories(self, truth: Mapping[str, Any]) -> list[int]:
+    def check_truth(self) -> None:
+        """Look at ``ann_file`` before a run: has it the classes?
+
+        Raises:
+            InputError: it has not.
+        """
+        self._categories(self.file_truth())
+
+    def _categories(self, truth: CocoTruth) -> list[int | str]:
         """Category of each label."""
-        names = tuple(category['name'] for category in truth['categories'])
-        classes = (self.dataset_meta or {}).get('classes') or names
-        return ids_of_labels(truth['categories'], classes, self.ann_file)
+        categories = truth.records.categories.values()
+        meta = self.dataset_meta or {}
+        classes = meta.get('classes') or tuple(category['name'] for category in categories)
+        return ids_of_labels(categories, classes, self.ann_file, numbers_labels_by_name(meta))
 
     def _sigmas(self) -> Sequence[float]:
         sigmas = self.sigmas
@@ -145,14 +169,14 @@ def oks_values(curves: Curves) -> dict[str, float]:
     return values
 
 
-def _detections(images: Sequence[tuple], category_of_label: Sequence[int]) -> Detections:
+def _detections(images: Sequence[tuple], category_of_label: Sequence[int | str]) -> Detections:
     """All detections side by side; boxes are not compared."""
     points = [triples.reshape(len(triples), -1) for _, triples, _, _ in images if len(triples)]
     counts = [len(scores) for _, _, scores, _ in images]
     labels = np.concatenate([np.zeros(0, np.int64), *(labels for *_, labels in images)])
     total = sum(counts)
     return Detections(
-        np.repeat(np.array([image for image, *_ in images], np.int64), counts),
+        np.repeat(id_array(image for image, *_ in images), counts),
         categories_of(labels.astype(np.int64), category_of_label),
         np.zeros((total, 4)),
         np.concatenate([np.zeros(0), *(scores for _, _, scores, _ in images)]),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as run_lengths
 
+from mmext.formats.coco_records import mask_area
 from mmext.formats.panoptic_files import decode_id_png
 
 Json = dict[str, Any]
@@ -75,15 +76,8 @@ def _annotation(instance: Mapping[str, Any], mask: Any, shape: Sequence[int]) ->
         iscrowd=int(instance.get('ignore_flag', 0)),
     )
     if mask:
-        annotation |= dict(segmentation=mask, area=_area_px(mask, shape))
+        annotation |= dict(segmentation=mask, area=mask_area(mask, *shape[:2]))
     return annotation
-
-
-def _area_px(mask: Any, shape: Sequence[int]) -> float:
-    """Pixels of polygons or of a run-length code, compressed or not."""
-    if isinstance(mask, list) or isinstance(mask['counts'], list):
-        mask = run_lengths.frPyObjects(mask, *shape[:2])
-    return float(run_lengths.area(run_lengths.merge(mask) if isinstance(mask, list) else mask))
 
 
 def _segment_codes(sample: Mapping[str, Any], read: Callable[[str], bytes]) -> list[Json]:

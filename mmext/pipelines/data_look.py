@@ -1,0 +1,150 @@
+"""A look at some images before a run: can they be loaded, are the boxes around the objects?"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import LoadImageFromFile
+from mmdet.datasets.transforms import LoadAnnotations
+from mmengine import fileio
+from pycocotools import mask as run_lengths
+
+from mmext.errors import InputError
+from mmext.formats.panoptic_files import decode_id_png
+from mmext.functional.row_runs import group_extents, row_runs
+
+NUM_IMAGES = 8
+_MIN_OVERLAP = 0.5
+_MIN_OBJECTS = 4  # fewer tell nothing about the form of the boxes
+
+Box = tuple[float, float, float, float]
+
+
+def look_at_data(dataset: Any, name: str, count: int = NUM_IMAGES) -> None:
+    """Load some images of a data set, evenly spread over it, and compare boxes with masks.
+
+    Args:
+        dataset: of mmengine's form, with a ``pipeline``; others are passed over.
+        name: of the data set, for the errors: ``train``, ``val`` or ``test``.
+        count: how many images.
+
+    Raises:
+        InputError: an image is not there or cannot be read, or most boxes lie elsewhere than the
+            masks of their objects.
+    """
+    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
+    loader = next((t for t in transforms if isinstance(t, LoadImageFromFile)), None)
+    reads_objects = any(isinstance(t, LoadAnnotations) for t in transforms)
+    pairs: list[tuple[Box, Box]] = []
+    for index in _spread(len(dataset), count):
+        info = dataset.get_data_info(index)
+        if loader is not None and 'img_path' in info:
+            _load(loader, info, name)
+        if reads_objects:
+            pairs += list(box_pairs(info))
+    check_boxes(pairs, f'{name} ({getattr(dataset, "ann_file", type(dataset).__name__)})')
+
+
+def check_boxes(pairs: Sequence[tuple[Box, Box]], source: str) -> None:
+    """Compare boxes with the windows of the pixels they belong to.
+
+    Args:
+        pairs: box and window of each object: x1, y1, x2, y2 in px.
+        source: of the boxes, for the error.
+
+    Raises:
+        InputError: more than half of the boxes share less than half of their area with the object.
+    """
+    if len(pairs) < _MIN_OBJECTS:
+        return
+    boxes, windows = np.array(pairs, float).transpose(1, 0, 2)  # each [n, 4]
+    wrong = overlap(boxes, windows) < _MIN_OVERLAP
+    if wrong.mean() <= 0.5:
+        return
+    as_corners = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    fit = (overlap(as_corners, windows) >= _MIN_OVERLAP).mean() > 0.5
+    meant = ', read as corners x1, y1, x2, y2 they would fit' if fit else ''
+    first = int(np.flatnonzero(wrong)[0])
+    raise InputError(
+        f'{source}: {wrong.sum()} of {len(pairs)} boxes that were looked at are not around the '
+        f'pixels of their object{meant} (first: bbox {_xywh(boxes[first])}, pixels '
+        f'{_xywh(windows[first])}). bbox is x, y, width, height in pixels of the photo'
+    )
+
+
+def box_pairs(info: Mapping[str, Any]) -> Iterator[tuple[Box, Box]]:
+    """The box of each object of an image, with the window of its mask or segment.
+
+    Args:
+        info: of a data set: ``instances`` with ``bbox`` and ``mask`` or, beside ``seg_map_path``
+            of the image, ``segment_id``. Crowds are left out: their masks may be rough.
+    """
+    instances = [i for i in info.get('instances', ()) if not i.get('ignore_flag')]
+    windows: dict[int, Box] = {}
+    if info.get('seg_map_path') and any('segment_id' in i for i in instances):
+        windows = segment_windows(info['seg_map_path'])
+    for instance in instances:
+        if 'segment_id' in instance:
+            window = windows.get(instance['segment_id'])
+        else:
+            window = mask_window(instance.get('mask'), info.get('height'), info.get('width'))
+        if window is not None:
+            yield tuple(instance['bbox']), window
+
+
+def segment_windows(path: str) -> dict[int, Box]:
+    """The window of each segment of a panoptic PNG: x1, y1, x2, y2 in px."""
+    ids = decode_id_png(fileio.get(path), path)
+    starts, lengths = row_runs(ids)
+    found, groups = np.unique(ids.ravel()[starts], return_inverse=True)
+    extents = group_extents(starts, lengths, groups, len(found), ids.shape[1])
+    return dict(zip(found.tolist(), map(tuple, extents.tolist()), strict=True))
+
+
+def mask_window(mask: Any, height: int | None, width: int | None) -> Box | None:
+    """The window of polygons or of a run-length code; None where there is none."""
+    if isinstance(mask, list) and mask:
+        points = np.concatenate([np.asarray(p, float).reshape(-1, 2) for p in mask])
+        return (*points.min(axis=0).tolist(), *points.max(axis=0).tolist())
+    if not isinstance(mask, Mapping) or height is None or width is None:
+        return None
+    code: Any = mask
+    if isinstance(mask['counts'], list):
+        code = run_lengths.frPyObjects(mask, height, width)
+    x, y, w, h = run_lengths.toBbox(code).tolist()
+    return x, y, x + w, y + h
+
+
+def overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """IoU ``[n]`` of boxes x1, y1, x2, y2 ``[n, 4]``; 0 where the union has no area."""
+    low, high = np.maximum(boxes[:, :2], others[:, :2]), np.minimum(boxes[:, 2:], others[:, 2:])
+    shared = (high - low).clip(min=0).prod(axis=1)
+    areas = [(b[:, 2:] - b[:, :2]).clip(min=0).prod(axis=1) for b in (boxes, others)]
+    union = areas[0] + areas[1] - shared
+    return np.divide(shared, union, out=np.zeros(len(boxes)), where=union > 0)
+
+
+def _load(loader: LoadImageFromFile, info: Mapping[str, Any], name: str) -> None:
+    """Load a photo and compare its size with that of the annotations."""
+    path = info['img_path']
+    try:
+        shape = loader.transform(dict(info))['ori_shape']
+    except FileNotFoundError:
+        raise InputError(
+            f'{name}: no photo at {path}; check data_root and data_prefix.img in the config'
+        ) from None
+    sizes = info.get('height'), info.get('width')
+    if None not in sizes and tuple(shape) != sizes:
+        raise InputError(
+            f'{name}: {path} is {shape[1]}x{shape[0]} px, its annotations are of '
+            f'{sizes[1]}x{sizes[0]} px; annotate the photo that is loaded'
+        )
+
+
+def _spread(size: int, count: int) -> list[int]:
+    return np.unique(np.linspace(0, size - 1, min(size, count)).astype(int)).tolist()
+
+
+def _xywh(box: np.ndarray) -> str:
+    x1, y1, x2, y2 = (round(float(v), 1) for v in box)
+    return f'[{x1:g}, {y1:g}, {x2 - x1:g}, {y2 - y1:g}]'

@@ -1,0 +1,123 @@
+"""The look at some images before a run."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from coco_panoptic_set import segment, write_set
+from pycocotools import mask as run_lengths
+
+from mmext.errors import InputError
+from mmext.pipelines.data_look import box_pairs, check_boxes, look_at_data, mask_window, overlap
+from mmext.registry import DATASETS
+
+LOADERS = [dict(type='mmext.LoadImage'), dict(type='mmext.LoadPanopticAnnotations')]
+
+
+def test_overlap_by_counting_pixels() -> None:
+    rng = np.random.default_rng(0)
+    corners = rng.integers(0, 12, (60, 2, 2, 2))
+    boxes = np.concatenate([corners.min(axis=2), corners.max(axis=2)], axis=-1)  # [60, 2, 4]
+    ys, xs = np.mgrid[:12, :12]
+    for pair, value in zip(boxes, overlap(boxes[:, 0], boxes[:, 1]), strict=True):
+        first, second = ((xs >= x1) & (xs < x2) & (ys >= y1) & (ys < y2) for x1, y1, x2, y2 in pair)
+        union = (first | second).sum()
+        assert value == pytest.approx((first & second).sum() / union if union else 0)
+
+
+def test_windows_of_masks() -> None:
+    mask = np.zeros((20, 30), np.uint8, order='F')
+    mask[4:9, 10:17] = 1
+    code = run_lengths.encode(mask)
+    runs = [10 * 20 + 4, *([5, 15] * 7)[:-1]]
+    runs.append(600 - sum(runs))
+    for written in (
+        code,
+        {**code, 'counts': code['counts'].decode()},
+        dict(size=[20, 30], counts=runs),
+        [[10, 4, 17, 4, 17, 9], [10, 9, 12, 5, 17, 9]],
+    ):
+        assert mask_window(written, 20, 30) == (10, 4, 17, 9)
+    assert mask_window(None, 20, 30) is None
+    assert mask_window([], 20, 30) is None
+
+
+def test_pairs_of_a_panoptic_image(tmp_path: Path) -> None:
+    dataset = DATASETS.build(write_set(tmp_path))
+    pairs = list(box_pairs(dataset.get_data_info(0)))
+    # the dog's box is the one drawn, the cat lies over a part of it; the crowd is left out
+    assert pairs == [((15, 5, 25, 12), (15, 5, 25, 12)), ((10, 10, 20, 20), (10, 10, 20, 20))]
+
+
+def some_boxes(count: int = 6) -> np.ndarray:
+    left = np.arange(count) * 30.0 + 20
+    return np.stack([left, left + 10, left + 20, left + 40], axis=1)  # x1, y1, x2, y2
+
+
+def test_boxes_as_corners_are_recognised() -> None:
+    windows = some_boxes()
+    boxes = windows.copy()
+    boxes[:, 2:] += boxes[:, :2]  # corners that were read as x, y, width, height
+    pairs = list(zip(map(tuple, boxes), map(tuple, windows), strict=True))
+    with pytest.raises(
+        InputError, match=r'6 of 6 .* read as corners x1, y1, x2, y2 they would fit'
+    ):
+        check_boxes(pairs, 'train (x.json)')
+
+
+def test_boxes_elsewhere_and_a_few_that_are_wrong() -> None:
+    windows = some_boxes()
+    pairs = list(zip(map(tuple, windows + 500), map(tuple, windows), strict=True))
+    with pytest.raises(InputError, match=r'6 of 6 boxes .*bbox \[520, 530') as error:
+        check_boxes(pairs, 'train')
+    assert 'corners' not in str(error.value)
+    right = [(window, window) for _, window in pairs]
+    check_boxes(pairs[:3] + right, 'train')  # single ones are corrected or named when loaded
+    check_boxes(pairs[:3], 'train')  # too few to tell
+    check_boxes([], 'train')
+
+
+def build(folder: Path, **changes: Any) -> Any:
+    return DATASETS.build({**write_set(folder), 'pipeline': LOADERS, **changes})
+
+
+def test_a_photo_that_is_not_there(tmp_path: Path) -> None:
+    dataset = build(tmp_path)
+    look_at_data(dataset, 'train')
+    (tmp_path / 'photos/b/photo.PNG').unlink()
+    with pytest.raises(InputError, match=r'val: no photo at .*b/photo\.PNG'):
+        look_at_data(dataset, 'val')
+    look_at_data(dataset, 'val', count=1)
+    dataset.pipeline.transforms.clear()
+    look_at_data(dataset, 'val')  # nothing is loaded
+
+
+def test_a_photo_of_another_size(tmp_path: Path) -> None:
+    dataset = build(tmp_path)
+    cv2.imwrite(str(tmp_path / 'photos/b/photo.PNG'), np.zeros((40, 30, 3), np.uint8))
+    with pytest.raises(ValueError, match='30x40'):
+        look_at_data(dataset, 'train')
+
+
+def test_corner_boxes_of_a_panoptic_set(tmp_path: Path) -> None:
+    from coco_panoptic_set import AREAS, CAT, DOG
+
+    segments = [segment(i, c, bbox=list(AREAS[i])) for i, c in ((DOG, 3), (CAT, 7))]
+    rest = [segment(i, c) for i, c in ((70000, 200), (300, 90), (512, 3))]
+    rest[-1]['iscrowd'] = 1
+    config = write_set(
+        tmp_path,
+        annotations=[
+            {'image_id': 10 + i, 'file_name': name, 'segments_info': segments + rest}
+            for i, name in enumerate(['first.png', 'b/second.png'])
+        ],
+    )
+    dataset = DATASETS.build({**config, 'pipeline': LOADERS})
+    with pytest.raises(InputError, match=r'4 of 4 boxes .* as corners'):
+        look_at_data(dataset, 'train')
+    # the loader alone takes the pixels
+    boxes = dataset.get_data_info(0)
+    loaded = dataset.pipeline(boxes)
+    assert loaded['gt_bboxes'].tensor.tolist()[:2] == [[15, 5, 25, 12], [10, 10, 20, 20]]

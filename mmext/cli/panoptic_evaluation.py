@@ -1,6 +1,5 @@
 """PQ of results files in COCO's format, side by side, as a table and as JSON."""
 
-import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmext.errors import InputError
+from mmext.formats.json_files import parse_json
+from mmext.formats.panoptic_records import annotation_list, panoptic_truth
 from mmext.metrics.panoptic import quality as pq
 from mmext.metrics.panoptic import read_results as submission
 from mmext.metrics.panoptic.ground_truth import AnnotationTable
@@ -48,8 +49,9 @@ def evaluate_files(
         InputError: a file is missing or no JSON of this form.
     """
     truth = read_panoptic_json(truth_json)
-    if 'categories' not in truth or not truth['annotations']:
+    if not truth.get('categories') or not truth['annotations']:
         raise InputError(f'{truth_json}: no categories or no annotations in it')
+    truth |= panoptic_truth(truth, str(truth_json))
     classes, is_thing = submission.classes_of(truth)
     truth_table = submission.submission_table(
         truth, truth, truth_folder or png_folder(truth_json), str(truth_json)
@@ -58,7 +60,7 @@ def evaluate_files(
         submission.submission_table(read_panoptic_json(path), truth, png_folder(path), str(path))
         for path in results
     ]
-    image_ids = sorted(annotation['image_id'] for annotation in truth['annotations'])
+    image_ids = [annotation['image_id'] for annotation in truth['annotations']]
     names = short_names(results)
     first: np.ndarray | None = None
     evaluated: list[Evaluated] = []
@@ -134,21 +136,24 @@ def short_names(paths: Sequence[Path]) -> list[str]:
     return [path.absolute().relative_to(root).as_posix() for path in paths]
 
 
-def read_panoptic_json(path: Path) -> dict[str, Any]:
+def read_panoptic_json(
+    path: Path, required: Sequence[str] = ('image_id', 'file_name')
+) -> dict[str, Any]:
     """A JSON with annotations.
+
+    Args:
+        path: the file.
+        required: which of ``image_id`` and ``file_name`` each annotation must have.
 
     Raises:
         InputError: there is none.
     """
     if not path.is_file():
         raise InputError(f'no file {path.absolute()}')
-    try:
-        content = json.loads(path.read_text('utf-8'))
-    except ValueError as error:
-        raise InputError(f'{path}: no JSON ({error})') from None
+    content = parse_json(path.read_bytes(), str(path))
     if not isinstance(content, dict) or 'annotations' not in content:
         raise InputError(f'{path}: no annotations in it')
-    return content
+    return content | {'annotations': annotation_list(content['annotations'], str(path), required)}
 
 
 def _count(

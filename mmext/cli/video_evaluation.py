@@ -42,7 +42,7 @@ def evaluate_folder(
         InputError: a file is missing or no JSON.
     """
     truth = read_panoptic_json(truth_json)
-    predicted = read_panoptic_json(predictions / 'pred.json')
+    predicted = read_panoptic_json(predictions / 'pred.json', required=())
     categories = categories_of(truth, predicted, str(truth_json))
     pairs = pair_frames(
         truth,

@@ -200,6 +200,8 @@ def category_table_of(written: Sequence[Mapping[str, Any]], source: str) -> dict
     categories: dict[Id, Json] = {}
     names: dict[str, Id] = {}
     for number, raw in enumerate(written, start=1):
+        if not isinstance(raw, Mapping):
+            raise InputError(f'{source}: category number {number} is {raw!r}; expected an object')
         where = f'category {raw.get("id", f"number {number}")}'
         identity = canonical_id(raw.get('id'), f'{source}: id of {where}')
         name = raw.get('name')

@@ -46,6 +46,14 @@ class PanopticRecords:
         """Images without an annotation; none where no image has one (a test set)."""
         return [i for i in self.images if i not in self.annotations] if self.annotations else []
 
+    def content(self) -> Json:
+        """``images``, ``annotations`` and ``categories`` as the file would have them."""
+        return {
+            'images': list(self.images.values()),
+            'annotations': list(self.annotations.values()),
+            'categories': list(self.categories.values()),
+        }
+
 
 def panoptic_records(content: Any, source: str) -> PanopticRecords:
     """The records of a panoptic file.
@@ -79,6 +87,26 @@ def panoptic_records(content: Any, source: str) -> PanopticRecords:
     return PanopticRecords(images, categories, annotations, faults)
 
 
+def panoptic_truth(content: Any, source: str) -> Json:
+    """``annotations`` and ``categories`` of a file that is compared with, in one form.
+
+    Args:
+        content: what the JSON holds, with or without ``images``; unchanged.
+        source: its name, for errors.
+
+    Raises:
+        InputError: it is no panoptic file, or one of its values is none.
+    """
+    if not isinstance(content, Mapping) or not {'annotations', 'categories'} <= content.keys():
+        raise InputError(f'{source}: no panoptic file (annotations and categories)')
+    categories = panoptic_categories(content['categories'], source)
+    annotations = panoptic_annotations(content['annotations'], source, categories)
+    return {
+        'annotations': list(annotations.values()),
+        'categories': list(categories.values()),
+    }
+
+
 def panoptic_categories(written: Sequence[Mapping[str, Any]], source: str) -> dict[Id, Json]:
     """The categories by id, each with ``isthing`` 0 or 1.
 
@@ -107,28 +135,52 @@ def panoptic_annotations(
     Raises:
         InputError: a value is none, or an image is annotated twice.
     """
+    annotations: dict[Id, Json] = {}
+    for annotation in annotation_list(written, source, ('image_id', 'file_name'), categories):
+        if annotation['image_id'] in annotations:
+            raise InputError(f'{source}: image {annotation["image_id"]} is annotated twice')
+        annotations[annotation['image_id']] = annotation
+    return annotations
+
+
+def annotation_list(
+    written: Any,
+    source: str,
+    required: Container[str] = (),
+    categories: Container[Id] | None = None,
+) -> list[Json]:
+    """The annotations in the order of the file.
+
+    Args:
+        written: ``annotations`` of a panoptic file or of a results file.
+        source: its name, for errors.
+        required: which of ``image_id`` and ``file_name`` each must have.
+        categories: that a segment may have; None takes any.
+
+    Raises:
+        InputError: a value is none.
+    """
     if not isinstance(written, list):
         raise InputError(f'{source}: annotations is a {type(written).__name__}; expected a list')
-    annotations: dict[Id, Json] = {}
+    annotations = []
     for number, raw in enumerate(written, start=1):
-        if not isinstance(raw, Mapping):
-            raise InputError(f'{source}: annotation number {number} is {raw!r}; expected an object')
         where = f'annotation number {number}'
-        image_id = canonical_id(raw.get('image_id'), f'{source}: image_id of {where}')
-        where = f'the annotation of image {image_id}'
+        if not isinstance(raw, Mapping):
+            raise InputError(f'{source}: {where} is {raw!r}; expected an object')
+        annotation = dict(raw)
+        if 'image_id' in required or raw.get('image_id') is not None:
+            what = f'{source}: image_id of {where}'
+            annotation['image_id'] = canonical_id(raw.get('image_id'), what)
+            where = f'the annotation of image {annotation["image_id"]}'
         name, segments = raw.get('file_name'), raw.get('segments_info')
-        if not isinstance(name, str) or not name:
+        if isinstance(name, str) and name:
+            annotation['file_name'] = name.replace('\\', '/')
+        elif name is not None or 'file_name' in required:
             raise InputError(f'{source}: file_name of {where} is {name!r}; expected that of a PNG')
         if not isinstance(segments, list):
             raise InputError(f'{source}: segments_info of {where} is {segments!r}; expected a list')
-        if image_id in annotations:
-            raise InputError(f'{source}: image {image_id} is annotated twice')
-        annotations[image_id] = {
-            **raw,
-            'image_id': image_id,
-            'file_name': name.replace('\\', '/'),
-            'segments_info': [_segment(s, source, where, categories) for s in segments],
-        }
+        annotation['segments_info'] = [_segment(s, source, where, categories) for s in segments]
+        annotations.append(annotation)
     return annotations
 
 

@@ -165,7 +165,7 @@ def test_other_windows_and_rows_of_frames(
     ('change', 'message'),
     [
         ({}, 'no file {tmp}/pred/pred.json'),
-        ({'pred.json': 'x'}, 'pred.json: no JSON'),
+        ({'pred.json': 'x'}, 'pred.json is no JSON'),
         ({'pred.json': '{}'}, 'pred.json: no annotations in it'),
         ({'pred.json': {'annotations': [{'segments_info': []}]}}, 'there are 1 of them and'),
         ({'pred.json': {'annotations': [], 'categories': [{'id': 1, 'name': 'yeti'}]}},

@@ -9,7 +9,9 @@ import numpy.typing as npt
 from mmengine import dist, fileio
 from mmengine.evaluator import BaseMetric
 
+from mmext.formats.json_files import parse_json
 from mmext.formats.panoptic_files import decode_id_png
+from mmext.formats.panoptic_records import panoptic_truth
 from mmext.metrics.panoptic.ground_truth import AnnotationTable, GroundTruth
 
 
@@ -79,12 +81,22 @@ class PanopticEvaluator(BaseMetric):
     def annotation_table(self) -> AnnotationTable | None:
         """The annotation file, read when the first image comes; None without ``ann_file``."""
         if self._annotations is None and self.ann_file:
-            content = fileio.load(self.ann_file, backend_args=self.backend_args)
+            data = fileio.get(self.ann_file, backend_args=self.backend_args)
+            content = panoptic_truth(parse_json(data, self.ann_file), self.ann_file)
             things = self.dataset_meta['thing_classes']
             self._annotations = AnnotationTable(
                 content, self.seg_prefix, self.classes, things, self.ann_file
             )
         return self._annotations
+
+    def check_truth(self) -> None:
+        """Look at ``ann_file`` before a run: are its categories the classes?
+
+        Raises:
+            ValueError: they are not.
+        """
+        if not getattr(self, 'format_only', False):
+            _ = self.annotation_table
 
     @property
     def category_ids(self) -> list[int]:

@@ -24,6 +24,7 @@ from mmext.formats.panoptic_files import (
     labels_of_categories,
     segment_positions,
 )
+from mmext.formats.panoptic_records import panoptic_categories
 from mmext.metrics.panoptic import quality as pq
 from mmext.metrics.panoptic import video_quality as vpq
 
@@ -62,9 +63,10 @@ def categories_of(truth: Json, predictions: Json, source: str) -> Categories:
     """
     if not {'annotations', 'categories'} <= truth.keys():
         raise ValueError(f'{source}: no panoptic file (annotations and categories)')
-    table = category_table(truth['categories'])
+    categories = panoptic_categories(truth['categories'], source).values()
+    table = category_table(categories)
     classes, things = table['classes'], table['thing_classes']
-    labels = labels_of_categories(truth['categories'], classes, things, source)
+    labels = labels_of_categories(categories, classes, things, source)
     label_of_name = {name: label for label, name in enumerate(classes)}
     own = {c['id']: str(c['name']) for c in predictions.get('categories', ())}
     unknown = sorted(set(own.values()) - set(classes))

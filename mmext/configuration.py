@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmengine.utils import import_modules_from_strings
 
 from mmext.errors import InputError
+from mmext.host_errors import missing_import
 
 # how alike two names must be to be one name and its misspelling: `dept` and `depth` are,
 # `in_channels` and `out_channels`, `val_dataloader` and `train_dataloader` are not
@@ -33,9 +35,10 @@ def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
     if not file.is_file():
         raise InputError(f'config file not found: {file.absolute()}')
     try:
-        config = Config.fromfile(file)
+        config = Config.fromfile(file, import_custom_modules=False)
     except Exception as error:
         raise InputError(f'config file {path} cannot be read: {_reason(error)}') from error
+    _import_modules(config, path)
     options = dict(options or {})
     check_option_keys(config, options)
     if 'data_root' in options and isinstance(config.get('data_root'), str):
@@ -50,6 +53,22 @@ def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
         if loader and loader.get('num_workers') == 0:
             loader.persistent_workers = False  # torch refuses to keep workers that are not there
     return config
+
+
+def _import_modules(config: Config, path: str) -> None:
+    """Import what ``custom_imports`` lists.
+
+    Raises:
+        InputError: naming the package that is missing.
+    """
+    wanted = config.get('custom_imports')
+    if not wanted:
+        return
+    try:
+        import_modules_from_strings(**wanted)
+    except ImportError as error:
+        message = missing_import(error, wanted.get('imports'))
+        raise InputError(f'config {path}: {message}') from error
 
 
 def locate_config(name: str) -> Path:

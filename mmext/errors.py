@@ -10,6 +10,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from mmext.host_errors import missing_part
+
 USER_ERROR_CODE = 2
 TRACEBACK_VARIABLE = 'MMEXT_TRACEBACK'
 
@@ -59,11 +61,10 @@ def input_error(error: BaseException) -> str | None:
 
     An error counts as such when a ``raise`` or ``import`` of our package or a check of the host
     raised it, with a type that stands for wrong input; the same type out of torch or numpy is a
-    fault of the code. Errors of data-loader workers arrive with their traceback as text, which
-    is read.
+    fault of the code. A package or a kernel that is not installed counts too, in whatever form
+    the host says it (:mod:`mmext.host_errors`). Errors of data-loader workers arrive with their
+    traceback as text, which is read.
     """
-    if not isinstance(error, _INPUT_ERRORS):
-        return None
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     frames = _FRAME.findall(text)
     if frames:  # torch's report of an exception in a data-loader worker
@@ -71,10 +72,14 @@ def input_error(error: BaseException) -> str | None:
     else:
         calls = traceback.extract_tb(error.__traceback__)
         frames = [(call.filename, call.line or '') for call in calls]
-    if not frames or not _refuses_input(*frames[-1]):
+    if not frames:
         return None
-    lines = [' '.join(line.split()) for line in text.splitlines() if line.strip()]
-    return f'{"; ".join(lines)} (set {TRACEBACK_VARIABLE}=1 to see where it was found)'
+    message = missing_part(error, text, *frames[-1])
+    if message is None:
+        if not (isinstance(error, _INPUT_ERRORS) and _refuses_input(*frames[-1])):
+            return None
+        message = '; '.join(' '.join(line.split()) for line in text.splitlines() if line.strip())
+    return f'{message} (set {TRACEBACK_VARIABLE}=1 to see where it was found)'
 
 
 def _refuses_input(file: str, statement: str) -> bool:

@@ -21,6 +21,7 @@ from mmext.configuration import (
 )
 from mmext.errors import run_tool
 from mmext.host import import_mmdet
+from mmext.host_repairs.configs import adapt_config
 from mmext.inference.checkpoints import check_exists, load_checkpoint, load_weights
 from mmext.pipelines.data_checks import check_data
 
@@ -62,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.tta:
         use_test_time_augmentation(config)
     remove_pretrained(config)
+    for line in adapt_config(config, single_process=config.launcher == 'none'):
+        print(line)
     check_data(config, ['test'])
     check_exists(arguments.checkpoint)
     with launched(config, arguments.local_rank):

@@ -21,6 +21,7 @@ from mmext.configuration import (
 )
 from mmext.errors import InputError, run_tool
 from mmext.host import import_mmdet
+from mmext.host_repairs.configs import adapt_config
 from mmext.inference.checkpoints import (
     check_exists,
     check_pretrained,
@@ -72,6 +73,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         enable_auto_scale_lr(config)
     if arguments.resume:
         resume(config, arguments.resume)
+    for line in adapt_config(config, single_process=config.launcher == 'none'):
+        print(line)
     check_data(config, ('train', 'val'))
     if config.get('load_from'):
         check_exists(config.load_from)

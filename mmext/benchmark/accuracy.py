@@ -2,18 +2,14 @@
 
 import contextlib
 import copy
-import importlib.util
 import os
 import uuid
 from collections.abc import Mapping
 from numbers import Real
 from pathlib import Path
-from typing import Any
-
-from mmengine.config import Config
 
 from mmext.benchmark.candidates import Candidate
-from mmext.configuration import set_mlflow, set_precision, walk
+from mmext.configuration import set_mlflow, set_precision
 from mmext.inference.checkpoints import load_checkpoint, load_weights
 from mmext.pipelines.data_checks import check_data
 
@@ -28,14 +24,6 @@ COLUMNS = {
     'mIoU': ('mIoU',),
 }
 _FRACTIONS = ('box AP', 'mask AP', 'keypoint AP')  # of the host's metrics; the others are percent
-
-# host type -> ours: the host's need panopticapi, which is not on PyPI
-_SUBSTITUTES = {
-    'CocoPanopticDataset': 'mmext.CocoPanopticDataset',
-    'LoadPanopticAnnotations': 'mmext.LoadPanopticAnnotations',
-    'CocoPanopticMetric': 'mmext.PanopticQualityMetric',
-}
-_METRIC_KEYS = ('type', 'ann_file', 'seg_prefix', 'backend_args', 'prefix')
 
 
 def evaluate(candidate: Candidate, precision: str, folder: Path) -> dict[str, float]:
@@ -56,7 +44,6 @@ def evaluate(candidate: Candidate, precision: str, folder: Path) -> dict[str, fl
 
     assert candidate.checkpoint is not None
     config = copy.deepcopy(candidate.config)
-    substitute_panopticapi(config)
     check_data(config, ['test'])
     set_mlflow(config, 'off')  # the table is logged as a whole
     set_precision(config, precision)
@@ -88,21 +75,3 @@ def columns(values: Mapping[str, float]) -> dict[str, float]:
             if matches and column not in found:
                 found[column] = 100 * matches[0] if column in _FRACTIONS else matches[0]
     return {column: round(value, 12) for column, value in found.items()}
-
-
-def substitute_panopticapi(config: Config) -> None:
-    """Let a panoptic config of the host run without panopticapi, by our equal classes."""
-    if importlib.util.find_spec('panopticapi') is not None:
-        return
-    for key in ('test_dataloader', 'test_evaluator'):
-        for _, part in walk({key: config.get(key) or {}}):
-            name = part.get('type')
-            if isinstance(name, str) and name.removeprefix('mmdet.') in _SUBSTITUTES:
-                part['type'] = _SUBSTITUTES[name.removeprefix('mmdet.')]
-                if key == 'test_evaluator':
-                    _keep(part, _METRIC_KEYS)
-
-
-def _keep(part: dict[str, Any], keys: tuple[str, ...]) -> None:
-    for key in set(part) - set(keys):
-        del part[key]

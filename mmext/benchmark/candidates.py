@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmext.configuration import load_config, remove_pretrained
+from mmext.host_repairs.configs import adapt_config
 from mmext.inference.checkpoints import check_exists
 
 
@@ -49,6 +50,8 @@ def load_candidates(
     for label, (source, checkpoint) in zip(_labels(pairs), pairs, strict=True):
         config = load_config(source, options)
         remove_pretrained(config)
+        for line in adapt_config(config, single_process=True):
+            print(f'{label}: {line}')
         found.append(Candidate(label, source, checkpoint, config))
     return found
 

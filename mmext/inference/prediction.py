@@ -15,11 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from mmcv.transforms import Compose, LoadAnnotations, LoadImageFromFile
+from mmdet.datasets.transforms import LoadProposals
 from mmdet.registry import DATASETS, MODELS, TRANSFORMS
 from mmdet.structures import DetDataSample
 from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.logging import print_log
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from torch import nn
@@ -29,6 +31,8 @@ from mmext.drawing.points import draw_points
 from mmext.drawing.segments import Picture, draw_instances, draw_panoptic
 from mmext.errors import InputError
 from mmext.formats.panoptic_files import category_table
+from mmext.host_repairs.configs import adapt_config
+from mmext.host_repairs.faults import repair_host
 from mmext.inference.checkpoints import load_checkpoint, load_weights
 from mmext.pipelines.keypoint_transforms import LoadKeypoints
 
@@ -103,11 +107,14 @@ def load_predictor(
     Raises:
         InputError: no config, weights of another model, or no such device.
     """
+    repair_host()
     checkpoint = load_checkpoint(checkpoint_path)
     meta = checkpoint.get('meta', {})
     config = config or _stored_config(meta, checkpoint_path)
     init_default_scope(config.get('default_scope', 'mmdet'))
     remove_pretrained(config)
+    for line in adapt_config(config, single_process=True):
+        print_log(line, 'current')
     model = revert_sync_batchnorm(MODELS.build(config.model))
     load_weights(model, checkpoint, checkpoint_path, allow_partial)
     if device == 'auto':
@@ -124,6 +131,11 @@ def image_pipeline(config: Config) -> list[dict[str, Any]]:
     pipeline: list[dict[str, Any]] = []
     for step in get_test_pipeline_cfg(config):
         kind = TRANSFORMS.get(step['type'])
+        if issubclass(kind, LoadProposals):
+            raise InputError(
+                'the model finds no objects in an image alone: its test pipeline has '
+                'LoadProposals, the proposals of another model; take a detector with an RPN'
+            )
         if issubclass(kind, LoadImageFromFile):
             pipeline.append(dict(type='mmdet.LoadImageFromNDArray'))
         elif not issubclass(kind, ANNOTATION_LOADERS):

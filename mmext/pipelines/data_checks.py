@@ -21,6 +21,15 @@ _ADVICE = (
     'data/demo_panoptic`, then configs/upsnet_demo.py (or faces, retinaface_demo.py; video, '
     'vpsnet_demo.py)'
 )
+# arguments of the host's data sets that name a file below their data_root
+_FILES = (
+    *('ann_file', 'proposal_file', 'image_level_ann_file'),
+    *('label_file', 'meta_file', 'hierarchy_file', 'label_map_file', 'split_file'),
+)
+_PROPOSALS_ADVICE = (
+    "It holds the proposals of an RPN: test one with test_evaluator=dict(type='DumpProposals', "
+    'output_dir=DIR, proposals_file=NAME.pkl), or take a detector with an RPN, as faster_rcnn'
+)
 _GENERATED = re.compile(r'(.*?\bdemo_(panoptic|faces|video))\b')
 
 
@@ -50,6 +59,7 @@ def check_data(config: Config, loops: Iterable[str]) -> None:
                     f'the config has no {loop}_dataloader and {loop}_cfg: nothing to {loop}'
                 )
             continue
+        _check_proposals(config, loop)
         missing += [(loop, found) for found in data_paths(config, loop) if not _exists(found.path)]
     if not missing:
         return
@@ -58,13 +68,27 @@ def check_data(config: Config, loops: Iterable[str]) -> None:
     more = f' (and {rest} more paths)' if rest else ''
     generated = _GENERATED.match(first.path)
     advice = _ADVICE
-    if generated:
+    if first.key.endswith('.proposal_file'):
+        advice = _PROPOSALS_ADVICE
+    elif generated:
         root, kind = generated.groups()
         advice = f'`python -m mmext.demo {kind} --out {root}` writes it'
     raise InputError(
         f'{loop} data not found: {Path(first.path).absolute()}, named by {first.key}{more}. '
         f'{advice}'
     )
+
+
+def _check_proposals(config: Config, loop: str) -> None:
+    """Refuse a data set whose pipeline loads proposals that no file of it holds."""
+    key = f'{loop}_dataloader.dataset'
+    for place, part in walk(config[f'{loop}_dataloader'].dataset, key):
+        steps = [step.get('type') for step in part.get('pipeline') or ()]
+        if 'ann_file' in part and not part.get('proposal_file') and 'LoadProposals' in steps:
+            raise InputError(
+                f'{place}: its pipeline has LoadProposals, but no proposal_file is named. '
+                + _PROPOSALS_ADVICE
+            )
 
 
 def data_paths(config: Config, loop: str) -> Iterator[DataPath]:
@@ -77,7 +101,8 @@ def data_paths(config: Config, loop: str) -> Iterator[DataPath]:
     for place, part in walk(config[f'{loop}_dataloader'].dataset, key):
         root = part.get('data_root') or ''
         if 'ann_file' in part:
-            yield from _local(f'{place}.ann_file', part['ann_file'], root)
+            for name in _FILES:
+                yield from _local(f'{place}.{name}', part.get(name), root)
             for name, prefix in (part.get('data_prefix') or {}).items():
                 yield from _local(f'{place}.data_prefix.{name}', prefix, root)
     evaluator = config.get(f'{loop}_evaluator')

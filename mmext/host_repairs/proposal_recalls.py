@@ -14,6 +14,7 @@ import numpy.typing as npt
 from mmdet.evaluation import functional
 from mmdet.evaluation.functional.recall import print_recall_summary, set_recall_param
 
+from mmext.errors import InputError
 from mmext.host_repairs.rebinding import rebind
 
 _SILENT = 'silent'  # mmengine's name for a logger that says nothing
@@ -46,6 +47,11 @@ def _by_image(eval_recalls: Callable[..., Array]) -> Callable[..., Array]:
         logger: Any = None,
         use_legacy_coordinate: bool = False,
     ) -> Array:
+        if len(gts) != len(proposals):
+            raise InputError(
+                f'recall of proposals: the annotation file has {len(gts)} images, '
+                f'{len(proposals)} were predicted; evaluate all (no `indices` of the data set)'
+            )
         counts, thresholds = set_recall_param(proposal_nums, iou_thrs)
         found = np.zeros((counts.size, thresholds.size))
         total = 0

@@ -1,11 +1,10 @@
-"""What the command line names, and the classes that stand in for panopticapi."""
+"""What the command line names, and what the table takes from an evaluator."""
 
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config
 
-from mmext.benchmark.accuracy import columns, substitute_panopticapi
+from mmext.benchmark.accuracy import columns
 from mmext.benchmark.candidates import load_candidates
 from mmext.errors import InputError
 
@@ -74,36 +73,3 @@ def test_columns_are_percent_whatever_the_prefix() -> None:
         'mIoU': 33.0,
     }
     assert columns({}) == {}
-
-
-def test_panoptic_configs_of_the_host_get_classes_that_run() -> None:
-    config = Config(
-        dict(
-            test_dataloader=dict(
-                dataset=dict(
-                    type='CocoPanopticDataset',
-                    pipeline=[
-                        dict(type='mmdet.LoadPanopticAnnotations', backend_args=None),
-                        dict(type='PackDetInputs'),
-                    ],
-                )
-            ),
-            test_evaluator=[
-                dict(type='CocoPanopticMetric', ann_file='a.json', seg_prefix='b/', nproc=4),
-                dict(type='CocoMetric', ann_file='i.json', proposal_nums=(1, 2, 3)),
-            ],
-            train_dataloader=dict(dataset=dict(type='CocoPanopticDataset')),
-        )
-    )
-    substitute_panopticapi(config)
-    dataset = config.test_dataloader.dataset
-    assert dataset.type == 'mmext.CocoPanopticDataset'
-    assert [step.type for step in dataset.pipeline] == [
-        'mmext.LoadPanopticAnnotations',
-        'PackDetInputs',
-    ]
-    assert config.test_evaluator == [
-        dict(type='mmext.PanopticQualityMetric', ann_file='a.json', seg_prefix='b/'),
-        dict(type='CocoMetric', ann_file='i.json', proposal_nums=(1, 2, 3)),
-    ]
-    assert config.train_dataloader.dataset.type == 'CocoPanopticDataset'

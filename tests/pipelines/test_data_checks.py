@@ -100,3 +100,26 @@ def test_says_how_to_write_a_generated_set(config: Config, tmp_path: Path, kind:
     config.val_dataloader.dataset = dataset(f'{tmp_path}/democracy_{kind}/', 'val')
     with pytest.raises(InputError, match=r'Put the data set there, .*vpsnet_demo\.py\)$'):
         check_data(config, ['val'])
+
+
+def test_the_files_that_data_sets_of_the_host_name(config: Config, tmp_path: Path) -> None:
+    part = config.val_dataloader.dataset
+    part.update(
+        label_file='labels.csv', hierarchy_file='tree.json', meta_file='', proposal_file=None
+    )
+    found = dict(data_paths(config, 'val'))
+    assert found['val_dataloader.dataset.label_file'] == f'{tmp_path}/labels.csv'
+    assert found['val_dataloader.dataset.hierarchy_file'] == f'{tmp_path}/tree.json'
+    assert not [key for key in found if key.endswith(('meta_file', 'proposal_file'))]
+
+
+def test_proposals_come_from_a_file(config: Config, tmp_path: Path) -> None:
+    part = config.val_dataloader.dataset
+    part.pipeline.append(dict(type='LoadProposals'))
+    with pytest.raises(InputError, match=r'^val_dataloader\.dataset: .* no proposal_file'):
+        check_data(config, ['val'])
+    part.proposal_file = 'rpn.pkl'
+    with pytest.raises(InputError, match=f'{tmp_path}/rpn.pkl, named by .*DumpProposals'):
+        check_data(config, ['val'])
+    (tmp_path / 'rpn.pkl').touch()
+    check_data(config, ['val'])

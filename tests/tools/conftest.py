@@ -158,6 +158,12 @@ def trained(
     return work_dir
 
 
+@pytest.fixture(scope='session')
+def as_new_process() -> Callable[[], None]:
+    """What :func:`fresh_run` does before a test, for fixtures that live longer."""
+    return forget_runs
+
+
 def forget_runs() -> None:
     """Empty mmengine's tables of named objects."""
     for kind in (DetLocalVisualizer, MMLogger, MessageHub):

@@ -3,11 +3,13 @@
 The configs are the host's own, with few channels, on the generated data set.
 """
 
+import contextlib
+import io
 import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from mmengine.config import Config
@@ -82,6 +84,7 @@ def shrink_query_inst(model: Any) -> None:
         model.roi_head[name] = model.roi_head[name][:1]
         model.roi_head[name][0].num_classes = THINGS
     model.train_cfg.rcnn = model.train_cfg.rcnn[:1]
+    model.test_cfg.rcnn.max_per_img = 5  # of 5 proposals and 5 classes
 
 
 FAMILIES: dict[str, tuple[Callable[[Any], None], str]] = {
@@ -102,22 +105,23 @@ REPLACED = {  # what the tool says
 }
 
 
-def shrink_run(config: Config, key: str, data_root: Path) -> None:
+def shrink_run(config: Config, key: str, side: int) -> None:
     """One step of two small images, and one validation; no network, no augmentation by size."""
     classes = {name: METAINFO[name] for name in ('classes', 'thing_classes', 'stuff_classes')}
     things = dict(classes=METAINFO['thing_classes'])
-    config.data_root = f'{data_root}/'
     for name in ('train', 'val'):
         loader = config[f'{name}_dataloader']
         while 'dataset' in loader.dataset:
             loader.dataset = loader.dataset.dataset
         loader.update(num_workers=0, persistent_workers=False, batch_size=2)
         loader.dataset.metainfo = classes if 'panoptic' in key else things
-        side = 300 if config.model.bbox_head and 'SSD' in config.model.bbox_head.type else SIDE
         resize = dict(type='Resize', scale=(side, side), keep_ratio=False)
         kept = ('Load', 'Pack')
         steps = [step for step in loader.dataset.pipeline if step.type.startswith(kept)]
         loader.dataset.update(pipeline=[*steps[:-1], resize, steps[-1]], filter_cfg=None)
+        if side > SIDE:
+            loader.dataset.indices = 1  # the head of SSD300 needs its 300 pixels
+    config.update(test_dataloader=config.val_dataloader, test_evaluator=config.val_evaluator)
     config.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=1, val_interval=1)
     config.param_scheduler = None
     config.optim_wrapper.optimizer.lr = 1e-5
@@ -125,32 +129,64 @@ def shrink_run(config: Config, key: str, data_root: Path) -> None:
     config.custom_hooks = []
 
 
-@pytest.mark.parametrize('name', FAMILIES)
-def test_one_step_and_a_validation(
-    name: str,
+class Run(NamedTuple):
+    """A finished training: its folder, the value that its metric has to give, what was printed."""
+
+    folder: Path
+    key: str
+    printed: str
+    expected: str | None
+
+    def records(self) -> list[dict[str, Any]]:
+        """What mmengine logged."""
+        (log,) = (self.folder / 'train').glob('2*/vis_data/scalars.json')
+        return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+@pytest.fixture(scope='module', params=FAMILIES)
+def run(
+    request: pytest.FixtureRequest,
     data_root: Path,
     call: Callable[..., None],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+    as_new_process: Callable[[], None],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Run:
+    """A family trained by tools/train.py."""
+    as_new_process()
+    folder = tmp_path_factory.mktemp('family')
+    name = request.param
     shrink, key = FAMILIES[name]
     config = load_config(f'mmdet::{name}.py', {'data_root': f'{data_root}/'})
-    config.model.setdefault('bbox_head', None)
-    shrink_run(config, key, data_root)
-    if config.model.bbox_head is None:
-        del config.model['bbox_head']
+    shrink_run(config, key, 300 if name.startswith('ssd') else SIDE)
     shrink(config.model)
-    config.dump(tmp_path / 'tiny.py')
-    call('train', tmp_path / 'tiny.py', '--work-dir', tmp_path, '--no-pretrained', '--seed', 0)
-    printed = capsys.readouterr().out
-    expected = REPLACED.get(name.partition('/')[0])
-    assert (expected is None) == (' in the place of ' not in printed)
-    assert expected is None or expected in printed
-    (log,) = tmp_path.glob('*/vis_data/scalars.json')
-    records = [json.loads(line) for line in log.read_text().splitlines()]
+    config.dump(folder / 'tiny.py')
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        call('train', folder / 'tiny.py', '--work-dir', folder / 'train', '--no-pretrained')
+    return Run(folder, key, out.getvalue(), REPLACED.get(name.partition('/')[0]))
+
+
+def test_one_step_and_a_validation(run: Run) -> None:
+    records = run.records()
     assert math.isfinite(records[0]['loss'])
-    assert 0 <= records[-1][key] <= 100
-    assert (tmp_path / 'epoch_1.pth').is_file()
+    assert 0 <= records[-1][run.key] <= 100
+    assert (run.folder / 'train/epoch_1.pth').is_file()
+    assert (run.expected is None) == (' in the place of ' not in run.printed)
+    assert run.expected is None or run.expected in run.printed
+
+
+def test_tests_and_predicts(
+    run: Run, data_root: Path, call: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, checkpoint = run.folder / 'tiny.py', run.folder / 'train/epoch_1.pth'
+    call('test', config, checkpoint, '--work-dir', run.folder / 'test')
+    assert run.expected is None or run.expected in capsys.readouterr().out
+    (log,) = (run.folder / 'test').glob('2*/2*.json')
+    tested = json.loads(log.read_text().splitlines()[-1])
+    assert tested[run.key] == pytest.approx(run.records()[-1][run.key], abs=1e-6)
+    picture = min(data_root.glob('val2017/*'))
+    out = run.folder / 'predictions'
+    call('infer', picture, '--config', config, '--checkpoint', checkpoint, '--out', out)
+    assert len(list((out / 'pictures').iterdir())) == 1
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
 
+from mmext.formats.file_names import id_name
 from mmext.formats.panoptic_files import VOID_ID, encode_id_png
 
 
@@ -50,7 +50,8 @@ class PanopticResultsWriter:
         Returns:
             The image's entry for :meth:`write_json`.
         """
-        stem = f'{image_id:012d}' if isinstance(image_id, int) else quote(str(image_id), safe='')
+        numbered = isinstance(image_id, int)
+        name = f'{image_id:012d}.png' if numbered else id_name(image_id, '.png')
         png_ids = pred_map.astype(np.int64) + 1  # in the file 0 is void
         segments = []
         for segment, category, area in zip(segment_ids, category_ids, areas_px, strict=True):
@@ -58,9 +59,9 @@ class PanopticResultsWriter:
                 png_ids[pred_map == segment] = VOID_ID
             else:
                 segments.append({'id': segment + 1, 'category_id': category, 'area': area})
-        with open(os.path.join(self.png_folder, f'{stem}.png'), 'wb') as file:
+        with open(os.path.join(self.png_folder, name), 'wb') as file:
             file.write(encode_id_png(png_ids))
-        return {'image_id': image_id, 'file_name': f'{stem}.png', 'segments_info': segments}
+        return {'image_id': image_id, 'file_name': name, 'segments_info': segments}
 
     def write_json(self, annotations: Sequence[Any], categories: Sequence[Any]) -> None:
         """Writes the JSON.

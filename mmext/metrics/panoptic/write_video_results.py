@@ -8,10 +8,10 @@ the order of the images. Each frame is written when it is seen.
 import os
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
+from mmext.formats.file_names import id_name
 from mmext.formats.panoptic_files import VOID_ID, encode_id_png
 from mmext.functional.row_runs import group_extents, row_runs
 from mmext.metrics.panoptic.quality import IntArray
@@ -68,10 +68,10 @@ class VideoPanopticResultsWriter:
             )
             if tube != VOID_ID
         ]
-        stem = str(image_id) if isinstance(image_id, int) else quote(str(image_id), safe='')
-        with open(os.path.join(self.png_folder, f'{stem}.png'), 'wb') as file:
+        name = id_name(image_id, '.png')
+        with open(os.path.join(self.png_folder, name), 'wb') as file:
             file.write(encode_id_png(png_ids))
-        return {'image_id': image_id, 'file_name': f'{stem}.png', 'segments_info': segments}
+        return {'image_id': image_id, 'file_name': name, 'segments_info': segments}
 
     def write_json(self, annotations: Sequence[Any], categories: Sequence[Any]) -> None:
         """Writes the JSON.

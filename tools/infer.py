@@ -13,21 +13,19 @@ predictions.panoptic.json with its PNGs, and predictions.instances.json, in COCO
 import argparse
 import sys
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
-from mmext.cli.arguments import add_cfg_options
+from mmext.cli.arguments import add_cfg_options, add_score_threshold
 from mmext.configuration import load_config
 from mmext.errors import InputError, run_tool
 from mmext.host import import_mmdet
 from mmext.inference.checkpoints import check_exists
 from mmext.inference.media import Source, open_source
+from mmext.inference.output_places import check_output_file, check_output_folder, writing
 
 if TYPE_CHECKING:
-    from mmext.inference.coco_results import ResultsWriter
-    from mmext.inference.media import PictureWriter
     from mmext.inference.prediction import Predictor
 
 
@@ -48,9 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
         help='folder for all results (default: predictions), or a video of the drawn frames',
     )
     parser.add_argument('--device', default='auto', help='cpu, cuda:0, ... (default: GPU if any)')
-    parser.add_argument(
-        '--score-thr', type=float, default=0.3, help='lowest score of a drawn box (default 0.3)'
-    )
+    add_score_threshold(parser)
     parser.add_argument('--batch-size', type=int, default=1)
     parser.add_argument(
         '--allow-partial',
@@ -74,68 +70,58 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise InputError(f'--out {arguments.out}: {arguments.input} is no video, name a folder')
     if to_video and arguments.out.resolve() == Path(arguments.input).resolve():
         raise InputError(f'--out {arguments.out} is the input, it would be overwritten')
+    if to_video:
+        check_output_file('--out', arguments.out)
+    else:
+        check_output_folder('--out', arguments.out)
     check_exists(arguments.checkpoint)
     config = load_config(arguments.config, arguments.cfg_options) if arguments.config else None
 
     # takes seconds: after everything that can be checked without it
     import_mmdet()
 
-    from mmext.inference.coco_results import ResultsWriter, category_table
-    from mmext.inference.media import PictureWriter
     from mmext.inference.prediction import load_predictor
+    from mmext.inference.streaming import report_left_out
 
     predictor = load_predictor(
         config, arguments.checkpoint, arguments.device, arguments.allow_partial
     )
-    if to_video:
-        results = None
-        pictures = PictureWriter(arguments.out.parent, source, video=arguments.out)
+    count = predict(source, predictor, arguments)
+    report_left_out(source)
+    if not count and source.skipped:
+        raise InputError(f'{arguments.input}: no image could be read and predicted')
+    what = 'pictures' if to_video else 'pictures and COCO results'
+    print(f'{count} {what} in {arguments.out}')
+
+
+def predict(source: Source, predictor: 'Predictor', arguments: argparse.Namespace) -> int:
+    """Predict, draw and write every frame; return the number of drawn ones.
+
+    Whatever ends the loop early, the results of the frames before it are written.
+    """
+    from mmext.inference.coco_results import ResultsWriter, category_table
+    from mmext.inference.media import PictureWriter
+    from mmext.inference.streaming import Outputs, predict_stream
+
+    out, results = arguments.out, None
+    if out.suffix.lower() == '.mp4':
+        pictures = PictureWriter(out.parent, source, video=out)
     else:
-        arguments.out.mkdir(parents=True, exist_ok=True)
         table = category_table(predictor.config, predictor.classes, predictor.thing_classes)
-        results = ResultsWriter(arguments.out, table)
-        pictures = PictureWriter(arguments.out / 'pictures', source)
+        with writing(out):
+            out.mkdir(parents=True, exist_ok=True)
+        results = ResultsWriter(out, table)
+        pictures = PictureWriter(out / 'pictures', source)
+    outputs = Outputs(pictures, results, arguments.score_thr)
     try:
-        predict(source, predictor, results, pictures, arguments)
+        predict_stream(source, predictor, outputs, arguments.batch_size)
     except KeyboardInterrupt:
         print('stopped; what was predicted so far is kept')
     finally:
         if results is not None:
             results.close()
         pictures.close()
-    for name in source.skipped:
-        print(f'warning: {name} cannot be read as an image, skipped', file=sys.stderr)
-    if not pictures.count and source.skipped:
-        raise InputError(f'{arguments.input}: no image could be read')
-    what = 'pictures' if results is None else 'pictures and COCO results'
-    print(f'{pictures.count} {what} in {arguments.out}')
-
-
-def predict(
-    source: Source,
-    predictor: 'Predictor',
-    results: 'ResultsWriter | None',
-    pictures: 'PictureWriter',
-    arguments: argparse.Namespace,
-) -> None:
-    """Predict, draw and write every frame; without ``results`` the drawn frames alone."""
-    from mmext.drawing.segments import side_by_side
-    from mmext.progress import progress_bar
-
-    video = None if source.fps is None else source.name
-    frames, done = iter(source), 0
-    with progress_bar('predicting', source.length, 'image') as advance:
-        while batch := list(islice(frames, arguments.batch_size)):
-            samples = predictor([frame.image for frame in batch], video, done)
-            for frame, sample in zip(batch, samples, strict=True):
-                drawn = predictor.draw(frame.image, sample, arguments.score_thr)
-                if results is None:
-                    pictures.write(frame.name, drawn)
-                else:
-                    results.write(frame, sample)
-                    pictures.write(frame.name, side_by_side([frame.image[..., ::-1], drawn]))
-            done += len(batch)
-            advance(len(batch))
+    return pictures.count
 
 
 if __name__ == '__main__':

@@ -39,6 +39,24 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_score_threshold(parser: argparse.ArgumentParser) -> None:
+    """Add ``--score-thr``."""
+    parser.add_argument(
+        '--score-thr',
+        type=_score,
+        default=0.3,
+        metavar='SCORE',
+        help='lowest score of a drawn box (default 0.3)',
+    )
+
+
+def _score(text: str) -> float:
+    score = float(text)
+    if not 0 <= score <= 1:
+        raise argparse.ArgumentTypeError(f'expected a number from 0 to 1, got {text}')
+    return score
+
+
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of programs that build a runner."""
     parser.add_argument(

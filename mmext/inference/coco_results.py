@@ -13,6 +13,7 @@ from pycocotools import mask as rle
 
 from mmext.functional.panoptic_labels import INSTANCE_OFFSET
 from mmext.inference.media import Frame
+from mmext.inference.output_places import writing
 from mmext.inference.prediction import panoptic_map
 from mmext.metrics.panoptic.write_results import PanopticResultsWriter
 from mmext.pipelines.data_checks import data_paths
@@ -37,15 +38,17 @@ class ResultsWriter:
 
     def write(self, frame: Frame, sample: DetDataSample) -> None:
         """Take in the prediction of one frame; its PNG is written at once."""
+        instances = self._instance_results(frame, sample) if 'pred_instances' in sample else None
+        if 'pred_panoptic_seg' in sample:
+            self._write_panoptic(frame, sample)
+        if instances is not None:
+            self._instances = self._instances or []
+            self._instances += instances
+        # last: an image is listed when all of it is there
         height, width = frame.image.shape[:2]
         self._images.append(
             dict(id=frame.image_id, file_name=frame.name, height=height, width=width)
         )
-        if 'pred_panoptic_seg' in sample:
-            self._write_panoptic(frame, sample)
-        if 'pred_instances' in sample:
-            self._instances = self._instances or []
-            self._instances += self._instance_results(frame, sample)
 
     @property
     def count(self) -> int:
@@ -53,26 +56,34 @@ class ResultsWriter:
         return len(self._images)
 
     def close(self) -> None:
-        """Write the JSON files."""
+        """Write the JSON files.
+
+        Raises:
+            InputError: they cannot be written.
+        """
         if self._panoptic is not None:
-            self._panoptic.write_json(self._segments, self.categories)
+            with writing(Path(self._panoptic.json_path)):
+                self._panoptic.write_json(self._segments, self.categories)
         if self._instances is not None:
             annotations = [dict(item, id=i + 1) for i, item in enumerate(self._instances)]
             content = dict(images=self._images, annotations=annotations, categories=self.categories)
-            Path(f'{self._prefix}.instances.json').write_text(json.dumps(content), 'utf-8')
+            path = Path(f'{self._prefix}.instances.json')
+            with writing(path):
+                path.write_text(json.dumps(content), 'utf-8')
 
     def _write_panoptic(self, frame: Frame, sample: DetDataSample) -> None:
         if self._panoptic is None:
-            self._panoptic = PanopticResultsWriter(self._prefix)
+            with writing(Path(self._prefix)):
+                self._panoptic = PanopticResultsWriter(self._prefix)
         ids = panoptic_map(sample)
         values, areas_px = np.unique(ids, return_counts=True)
         labels = (values % INSTANCE_OFFSET).tolist()
         category_ids = [self._category_id(label) for label in labels]
-        self._segments.append(
-            self._panoptic.write_image(
+        with writing(Path(self._panoptic.png_folder)):
+            segments = self._panoptic.write_image(
                 frame.image_id, ids, values.tolist(), category_ids, areas_px.tolist()
             )
-        )
+        self._segments.append(segments)
 
     def _category_id(self, label: int) -> int | None:
         """None for void, whose label follows those of the classes."""

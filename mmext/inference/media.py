@@ -1,7 +1,7 @@
 """Image files, folders, videos and cameras as one stream of frames."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,11 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from mmext.errors import InputError
+from mmext.formats.file_names import short_name
+from mmext.inference.output_places import writing
 
+Reader = Callable[[str], npt.NDArray[Any]]
 IMAGE_SUFFIXES = frozenset(
     ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
 )
 DEFAULT_FPS = 10.0  # cameras and files that do not tell
+_MOST_LOST = 1000  # damaged frames in a row, then the rest of a video is given up
+# the longest side that a drawn picture may have in its format, px
+_MOST_SIDES_PX = {'.jpg': 65500, '.jpeg': 65500, '.png': 2**31 - 1}
 
 
 class Frame(NamedTuple):
@@ -35,11 +41,17 @@ class Source(ABC):
         name: for files made from it.
         length: number of frames; None when it is not known.
         fps: frames a second of a video; None for separate pictures.
+
+    Attributes:
+        skipped: what could not be read or predicted, one line each.
+        reader: loads an image file; that of the predictor, which loads as the config says, or
+            None for the default.
     """
 
     def __init__(self, name: str, length: int | None, fps: float | None) -> None:
         self.name, self.length, self.fps = name, length, fps
         self.skipped: list[str] = []
+        self.reader: Reader | None = None
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]:
@@ -54,18 +66,23 @@ def open_source(spec: str) -> Source:
     """
     path = Path(spec).expanduser()
     if path.is_dir():
-        files = sorted(file for file in path.rglob('*') if file.suffix.lower() in IMAGE_SUFFIXES)
+        files = sorted(file for file in path.rglob('*') if _is_image_name(file))
         if not files:
             raise InputError(
                 f'no images in {path.absolute()} (looked for {", ".join(sorted(IMAGE_SUFFIXES))})'
             )
         return Images(files, path)
     if path.is_file():
-        is_image = path.suffix.lower() in IMAGE_SUFFIXES
-        return Images([path], path.parent) if is_image else Video(str(path), path.stem)
+        if _is_image_name(path):
+            return Images([path], path.parent)
+        return Video(str(path), path.stem)
     if spec.isdigit():
         return Video(int(spec), f'camera{spec}')
     raise InputError(f'input not found: {path.absolute()} is no image, folder or video')
+
+
+def _is_image_name(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()
 
 
 class Images(Source):
@@ -84,18 +101,29 @@ class Images(Source):
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the readable images."""
+        read = self.reader or _default_reader()
         for file in self.files:
-            image = cv2.imread(str(file), cv2.IMREAD_COLOR)
-            if image is None:
-                self.skipped.append(str(file))
+            try:
+                image = read(str(file))
+            except (OSError, ValueError) as error:
+                self.skipped.append(str(error))
                 continue
             name = file.relative_to(self.root).as_posix()
             image_id = int(file.stem) if self._numbered else name
             yield Frame(image_id, name, np.asarray(image, np.uint8))
 
 
+def _default_reader() -> Reader:
+    from mmext.pipelines.loading import LoadImage  # brings torch: not before it is needed
+
+    return LoadImage().read
+
+
 class Video(Source):
-    """A video file, or a camera until it ends or the program is interrupted."""
+    """A video file, or a camera until it ends or the program is interrupted.
+
+    Frames that are damaged are left out; the numbers of the others go on without a gap.
+    """
 
     def __init__(self, source: str | int, name: str) -> None:
         self._capture = cv2.VideoCapture(source)
@@ -108,14 +136,21 @@ class Video(Source):
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield frames, numbered from 0."""
-        number = 0
-        while True:
+        number = lost = 0
+        # a decoder may find its way again behind damaged frames
+        while lost == 0 or (number + lost < (self.length or 0) and lost < _MOST_LOST):
             found, image = self._capture.read()
-            if not found:
-                self._capture.release()
-                return
-            yield Frame(number, f'{self.name}/{number:06d}.jpg', np.asarray(image, np.uint8))
-            number += 1
+            if found:
+                yield Frame(number, f'{self.name}/{number:06d}.jpg', np.asarray(image, np.uint8))
+                number += 1
+            else:
+                lost += 1
+        self._capture.release()
+        if self.length is not None and number < self.length:
+            self.skipped.append(
+                f'{self.name}: the video says {self.length} frames, {number} could be read '
+                f'({self.length - number} are missing or damaged)'
+            )
 
 
 class PictureWriter:
@@ -133,24 +168,50 @@ class PictureWriter:
         self.count = 0
         self._video: cv2.VideoWriter | None = None
         self._size: tuple[int, int] = (0, 0)
+        self._places: set[Path] = set()
 
     def write(self, name: str, picture_rgb: npt.NDArray[np.uint8]) -> None:
-        """Write one picture; ``name`` as in :class:`Frame`."""
-        self.count += 1
+        """Write one picture; ``name`` as in :class:`Frame`.
+
+        Raises:
+            InputError: it cannot be written there.
+            ValueError: the picture is too large for its format.
+        """
         bgr: Any = cv2.cvtColor(picture_rgb, cv2.COLOR_RGB2BGR)
         if self.source.fps is not None:
             self._write_frame(bgr, self.source.fps)
-            return
-        path = self.folder / name
-        if path.suffix.lower() not in ('.jpg', '.jpeg', '.png'):
-            path = path.with_name(f'{path.name}.png')
-        path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path), bgr)
+        else:
+            write_picture(self._place(name, max(bgr.shape[:2])), bgr)
+        self.count += 1
 
     def close(self) -> None:
-        """Finish the video, if there is one."""
-        if self._video is not None:
-            self._video.release()
+        """Finish the video, if there is one.
+
+        Raises:
+            InputError: frames are missing in the file.
+        """
+        if self._video is None:
+            return
+        self._video.release()
+        self._video = None
+        written = int(cv2.VideoCapture(str(self.video)).get(cv2.CAP_PROP_FRAME_COUNT))
+        if written < self.count:  # OpenCV's writer does not tell
+            raise InputError(
+                f'{self.video}: {written} of {self.count} frames are in the file: is the disk full?'
+            )
+
+    def _place(self, name: str, longest_px: int) -> Path:
+        """Where a picture goes: under a name of its own, in a format that can hold it."""
+        path = self.folder / name
+        fits = longest_px <= _MOST_SIDES_PX.get(path.suffix.lower(), 0)
+        suffix = path.suffix if fits else f'{path.suffix}.png'
+        place = path.with_name(short_name(path.stem, suffix))
+        number = 2
+        while place in self._places:  # 'a.bmp' beside 'a.bmp.png'
+            place = path.with_name(short_name(path.stem, f'_{number}{suffix}'))
+            number += 1
+        self._places.add(place)
+        return place
 
     def _write_frame(self, bgr: Any, fps: float) -> None:
         if self._video is None:
@@ -162,3 +223,27 @@ class PictureWriter:
             if not self._video.isOpened():
                 raise InputError(f'{self.video} cannot be written as an mp4 video by this OpenCV')
         self._video.write(bgr[: self._size[1], : self._size[0]])
+
+
+def write_picture(path: Path, bgr: npt.NDArray[np.uint8]) -> None:
+    """Write a picture in the format of the suffix; missing folders are made.
+
+    OpenCV's own writer answers False for a full disk, a missing folder and a size that the format
+    does not have alike, and on Windows takes no names beyond ASCII.
+
+    Raises:
+        InputError: it cannot be written there.
+        ValueError: the format cannot hold it.
+    """
+    try:
+        encoded, data = cv2.imencode(path.suffix, bgr)
+    except cv2.error:
+        encoded = False
+    if not encoded:
+        height, width = bgr.shape[:2]
+        raise ValueError(
+            f'{path}: a picture of {width} x {height} pixels cannot be written as {path.suffix}'
+        )
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data.tobytes())

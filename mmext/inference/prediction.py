@@ -35,6 +35,7 @@ from mmext.host_repairs.configs import adapt_config
 from mmext.host_repairs.faults import repair_host
 from mmext.inference.checkpoints import load_checkpoint, load_weights
 from mmext.pipelines.keypoint_transforms import LoadKeypoints
+from mmext.pipelines.loading import LoadImage
 
 _POINT_FIELDS = (
     *('mesh', 'keypoints', 'keypoint_scores', 'attributes'),
@@ -43,6 +44,7 @@ _POINT_FIELDS = (
 _MIN_NAMED_PX = 30.0
 # steps of a pipeline that a picture without annotations must not go through
 ANNOTATION_LOADERS = (LoadAnnotations, LoadKeypoints)
+_LOADER_OPTIONS = ('color_type', 'imdecode_backend', 'value_range', 'max_pixels', 'backend_args')
 
 
 class Predictor:
@@ -62,6 +64,7 @@ class Predictor:
         self.config = config
         self.dataset_meta = dataset_meta
         self.pipeline = Compose(image_pipeline(config))
+        self.loader = image_loader(config)
 
     def __call__(
         self, images: Sequence[npt.NDArray[np.uint8]], video: Any = None, first_frame: int = 0
@@ -137,12 +140,29 @@ def image_pipeline(config: Config) -> list[dict[str, Any]]:
                 'LoadProposals, the proposals of another model; take a detector with an RPN'
             )
         if issubclass(kind, LoadImageFromFile):
-            pipeline.append(dict(type='mmdet.LoadImageFromNDArray'))
+            to_float32 = step.get('to_float32', False)
+            pipeline.append(dict(type='mmdet.LoadImageFromNDArray', to_float32=to_float32))
         elif not issubclass(kind, ANNOTATION_LOADERS):
             pipeline.append(step)
     if not any(step['type'] == 'mmdet.LoadImageFromNDArray' for step in pipeline):
         raise InputError('the test pipeline of the config loads no image (LoadImageFromFile)')
     return pipeline
+
+
+def image_loader(config: Config) -> LoadImage:
+    """What reads image files as the test pipeline does: its range, orientation and decoder.
+
+    The images are BGR uint8, which is drawn on; other types and channels than that are the
+    pipeline's business.
+    """
+    for step in get_test_pipeline_cfg(config):
+        kind = TRANSFORMS.get(step['type'])
+        if kind is LoadImageFromFile or issubclass(kind, LoadImage):
+            options = {key: value for key, value in step.items() if key in _LOADER_OPTIONS}
+            if not str(options.get('color_type', 'color')).startswith('color'):
+                del options['color_type']
+            return LoadImage(**options)
+    return LoadImage()
 
 
 def draw_prediction(

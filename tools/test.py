@@ -11,7 +11,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
-from mmext.cli.arguments import add_run_arguments
+from mmext.cli.arguments import add_run_arguments, add_score_threshold
 from mmext.cli.launch import launched
 from mmext.configuration import (
     apply_run_arguments,
@@ -19,10 +19,11 @@ from mmext.configuration import (
     remove_pretrained,
     use_test_time_augmentation,
 )
-from mmext.errors import run_tool
+from mmext.errors import InputError, run_tool
 from mmext.host import import_mmdet
 from mmext.host_repairs.configs import adapt_config
 from mmext.inference.checkpoints import check_exists, load_checkpoint, load_weights
+from mmext.inference.output_places import check_output_file, check_output_folder
 from mmext.pipelines.data_checks import check_data
 
 
@@ -41,9 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--show-dir', type=Path, metavar='DIR', help='draw every prediction beside its photo'
     )
-    parser.add_argument(
-        '--score-thr', type=float, default=0.3, help='lowest score of a drawn box (default 0.3)'
-    )
+    add_score_threshold(parser)
     parser.add_argument(
         '--allow-partial',
         action='store_true',
@@ -66,7 +65,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     for line in adapt_config(config, single_process=config.launcher == 'none'):
         print(line)
     check_data(config, ['test'])
+    if config.get('test_evaluator') is None:
+        raise InputError('the config has no test_evaluator: nothing says how to measure')
     check_exists(arguments.checkpoint)
+    if arguments.out:
+        check_output_file('--out', Path(arguments.out))
+    if arguments.show_dir:
+        check_output_folder('--show-dir', arguments.show_dir)
     with launched(config, arguments.local_rank):
         test(config, arguments)
 
@@ -78,16 +83,21 @@ def test(config: Config, arguments: argparse.Namespace) -> None:
     from mmengine.runner import Runner
 
     from mmext.inference.drawing_hook import DrawPredictionsHook
+    from mmext.inference.prediction import image_loader
+    from mmext.inference.stand_ins_hook import use_stand_ins
 
     checkpoint = load_checkpoint(arguments.checkpoint)
     config.load_from = arguments.checkpoint
+    stand_ins = use_stand_ins(config)
     runner = Runner.from_cfg(config)
     model = runner.model
     while hasattr(model, 'module'):  # of several processes, of augmentation
         model = model.module
     load_weights(model, checkpoint, arguments.checkpoint, arguments.allow_partial)
+    runner.register_hook(stand_ins)
     if arguments.show_dir:
-        runner.register_hook(DrawPredictionsHook(arguments.show_dir, arguments.score_thr))
+        read = image_loader(config).read
+        runner.register_hook(DrawPredictionsHook(arguments.show_dir, arguments.score_thr, read))
     if arguments.out:
         runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=arguments.out))
     runner.test()

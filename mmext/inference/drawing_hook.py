@@ -7,29 +7,37 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from mmdet.structures import DetDataSample
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmext.drawing.segments import side_by_side
+from mmext.formats.file_names import inner_path, short_name
+from mmext.inference.media import Reader, write_picture
+from mmext.inference.output_places import writing
 from mmext.inference.prediction import draw_prediction
 
 
 class DrawPredictionsHook(Hook):
     """Writes photo and prediction of every test image as ``<img_id>_<file name>.jpg``.
 
-    An id that is the path of the photo below its folder (WIDER FACE) is the name alone.
+    An id that is the path of the photo below its folder (WIDER FACE) is the name alone. No name
+    leads out of the folder.
 
     Args:
         folder: where to.
         min_score: instances below are not drawn.
+        read: loads a photo as the test does: BGR ``[H, W, 3]`` uint8.
+
+    Raises:
+        InputError: nothing can be written there.
     """
 
-    def __init__(self, folder: Path, min_score: float) -> None:
-        self.folder, self.min_score = folder, min_score
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder: Path, min_score: float, read: Reader) -> None:
+        self.folder, self.min_score, self.read = folder, min_score, read
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
 
     def after_test_iter(
         self,
@@ -41,16 +49,22 @@ class DrawPredictionsHook(Hook):
         """Draw the images of one batch."""
         meta = runner.test_dataloader.dataset.metainfo
         for sample in outputs or ():
-            image = np.asarray(cv2.imread(sample.img_path), np.uint8)[..., ::-1]
+            try:
+                image = np.asarray(self.read(sample.img_path), np.uint8)[..., ::-1]
+            except (OSError, ValueError) as error:
+                runner.logger.warning(f'not drawn: {error}')
+                continue
             drawn = draw_prediction(image, sample, meta, self.min_score)
-            picture = side_by_side([image, drawn])[..., ::-1]
-            path = self.folder / _picture_name(sample)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(path), np.ascontiguousarray(picture))
+            picture = np.ascontiguousarray(side_by_side([image, drawn])[..., ::-1])
+            write_picture(self.folder / _picture_name(sample), picture)
 
 
 def _picture_name(sample: DetDataSample) -> Path:
     """The id and the name of the photo, or an id that is the photo's path below its folder."""
-    if isinstance(sample.img_id, str) and sample.img_path.endswith(sample.img_id):
-        return Path(sample.img_id).with_suffix('.jpg')
-    return Path(f'{sample.img_id}_{Path(sample.img_path).stem}.jpg')
+    image_id, path = sample.img_id, Path(sample.img_path)
+    if isinstance(image_id, str) and sample.img_path.endswith(image_id):
+        # 'a.png' is not to be written over 'a.jpg'
+        name = inner_path(image_id.removesuffix('.jpg'))
+    else:
+        name = inner_path(f'{image_id}_{path.stem}')
+    return Path(name.with_name(short_name(name.name, '.jpg')))

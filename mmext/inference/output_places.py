@@ -24,24 +24,28 @@ def check_output_folder(option: str, folder: Path) -> None:
     Raises:
         InputError: it is a file or below one, not writable, or its disk is full.
     """
-    there = folder.absolute()
-    while not os.path.lexists(there):
-        there = there.parent
-    if not there.is_dir():
-        raise InputError(f'{option} {folder}: {there} is no folder, name another place')
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f'{option} {folder}: {there} cannot be written to, name another place')
-    if shutil.disk_usage(there).free == 0:
-        raise InputError(f'{option} {folder}: the disk of {there} is full, make room')
+    _check_place(f'{option} {folder}', folder)
 
 
 def check_output_file(option: str, file: Path) -> None:
     """Check that a file can be written; see :func:`check_output_folder`."""
     if file.is_dir():
         raise InputError(f'{option} {file}: is a folder, name a file')
-    check_output_folder(option, file.parent)
+    _check_place(f'{option} {file}', file.parent)
     if file.exists() and not os.access(file, os.W_OK):
         raise InputError(f'{option} {file}: cannot be written to, name another file')
+
+
+def _check_place(named: str, folder: Path) -> None:
+    there = folder.absolute()
+    while not os.path.lexists(there):
+        there = there.parent
+    if not there.is_dir():
+        raise InputError(f'{named}: {there} is no folder, name another place')
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f'{named}: {there} cannot be written to, name another place')
+    if shutil.disk_usage(there).free == 0:
+        raise InputError(f'{named}: the disk of {there} is full, make room')
 
 
 @contextmanager

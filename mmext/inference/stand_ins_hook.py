@@ -56,7 +56,7 @@ class StandInsHook(Hook):
         if len(lines) == count:
             raise InputError(f'none of the {count} photos can be read; the first: {lines[0]}')
         if metrics is not None:
-            metrics[METRIC] = len(lines)
+            metrics[METRIC] = float(len(lines))  # the host's log drops whole numbers
         more = [f'and {len(lines) - _LISTED} more in {self.names}'] if len(lines) > _LISTED else []
         runner.logger.warning(
             '\n  '.join(

@@ -239,3 +239,126 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert run_tool(tool('infer').main, ['--out', out, *given]) == 2
     (line,) = [e for e in capsys.readouterr().err.splitlines() if e.startswith('error: ')]
     assert message.format(**places) in line
+
+
+BAD = ('bomb.png', 'cut.jpg', 'deep.png', 'gone.jpg', 'thin.png')
+LONG = 'é' * 125 + '.bmp'  # 254 bytes: as long as a name may be, and its picture is a PNG
+
+
+def bomb() -> bytes:
+    """A small PNG that promises 40000 x 30000 pixels."""
+    data = bytearray(cv2.imencode('.png', np.zeros((9, 9), np.uint8))[1])
+    data[16:24] = (40000).to_bytes(4, 'big') + (30000).to_bytes(4, 'big')
+    return bytes(data)
+
+
+@pytest.mark.parametrize('batch_size', [1, 5])
+def test_one_bad_picture_is_left_out(
+    batch_size: int, checkpoint: Path, data: Path, call: Callable[..., None], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """The others are predicted and written, under names of their own."""
+    photos, out = tmp_path / 'photos', tmp_path / 'out'
+    photos.mkdir()
+    photo = cv2.imread(str(data / 'images' / '0000.png'))
+    for name in ('a.jpg', 'a.png', LONG, 'a.bmp', 'a.bmp.png', 'straße 街.jpg'):
+        cv2.imwrite(str(photos / name), photo)
+    cv2.imwrite(str(photos / 'pixel.png'), photo[:1, :1])
+    cv2.imwrite(str(photos / 'thin.png'), np.zeros((3, 2000, 3), np.uint8))
+    (photos / 'bomb.png').write_bytes(bomb())
+    (photos / 'cut.jpg').write_bytes((photos / 'a.jpg').read_bytes()[:-300])
+    cv2.imwrite(str(photos / 'deep.png'), photo.astype(np.uint16))
+    (photos / 'gone.jpg').symlink_to(tmp_path / 'nothing')
+    (photos / 'folder.jpg').mkdir()
+    call('infer', photos, '--checkpoint', checkpoint, '--out', out, '--batch-size', batch_size)
+    captured = capsys.readouterr()
+    assert '7 pictures' in captured.out
+    lines = captured.err[captured.err.index('warning: ') :].splitlines()
+    assert lines[0] == 'warning: 5 of 12 pictures were left out:'
+    said = {name: line for line in lines[1:] for name in BAD if name in line}
+    assert set(said) == set(BAD) and len(lines) == 1 + len(BAD)
+    assert '1200000000 pixels are more' in said['bomb.png']
+    assert 'value_range=' in said['deep.png'] and '(2000 x 3 pixels)' in said['thin.png']
+    content = json.loads((out / 'predictions.instances.json').read_text())
+    kept = {'a.jpg', 'a.png', 'a.bmp', 'a.bmp.png', LONG, 'straße 街.jpg', 'pixel.png'}
+    assert {image['file_name'] for image in content['images']} == kept
+    drawn = list((out / 'pictures').iterdir())
+    assert len(drawn) == len(kept) and all(cv2.imread(str(path)) is not None for path in drawn)
+
+
+def test_a_range_of_the_config_reaches_the_files(
+    checkpoint: Path, data: Path, call: Callable[..., None], tmp_path: Path
+) -> None:
+    """A photo of 12 bits in 16 is predicted as the photo that it was made of."""
+    photo = cv2.imread(str(data / 'images' / '0000.png'))
+    found = []
+    for name, pixels in (('plain', photo), ('deep', photo.astype(np.uint16) * 16)):
+        cv2.imwrite(str(tmp_path / f'{name}.png'), pixels)
+        call(
+            'infer', tmp_path / f'{name}.png', '--checkpoint', checkpoint, '--out',
+            tmp_path / name, '--config', data / 'tiny.py', '--cfg-options',
+            'test_dataloader.dataset.pipeline.0.type=mmext.LoadImage',
+            'test_dataloader.dataset.pipeline.0.value_range=[0,4080]',
+        )  # fmt: skip
+        content = json.loads((tmp_path / name / 'predictions.instances.json').read_text())
+        found.append([item['bbox'] for item in content['annotations']])
+    assert found[0] and found[0] == found[1]
+
+
+def test_a_cut_video_says_what_is_missing(
+    checkpoint: Path, call: Callable[..., None], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    path = tmp_path / 'street.avi'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'MJPG'), 5.0, (64, 64))
+    noise = np.random.default_rng(0)
+    for _ in range(12):
+        writer.write(noise.integers(0, 256, (64, 64, 3), np.uint8))
+    writer.release()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    call('infer', path, '--checkpoint', checkpoint, '--out', tmp_path / 'out')
+    captured = capsys.readouterr()
+    content = json.loads((tmp_path / 'out' / 'predictions.instances.json').read_text())
+    read = len(content['images'])
+    assert 0 < read < 12
+    assert f'warning: street: the video says 12 frames, {read} could be read' in captured.err
+
+
+@pytest.mark.parametrize(
+    ('out', 'message'),
+    [
+        ('{tmp}/file', '{tmp}/file is no folder'),
+        ('{tmp}/file/below', '{tmp}/file is no folder'),
+        ('{tmp}/file/x.mp4', 'is no video, name a folder'),
+    ],
+)
+def test_a_place_that_cannot_be_written_to(
+    out: str, message: str, data: Path, tool: Tool, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Found before the checkpoint is looked at."""
+    (tmp_path / 'file').touch()
+    arguments = [
+        str(data / 'images'),
+        '--checkpoint',
+        'gone.pth',
+        '--out',
+        out.format(tmp=tmp_path),
+    ]
+    assert run_tool(tool('infer').main, arguments) == 2
+    assert message.format(tmp=tmp_path) in capsys.readouterr().err
+
+
+def test_results_before_a_failure_are_kept(
+    checkpoint: Path, data: Path, tool: Tool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The third picture meets a full disk."""
+    out = tmp_path / 'out'
+    (out / 'pictures').mkdir(parents=True)
+    (out / 'pictures' / '0002.png').symlink_to('/dev/full')
+    arguments = [str(data / 'images'), '--checkpoint', str(checkpoint), '--out', str(out)]
+    assert run_tool(tool('infer').main, arguments) == 2
+    assert '0002.png cannot be written: No space left' in capsys.readouterr().err
+    content = json.loads((out / 'predictions.instances.json').read_text())
+    assert [image['id'] for image in content['images']] == [0, 1, 2]

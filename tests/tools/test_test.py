@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -9,8 +10,17 @@ from types import ModuleType
 import cv2
 import pytest
 import torch
+from mmdet.visualization import DetLocalVisualizer
+from mmengine.logging import MessageHub, MMLogger
 
 from mmext.errors import run_tool
+
+
+def forget_runs() -> None:
+    """Empty mmengine's tables of named objects, between two runs of one test."""
+    for kind in (DetLocalVisualizer, MMLogger, MessageHub):
+        kind._instance_dict.clear()
+
 
 Tool = Callable[[str], ModuleType]
 
@@ -115,3 +125,88 @@ def test_refuses_bad_arguments(
     with pytest.raises(SystemExit):
         main([str(config_file), 'x.pth', '--out', 'predictions.json'])
     assert 'ends in .pkl' in capsys.readouterr().err
+
+
+@pytest.fixture
+def own_data(data: Path, tmp_path: Path) -> Path:
+    """A copy of the data set that a test may break."""
+    return Path(shutil.copytree(data, tmp_path / 'data'))
+
+
+def lenient(root: Path) -> list[str]:
+    """Options that let a test of :data:`config_file` load as our configs do, in a worker."""
+    return [
+        '--cfg-options', f'data_root={root}/', 'test_dataloader.num_workers=1',
+        'test_dataloader.dataset.pipeline.0.type=mmext.LoadImage',
+    ]  # fmt: skip
+
+
+def test_goes_on_without_a_photo_and_says_so(
+    trained: Path, config_file: Path, own_data: Path, call: Callable[..., None], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Its objects are missed: the score is lower than with it, and its number is in the metrics."""
+    arguments = ['test', config_file, trained / 'epoch_2.pth']
+    call(*arguments, '--work-dir', tmp_path / 'whole', *lenient(own_data))
+    whole = metrics(tmp_path / 'whole')
+    bad = own_data / 'images' / '0002.png'
+    bad.write_bytes(bad.read_bytes()[:200])
+    shown = tmp_path / 'shown'
+    forget_runs()
+    call(*arguments, '--work-dir', tmp_path / 'work', '--show-dir', shown, *lenient(own_data))
+    log = ''.join(capsys.readouterr())
+    assert '1 of 6 photos could not be read and count as images in which nothing was found' in log
+    assert f'{bad}: cannot be read as an image (its end is missing' in log
+    broken = metrics(tmp_path / 'work')
+    assert 'unreadable_photos' not in whole and broken['unreadable_photos'] == 1
+    assert 0 < broken['coco/bbox_mAP_50'] < whole['coco/bbox_mAP_50']
+    assert len(list(shown.iterdir())) == 5
+
+
+def metrics(work_dir: Path) -> dict[str, float]:
+    """What a test has written."""
+    (file,) = work_dir.glob('*/*.json')
+    content: dict[str, float] = json.loads(file.read_text())
+    return content
+
+
+def test_stops_when_no_photo_can_be_read(
+    trained: Path, config_file: Path, own_data: Path, tool: Tool, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    for photo in (own_data / 'images').iterdir():
+        photo.write_bytes(b'')
+    arguments = [str(config_file), str(trained / 'epoch_2.pth'), '--work-dir', str(tmp_path)]
+    assert run_tool(tool('test').main, [*arguments, *lenient(own_data)]) == 2
+    assert 'error: none of the 6 photos can be read; the first: ' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--show-dir', '{file}'], '--show-dir {file}: {file} is no folder'),
+        (['--show-dir', '{file}/x'], '--show-dir {file}/x: {file} is no folder'),
+        (['--out', '{file}/x.pkl'], '--out {file}/x.pkl: {file} is no folder'),
+        (['--out', '{folder}'], '--out {folder}: is a folder'),
+        (['--cfg-options', 'test_evaluator=None'], 'the config has no test_evaluator'),
+    ],
+)
+def test_places_that_cannot_be_written_to(
+    options: list[str], message: str, trained: Path, config_file: Path, tool: Tool,
+    tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    places = dict(file=tmp_path / 'file', folder=tmp_path / 'x.pkl')
+    places['file'].touch()
+    places['folder'].mkdir()
+    given = [option.format(**places) for option in options]
+    arguments = [str(config_file), str(trained / 'epoch_2.pth'), '--work-dir', str(tmp_path)]
+    assert run_tool(tool('test').main, [*arguments, *given]) == 2
+    assert f'error: {message.format(**places)}' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('score', ['nan', '1.5', '-0.1', 'inf', 'x'])
+def test_scores_that_are_none(score: str, tool: Tool, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, arguments in (('test', ['c.py', 'x.pth']), ('infer', ['.', '--checkpoint', 'x'])):
+        with pytest.raises(SystemExit):
+            tool(name).main([*arguments, f'--score-thr={score}'])
+        assert '--score-thr: ' in capsys.readouterr().err

@@ -55,7 +55,8 @@ def is_cut_off(data: bytes) -> bool:
     if data.startswith(_JPEG):
         # the thumbnail in the header has an end of its own; in a scan the marker cannot occur
         return not data.endswith(_JPEG_END) and data.find(_JPEG_END, _jpeg_scan(data)) < 0
-    return data.startswith(_PNG) and _PNG_END not in data
+    # the end first: to search a whole file takes milliseconds
+    return data.startswith(_PNG) and not data.endswith(_PNG_END) and _PNG_END not in data
 
 
 def has_deep_samples(data: bytes) -> bool:

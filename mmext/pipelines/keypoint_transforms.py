@@ -41,7 +41,9 @@ class LoadKeypoints(BaseTransform):
         self.num_keypoints, self.flip_pairs = num_keypoints, flip_pairs
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Adds ``gt_keypoints`` and ``gt_keypoints_visible``."""
+        """Adds ``gt_keypoints`` and ``gt_keypoints_visible``; nothing to an image alone."""
+        if 'instances' not in results:
+            return results
         num = self.num_keypoints or results.get('num_keypoints')
         if not num:
             raise ValueError('num_keypoints: state it in LoadKeypoints or in the data set')

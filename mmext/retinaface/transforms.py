@@ -32,6 +32,8 @@ class LoadFaceAnnotations(LoadKeypoints):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Adds all fields that the data set has."""
         super().transform(results)
+        if 'instances' not in results:  # an image alone, to be predicted
+            return results
         instances, source = results['instances'], results.get('img_path', 'image')
         arrays: dict[str, Any] = {}
         how: dict[str, Follower] = {}

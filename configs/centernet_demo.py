@@ -21,7 +21,7 @@ model = dict(
 )
 
 train_pipeline = [
-    dict(type='mmext.LoadImage'),
+    dict(type='mmext.LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='mmext.RandomCenterWarp', size=(128, 128), scales=(0.7, 1.3)),
     dict(type='mmext.CenterNetColorJitter', strength=0.2),

@@ -29,7 +29,7 @@ model = dict(
 )
 
 train_pipeline = [
-    dict(type='mmext.LoadImage'),
+    dict(type='mmext.LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='mmext.LoadKeypoints'),
     # windows of 102 to 230 px of pictures of 256, for faces of 15 to 210: 0.6 to 1.25 of their size

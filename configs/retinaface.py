@@ -11,7 +11,7 @@ _base_ = ['./_base_/retinaface_r50.py', './_base_/wider_face.py']
 
 # inputs of 840 px
 train_pipeline = [
-    dict(type='mmext.LoadImage'),
+    dict(type='mmext.LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='mmext.LoadFaceAnnotations'),
     dict(

@@ -69,7 +69,7 @@ model = dict(
 
 side_px = 192  # crops of the pictures of 256 px, at 0.75 to 1.5 of their scale
 train_pipeline = [
-    dict(type='mmext.LoadImage'),
+    dict(type='mmext.LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='mmext.LoadFaceAnnotations'),
     dict(type='mmext.RandomSquareCrop', scales=(0.5, 1.0), require='center'),

@@ -15,7 +15,7 @@ data_preprocessor = dict(
 )
 
 train_pipeline = [
-    dict(type='mmext.LoadImage', backend_args={{_base_.backend_args}}),
+    dict(type='mmext.LoadImageFromFile', backend_args={{_base_.backend_args}}),
     dict(type='LoadAnnotations', with_bbox=True),
     # scale 0.6 to 1.3, crop, flip: section 5; 512 x 512: section 5
     dict(type='mmext.RandomCenterWarp', size=(512, 512), scales=(0.6, 1.3), flip_prob=0.5),
@@ -25,7 +25,7 @@ train_pipeline = [
 # the original resolution, padded: section 5.1
 test_meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'border')
 test_pipeline = [
-    dict(type='mmext.LoadImage', backend_args={{_base_.backend_args}}),
+    dict(type='mmext.LoadImageFromFile', backend_args={{_base_.backend_args}}),
     dict(type='mmext.CenterWarp', resolution='keep', divisor=32),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='PackDetInputs', meta_keys=test_meta_keys),
@@ -64,7 +64,7 @@ auto_scale_lr = dict(enable=False, base_batch_size=128)
 # multi-scale test: `tools/test.py CONFIG CHECKPOINT --tta`; scales of section 5.1
 tta_model = dict(type='mmext.CenterNetMultiScale', max_per_img=100)
 tta_pipeline = [
-    dict(type='mmext.LoadImage', backend_args={{_base_.backend_args}}),
+    dict(type='mmext.LoadImageFromFile', backend_args={{_base_.backend_args}}),
     dict(
         type='TestTimeAug',
         transforms=[

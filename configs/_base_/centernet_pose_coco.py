@@ -12,7 +12,7 @@ _base_ = './centernet_point_coco.py'
 flip_pairs = ((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16))
 
 train_pipeline = [
-    dict(type='mmext.LoadImage', backend_args={{_base_.backend_args}}),
+    dict(type='mmext.LoadImageFromFile', backend_args={{_base_.backend_args}}),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='mmext.LoadKeypoints'),
     dict(type='mmext.RandomCenterWarp', size=(512, 512), scales=(0.6, 1.3), flip_prob=0.5),
@@ -24,7 +24,7 @@ test_meta_keys = (
     'flip_pairs',
 )
 test_pipeline = [
-    dict(type='mmext.LoadImage', backend_args={{_base_.backend_args}}),
+    dict(type='mmext.LoadImageFromFile', backend_args={{_base_.backend_args}}),
     dict(type='mmext.CenterWarp', resolution='keep', divisor=32),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='mmext.LoadKeypoints'),
@@ -53,7 +53,7 @@ val_evaluator = dict(
 )
 test_evaluator = val_evaluator
 tta_pipeline = [
-    dict(type='mmext.LoadImage', backend_args={{_base_.backend_args}}),
+    dict(type='mmext.LoadImageFromFile', backend_args={{_base_.backend_args}}),
     dict(
         type='TestTimeAug',
         transforms=[

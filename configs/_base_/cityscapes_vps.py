@@ -14,7 +14,7 @@ train_pipeline = [
     dict(
         type='mmext.BothFrames',
         transforms=[
-            dict(type='mmext.LoadImage'),
+            dict(type='mmext.LoadImageFromFile'),
             dict(type='mmext.LoadVideoPanopticAnnotations'),
             # released: 2048 x 1024 times 0.8 to 1.5, then 1600 x 800 of it
             dict(type='RandomResize', scale=(2048, 1024), ratio_range=(0.8, 1.5), keep_ratio=True),
@@ -25,7 +25,7 @@ train_pipeline = [
     dict(type='mmext.PackVideoPanopticInputs'),
 ]
 test_pipeline = [
-    dict(type='mmext.LoadImage'),
+    dict(type='mmext.LoadImageFromFile'),
     dict(type='Resize', scale=(2048, 1024), keep_ratio=True),
     dict(type='mmext.LoadVideoPanopticAnnotations'),
     dict(type='mmext.PackVideoPanopticInputs'),

@@ -65,14 +65,14 @@ model = dict(
 )
 
 train_pipeline = [
-    dict(type='mmext.LoadImage'),
+    dict(type='mmext.LoadImageFromFile'),
     dict(type='mmext.LoadPanopticAnnotations'),
     dict(type='Resize', scale=(192, 128), keep_ratio=True),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackDetInputs'),
 ]
 test_pipeline = [
-    dict(type='mmext.LoadImage'),
+    dict(type='mmext.LoadImageFromFile'),
     dict(type='Resize', scale=(192, 128), keep_ratio=True),
     dict(type='mmext.LoadPanopticAnnotations'),
     dict(

@@ -11,7 +11,7 @@ train_pipeline = [
     dict(
         type='mmext.BothFrames',
         transforms=[
-            dict(type='mmext.LoadImage'),
+            dict(type='mmext.LoadImageFromFile'),
             dict(type='mmext.LoadVideoPanopticAnnotations'),
             dict(type='Resize', scale=(192, 128), keep_ratio=True),
             dict(type='RandomFlip', prob=0.5),
@@ -20,7 +20,7 @@ train_pipeline = [
     dict(type='mmext.PackVideoPanopticInputs'),
 ]
 test_pipeline = [
-    dict(type='mmext.LoadImage'),
+    dict(type='mmext.LoadImageFromFile'),
     dict(type='Resize', scale=(192, 128), keep_ratio=True),
     dict(type='mmext.LoadVideoPanopticAnnotations'),
     dict(type='mmext.PackVideoPanopticInputs'),

@@ -16,7 +16,7 @@ data_root = 'data/wider_face/'
 input_size_px = 640
 
 train_pipeline = [
-    dict(type='mmext.LoadImage'),
+    dict(type='mmext.LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='mmext.LoadFaceAnnotations'),
     dict(
@@ -31,7 +31,7 @@ train_pipeline = [
     dict(type='mmext.PackKeypointInputs', outside='clamp'),  # the port cuts landmarks at the crop
 ]
 test_pipeline = [
-    dict(type='mmext.LoadImage'),
+    dict(type='mmext.LoadImageFromFile'),
     dict(type='Resize', scale_factor=1.0, keep_ratio=True),  # original size; see the presets
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='mmext.LoadFaceAnnotations'),

@@ -23,7 +23,7 @@ model = dict(
 
 # five halvings more than the stem's two: sizes are multiples of 128
 test_pipeline = [
-    dict(type='mmext.LoadImage', backend_args={{_base_.backend_args}}),
+    dict(type='mmext.LoadImageFromFile', backend_args={{_base_.backend_args}}),
     dict(type='mmext.CenterWarp', resolution='keep', divisor=128),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='PackDetInputs', meta_keys={{_base_.test_meta_keys}}),
@@ -39,7 +39,7 @@ param_scheduler = [
 ]
 auto_scale_lr = dict(base_batch_size=24)
 tta_pipeline = [
-    dict(type='mmext.LoadImage', backend_args={{_base_.backend_args}}),
+    dict(type='mmext.LoadImageFromFile', backend_args={{_base_.backend_args}}),
     dict(
         type='TestTimeAug',
         transforms=[

@@ -39,7 +39,7 @@ model = dict(
 )
 
 train_pipeline = [
-    dict(type='mmext.LoadImage'),
+    dict(type='mmext.LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='mmext.CenterNetColorJitter', strength=0.4, lighting=0.1),
     dict(
@@ -70,7 +70,7 @@ canvas = dict(
 meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'border', 'scale_factor')
 pack = dict(type='PackDetInputs', meta_keys=meta_keys)
 test_pipeline = [
-    dict(type='mmext.LoadImage', to_float32=True),
+    dict(type='mmext.LoadImageFromFile', to_float32=True),
     canvas,
     dict(type='LoadAnnotations', with_bbox=True),
     pack,
@@ -114,7 +114,7 @@ log_processor = dict(by_epoch=False)
 # tools/test.py --tta: section 4.1, several scales
 tta_model = dict(_delete_=True, type='mmext.CenterNetTripletTTA')
 tta_pipeline = [
-    dict(type='mmext.LoadImage', to_float32=True),
+    dict(type='mmext.LoadImageFromFile', to_float32=True),
     dict(
         type='TestTimeAug',
         transforms=[

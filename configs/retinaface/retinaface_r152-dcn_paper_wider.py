@@ -29,7 +29,7 @@ model = dict(
 
 # inputs of 640 px, from squares of 0.3 to 1 of the short edge; a face stays with its centre
 train_pipeline = [
-    dict(type='mmext.LoadImage'),
+    dict(type='mmext.LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='mmext.LoadFaceAnnotations'),
     dict(type='mmext.RandomSquareCrop', scales=(0.3, 1.0), require='center'),

@@ -17,7 +17,7 @@ model = dict(
 )
 
 train_pipeline = [
-    dict(type='mmext.LoadImage'),
+    dict(type='mmext.LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='mmext.LoadFaceAnnotations'),
     dict(

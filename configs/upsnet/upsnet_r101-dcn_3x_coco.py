@@ -17,7 +17,7 @@ model = dict(
 train_dataloader = dict(
     dataset=dict(
         pipeline=[
-            dict(type='mmext.LoadImage'),
+            dict(type='mmext.LoadImageFromFile'),
             dict(type='mmext.LoadPanopticAnnotations'),
             dict(
                 type='RandomChoiceResize',

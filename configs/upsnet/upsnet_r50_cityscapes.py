@@ -20,7 +20,7 @@ model = dict(
 
 data_root = 'data/cityscapes/'
 train_pipeline = [
-    dict(type='mmext.LoadImage'),
+    dict(type='mmext.LoadImageFromFile'),
     dict(type='mmext.LoadPanopticAnnotations'),
     dict(
         type='RandomChoiceResize',
@@ -31,7 +31,7 @@ train_pipeline = [
     dict(type='PackDetInputs'),
 ]
 test_pipeline = [
-    dict(type='mmext.LoadImage'),
+    dict(type='mmext.LoadImageFromFile'),
     dict(type='Resize', scale=(2048, 1024), keep_ratio=True),
     dict(type='mmext.LoadPanopticAnnotations'),
     dict(

@@ -2,6 +2,7 @@
 
 Random examples are new ones at every run, in CI the same ones, and may be slow on a busy machine.
 ``run_to_end`` starts the programs: one that hangs is ended with all it has started, and says where.
+``released_shapes`` reads what the checkpoints of other projects hold.
 """
 
 import os
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,3 +75,23 @@ def _run_to_end(
 def run_to_end() -> RunToEnd:
     """Runs a program for a limited time; returns what ``subprocess.run`` would."""
     return _run_to_end
+
+
+def _released_shapes(name: str) -> dict[str, tuple[int, ...]]:
+    """Read the names and shapes of ``data/checkpoint_keys/NAME.txt``.
+
+    A line is a module and its tensors: ``fc weight:80x256 bias:80``; a scalar has no sizes.
+    """
+    shapes = {}
+    lines = (Path(__file__).parent / f'data/checkpoint_keys/{name}.txt').read_text().splitlines()
+    for module, *tensors in map(str.split, lines):
+        for tensor in tensors:
+            kind, _, sizes = tensor.partition(':')
+            shapes[f'{module}.{kind}'] = tuple(map(int, sizes.split('x'))) if sizes else ()
+    return shapes
+
+
+@pytest.fixture(scope='session')
+def released_shapes() -> Callable[[str], dict[str, tuple[int, ...]]]:
+    """Key -> shape of a checkpoint as its authors released it, by the name of its list."""
+    return _released_shapes

@@ -4,6 +4,8 @@ One line changes a host config: ``bbox_roi_extractor=dict(type='mmext.SingleRoIE
 (and the mask head's likewise); the inherited ``roi_layer=dict(type='RoIAlign', …)`` stays.
 """
 
+from typing import Any
+
 from mmcv import ops
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor as HostExtractor
 from mmdet.utils import ConfigType
@@ -19,10 +21,21 @@ class RoIAlign(ops.RoIAlign):
 
     Results are equal; there, half precision features work too (computed in
     float32). Everything else runs mmcv's kernel.
+
+    Args:
+        *args: as mmcv's, likewise ``**kwargs``.
+        inclusive_ends: pool boxes up to their last pixel instead of its far edge, for weights
+            that were trained so: 1 px is taken off the ends of the RoIs.
     """
+
+    def __init__(self, *args: Any, inclusive_ends: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.inclusive_ends = inclusive_ends
 
     def forward(self, features: Tensor, rois: Tensor) -> Tensor:
         """[N, C, H, W] and [R, 5] (image, box_xyxy in px) -> [R, C, oh, ow]."""
+        if self.inclusive_ends:
+            rois = rois - rois.new_tensor([0, 0, 0, 1, 1])
         if features.device.type != 'cpu' or self.pool_mode != 'avg' or self.use_torchvision:
             return super().forward(features, rois)
         return roi_align(

@@ -1,21 +1,22 @@
 r"""Keys of the released VPSNet checkpoints (mcahny/vps) and what they are here.
 
-The names are those of mmdetection 1.x and of EDVR's attention, put down from memory and not
-checked against a released file: a key that no line knows is an error that names it. What is
-certain, because numbers depend on it, are the orders: background is the first class there and the
-last here, stuff comes before things there and after them here.
+The names are those of the released model with fuse module and track head ("FuseTrack"). Models
+without one of the two lack its keys.
 
-The weights were trained with ``align_corners=False`` in the fuse neck; set it in the config.
+Classes are in UPSNet's order, which is put right as there.
+
+The weights were trained with ``align_corners=False`` in the fuse neck and with the box frame of
+mmdetection 1.x: ``configs/vpsnet/*_released.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from mmext.formats.checkpoint_keys import Converted, Drop, Rename, rename_keys
+from mmext.upsnet.checkpoint_keys import background_last, things_first
 
 _FUSE = 'fuse_neck.'
 _ATTENTION = {
@@ -26,7 +27,7 @@ _ATTENTION = {
     'sAtt_1': 'attend.conv',
     'sAtt_2': 'attend_pooled.conv',
     'sAtt_3': 'attend_coarse.conv',
-    'sAtt_[45]': 'attend_fine',
+    'sAtt_4': 'attend_fine',
     'sAtt_add_1': 'shift.0.conv',
     'sAtt_add_2': 'shift.1',
 }
@@ -46,9 +47,8 @@ def convert(source: Mapping[str, Tensor]) -> Converted:
         ValueError: a key that no line knows, or one that every model has is missing.
     """
     converted = rename_keys(source, _table())
-    state = converted.state
-    _background_last(state)
-    _things_first(state)
+    background_last(converted.state)
+    things_first(converted.state)
     return converted
 
 
@@ -85,42 +85,10 @@ def _fuse() -> list[Rename]:
         Rename(rf'extra_neck\.tcea_fusion\.{theirs}\.(weight|bias)', rf'{_FUSE}attention.{ours}.\1')
         for theirs, ours in _ATTENTION.items()
     ]
-    lines += [
-        Rename(
-            rf'extra_neck\.liteflownet\.conv{layer + 1}(\.0)?\.(weight|bias)',
-            rf'{_FUSE}residual_flow.hidden.{layer}.conv.\2',
-        )
-        for layer in range(3)
-    ]
+    flow = r'extra_neck\.liteflownet\.flow_estimator\.convs'
     return [
         *lines,
-        Rename(
-            r'extra_neck\.liteflownet\.predict_flow\.(weight|bias)',
-            rf'{_FUSE}residual_flow.conv_flow.\1',
-        ),
+        Rename(rf'{flow}\.([012])\.0\.(weight|bias)', rf'{_FUSE}residual_flow.hidden.\1.conv.\2'),
+        Rename(rf'{flow}\.3\.(weight|bias)', rf'{_FUSE}residual_flow.conv_flow.\1'),
         Rename(r'extra_neck\.refine\.conv\.(weight|bias)', rf'{_FUSE}refine.conv.\1'),
     ]
-
-
-def _background_last(state: dict[str, Tensor]) -> None:
-    """Class scores with background last; boxes and masks of things alone."""
-    for kind in ('weight', 'bias'):
-        scores = _take(state, f'roi_head.bbox_head.fc_cls.{kind}')
-        state[f'roi_head.bbox_head.fc_cls.{kind}'] = torch.cat((scores[1:], scores[:1]))
-        deltas = _take(state, f'roi_head.bbox_head.fc_reg.{kind}')
-        state[f'roi_head.bbox_head.fc_reg.{kind}'] = deltas[4:]
-        masks = _take(state, f'roi_head.mask_head.conv_logits.{kind}')
-        state[f'roi_head.mask_head.conv_logits.{kind}'] = masks[1:]
-
-
-def _things_first(state: dict[str, Tensor]) -> None:
-    num_things = len(state['roi_head.bbox_head.fc_cls.bias']) - 1
-    for kind in ('weight', 'bias'):
-        logits = _take(state, f'semantic_head.conv_logits.{kind}')
-        state[f'semantic_head.conv_logits.{kind}'] = logits.roll(num_things, dims=0)
-
-
-def _take(state: dict[str, Tensor], key: str) -> Tensor:
-    if key not in state:
-        raise ValueError(f'no key becomes {key}, which every VPSNet has')
-    return state.pop(key)

@@ -93,3 +93,29 @@ def test_gpu_gives_the_same():
     features, rois = torch.randn(1, 3, 8, 8), random_rois(5, 1, 20, 20)
     layer = RoIAlign(2, 0.5)
     torch.testing.assert_close(layer(features.cuda(), rois.cuda()).cpu(), layer(features, rois))
+
+
+def test_inclusive_ends_pool_up_to_the_last_pixel():
+    """A box of 4 x 2 pixels, (2, 1) to (5, 2) both included, on features of its own grid."""
+    features = torch.arange(80.0).view(1, 1, 8, 10)
+    arguments = dict(output_size=2, spatial_scale=1.0, sampling_ratio=1, aligned=False)
+    rois = torch.tensor([[0.0, 2, 1, 6, 3]])  # ends at the far edge of the last pixel
+    before = rois.clone()
+    pooled = RoIAlign(**arguments, inclusive_ends=True)(features, rois)
+    # from (2, 1) to (5, 2): bins 1.5 wide and 0.5 high, sampled in their middles
+    xs, ys = (2 + 0.75, 2 + 2.25), (1 + 0.25, 1 + 0.75)
+    assert pooled[0, 0].tolist() == [[10 * y + x for x in xs] for y in ys]
+    assert torch.equal(rois, before)
+
+
+def test_the_extractor_hands_inclusive_ends_on():
+    layer = dict(type='RoIAlign', output_size=2, sampling_ratio=2, inclusive_ends=True)
+    extractor = SingleRoIExtractor(layer, out_channels=1, featmap_strides=[4, 8])
+    assert all(layer.inclusive_ends for layer in extractor.roi_layers)
+    boxes = torch.tensor([[0.0, 3, 3, 40, 44], [0, 5, 5, 150, 150]])
+    features = [torch.randn(1, 1, 40, 40), torch.randn(1, 1, 20, 20)]
+    plain = SingleRoIExtractor(
+        dict(type='RoIAlign', output_size=2, sampling_ratio=2), 1, featmap_strides=[4, 8]
+    )
+    shorter = boxes - torch.tensor([0.0, 0, 0, 1, 1])
+    assert torch.equal(extractor(features, boxes), plain(features, shorter))

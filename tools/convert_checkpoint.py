@@ -14,15 +14,20 @@ from mmext.cli.arguments import add_cfg_options
 from mmext.configuration import load_config
 from mmext.errors import run_tool
 from mmext.host import import_mmdet
-from mmext.inference.checkpoint_conversion import SYSTEMS, convert_checkpoint
+from mmext.inference.checkpoint_conversion import convert_checkpoint
+from mmext.inference.checkpoint_systems import SYSTEMS
 from mmext.inference.checkpoints import check_exists
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    kinds = '\n'.join(f'  {name}: {system.source}' for name, system in SYSTEMS.items())
+    kinds = ''.join(
+        f'\n  {name}: {system.source}'
+        + ''.join(f'\n    --config mmext::{config}' for config in system.configs)
+        for name, system in SYSTEMS.items()
+    )
     parser = argparse.ArgumentParser(
-        description=f'{__doc__}\nsystems:\n{kinds}',
+        description=f'{__doc__}\nsystems:{kinds}',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('system', choices=SYSTEMS, help='what the checkpoint is of')

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+_WRAPPER = 'module.'
 _NAMED_KEYS = 3  # keys named in a message
 
 
@@ -50,7 +51,7 @@ def rename_keys(source: Mapping[str, Tensor], table: Sequence[Rename | Drop]) ->
     r"""Rename or drop every key by the first line of the table that matches it.
 
     A prefix ``module.`` that all keys share (of a model saved inside a data-parallel wrapper) is
-    taken off before.
+    taken off before, as often as it is there.
 
     Args:
         source: key -> tensor.
@@ -68,12 +69,14 @@ def rename_keys(source: Mapping[str, Tensor], table: Sequence[Rename | Drop]) ->
     >>> list(made.state), made.dropped
     (['b.weight'], {'module.fc': 'the classifier'})
     """
-    wrapped = bool(source) and all(key.startswith('module.') for key in source)
+    prefix = ''
+    while source and all(key.startswith(prefix + _WRAPPER) for key in source):
+        prefix += _WRAPPER
     lines = [(re.compile(line.pattern), line) for line in table]
     converted, unknown = Converted({}), []
     origin: dict[str, str] = {}  # our key -> the source's
     for key, tensor in source.items():
-        name = key.removeprefix('module.') if wrapped else key
+        name = key.removeprefix(prefix)
         line = next(
             ((found, line) for regex, line in lines if (found := regex.fullmatch(name))), None
         )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _DOWNLOAD_TIMEOUT_S = 30.0
+_WRAPPERS = ('state_dict', 'model')  # of the weights among other entries; the second others use
 _NAMED_KEYS = 3  # keys named in a message
 
 
@@ -37,7 +38,7 @@ def load_checkpoint(path: str) -> dict[str, Any]:
 
     Returns:
         The checkpoint, a dict with at least ``state_dict``; a file that is a state dict itself
-        (``{name: tensor}``) is wrapped into one.
+        (``{name: tensor}``) or calls it ``model`` is wrapped into one.
 
     Raises:
         InputError: the file is missing, unreadable or no checkpoint.
@@ -54,7 +55,11 @@ def load_checkpoint(path: str) -> dict[str, Any]:
         raise InputError(
             f'checkpoint {path} holds a {type(checkpoint).__name__}; expected a dict of weights'
         )
-    checkpoint = checkpoint if 'state_dict' in checkpoint else {'state_dict': checkpoint}
+    wrapper = next((w for w in _WRAPPERS if isinstance(checkpoint.get(w), Mapping)), None)
+    if wrapper is None:
+        checkpoint = {'state_dict': checkpoint}
+    elif wrapper != 'state_dict':
+        checkpoint = {**checkpoint, 'state_dict': checkpoint[wrapper]}
     if not any(hasattr(item, 'shape') for item in checkpoint['state_dict'].values()):
         entries = ', '.join(map(str, checkpoint['state_dict']))
         raise InputError(f'checkpoint {path} holds no weights; its entries are {entries}')

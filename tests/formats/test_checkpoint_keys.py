@@ -16,7 +16,7 @@ def state(*keys: str) -> dict[str, torch.Tensor]:
     return {key: torch.full((1,), float(number)) for number, key in enumerate(keys)}
 
 
-@pytest.mark.parametrize('prefix', ['', 'module.'])
+@pytest.mark.parametrize('prefix', ['', 'module.', 'module.module.'])
 def test_renames_and_drops(prefix: str) -> None:
     keys = [f'{prefix}{key}' for key in ('body.3.weight', 'fc.bias', 'head.bias')]
     source = state(*keys)

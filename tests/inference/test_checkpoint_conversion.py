@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 
 from mmext.errors import InputError
-from mmext.inference.checkpoint_conversion import check_state, convert_checkpoint
+from mmext.inference.checkpoint_conversion import convert_checkpoint
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs/_base_/retinaface_mobilenet025.py'
@@ -73,9 +73,34 @@ def test_refuses_a_config_of_another_network(classifier: Path, tmp_path: Path) -
         convert_checkpoint('retinaface-backbone', str(classifier), config, tmp_path / 'out.pth')
 
 
-def test_names_what_one_side_lacks() -> None:
-    layer = torch.nn.Conv2d(1, 1, 1)
-    with pytest.raises(InputError) as error:
-        check_state({'weight': torch.zeros(1, 1, 1, 1), 'scale': torch.zeros(1)}, layer, 'a.pth')
-    assert '1 keys of the model are not in it (bias)' in str(error.value)
-    assert '1 keys are unknown to the model (scale)' in str(error.value)
+def test_numpy_arrays_are_weights_and_the_rest_is_accounted_for(
+    classifier: Path, tmp_path: Path
+) -> None:
+    """The weights lie beside an optimizer's, under a name that others use."""
+    weights = torch.load(classifier)['state_dict']
+    arrays = {key: value.numpy() for key, value in weights.items()}
+    entries = {'model': {**arrays, 'iteration': 7}, 'optimizer': {'state': torch.zeros(3)}}
+    torch.save(entries, tmp_path / 'arrays.pkl')
+    out = tmp_path / 'backbone.pth'
+    report = convert_checkpoint(
+        'retinaface-backbone', str(tmp_path / 'arrays.pkl'), Config.fromfile(CONFIG), out
+    )
+    assert (report.num_source_keys, report.num_used) == (164, 162)
+    assert report.dropped['iteration'] == 'not a tensor but of type int'
+    assert report.lines()[-1] == '  left:    0 keys'
+    key = 'stages.2.1.pointwise_conv.conv.weight'
+    written = torch.load(out)['state_dict'][key]
+    assert torch.equal(written, weights['module.stage3.1.3.weight'])
+
+
+def test_without_counters_of_batches_as_old_files_are(classifier: Path, tmp_path: Path) -> None:
+    weights = torch.load(classifier)['state_dict']
+    old = {key: value for key, value in weights.items() if 'num_batches' not in key}
+    torch.save(old, tmp_path / 'old.pth')
+    report = convert_checkpoint(
+        'retinaface-backbone',
+        str(tmp_path / 'old.pth'),
+        Config.fromfile(CONFIG),
+        tmp_path / 'out.pth',
+    )
+    assert report.num_used == len(old) - 1 == 135

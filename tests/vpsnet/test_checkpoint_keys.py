@@ -51,15 +51,14 @@ def assert_alike(ours: Tensor, theirs: Tensor) -> None:
 
 
 @pytest.mark.parametrize(
-    ('absent', 'file'),
+    ('absent', 'file', 'prefix'),
     [
-        ((), 'vpsnet_r50_cityscapes-vps_released.py'),
-        (TRACK, 'vpsnet_fuse_r50_cityscapes-vps_released.py'),
-        (FUSE, 'vpsnet_track_r50_cityscapes-vps_released.py'),
-        (FUSE + TRACK, 'upsnet_r50_cityscapes-vps.py'),
+        ((), 'vpsnet_r50_cityscapes-vps_released.py', ''),
+        (TRACK, 'vpsnet_fuse_r50_cityscapes-vps_released.py', 'module.'),
+        (FUSE, 'vpsnet_track_r50_cityscapes-vps_released.py', ''),
+        (FUSE + TRACK, 'upsnet_r50_cityscapes-vps.py', 'module.'),
     ],
 )
-@pytest.mark.parametrize('prefix', ['', 'module.'])
 def test_every_key_of_every_variant(
     source: dict[str, Tensor], absent: tuple[str, ...], file: str, prefix: str
 ) -> None:

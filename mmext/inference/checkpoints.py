@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 _DOWNLOAD_TIMEOUT_S = 30.0
-_WRAPPERS = ('state_dict', 'model')  # of the weights among other entries; the second others use
 _NAMED_KEYS = 3  # keys named in a message
+_WRAPPERS = ('state_dict', 'model')  # of the weights among other entries; the second others use
 
 
 def check_exists(path: str) -> None:

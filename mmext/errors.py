@@ -46,7 +46,7 @@ def run_tool(
     try:
         main(argv)
     except Exception as error:
-        message = str(error) if isinstance(error, InputError) else input_error(error)
+        message = input_error(error)
         if message is None or os.environ.get(TRACEBACK_VARIABLE):
             raise
         rank = os.environ.get('RANK', '0')
@@ -59,17 +59,19 @@ def run_tool(
 def input_error(error: BaseException) -> str | None:
     """One line for an error that reports wrong input, None for any other.
 
-    An error counts as such when a ``raise`` or ``import`` of our package or a check of the host
-    raised it, with a type that stands for wrong input; the same type out of torch or numpy is a
-    fault of the code. A package or a kernel that is not installed counts too, in whatever form
-    the host says it (:mod:`mmext.host_errors`). Errors of data-loader workers arrive with their
-    traceback as text, which is read.
+    An :class:`InputError` does. Any other counts as such when a ``raise`` or ``import`` of our
+    package or a check of the host raised it, with a type that stands for wrong input; the same
+    type out of torch or numpy is a fault of the code. A package or a kernel that is not installed
+    counts too, in whatever form the host says it (:mod:`mmext.host_errors`). Errors of
+    data-loader workers arrive with their traceback as text, which is read.
     """
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     frames = _FRAME.findall(text)
     if frames:  # torch's report of an exception in a data-loader worker
-        text = re.split(rf'^{type(error).__name__}: ', text, flags=re.MULTILINE)[-1]
-    else:
+        text = re.split(rf'^[\w.]*\b{type(error).__name__}: ', text, flags=re.MULTILINE)[-1]
+    if isinstance(error, InputError):
+        return text.strip()
+    if not frames:
         calls = traceback.extract_tb(error.__traceback__)
         frames = [(call.filename, call.line or '') for call in calls]
     if not frames:

@@ -6,6 +6,7 @@ Every program that builds a model or a runner from a config calls :func:`adapt_c
 from mmengine.config import Config
 
 from mmext.host_repairs.batch_norm import use_plain_batch_norm
+from mmext.host_repairs.coco_classes import use_own_coco_dataset
 from mmext.host_repairs.panoptic_classes import use_own_panoptic_classes
 from mmext.host_repairs.roi_layers import check_roi_layers
 
@@ -24,6 +25,7 @@ def adapt_config(config: Config, single_process: bool) -> list[str]:
         InputError: the config needs what is not here and has no equal.
     """
     check_roi_layers(config)
+    use_own_coco_dataset(config)
     said = [use_own_panoptic_classes(config)]
     if single_process:
         said.append(use_plain_batch_norm(config))

@@ -170,6 +170,8 @@ def _check_evaluator(name: str, dataset: Any, metrics: Sequence[Any]) -> None:
     for metric in metrics:
         if hasattr(metric, 'check_truth'):
             metric.check_truth()
+        elif getattr(metric, '_coco_api', None) is not None and metric.cat_ids is None:
+            metric.cat_ids = _category_ids(metric._coco_api, dataset, name)
     summaries = [getattr(part, 'summary', None) for part in parts_of(dataset)]
     known = [summary for summary in summaries if summary is not None]
     judged = any(not getattr(metric, 'format_only', False) for metric in metrics)
@@ -178,6 +180,25 @@ def _check_evaluator(name: str, dataset: Any, metrics: Sequence[Any]) -> None:
             f'nothing to find: {known[0].line(name)}. To predict alone, set format_only=True '
             'and outfile_prefix in the evaluator'
         )
+
+
+def _category_ids(truth: Any, dataset: Any, name: str) -> list[Any]:
+    """Category id of each label in the file of mmdet's ``CocoMetric``.
+
+    It takes the order of the file for that of the labels, which is right for mmdet's data set
+    alone.
+    """
+    classes = dataset.metainfo['classes']
+    if not all(hasattr(part, 'adopt_classes') for part in parts_of(dataset)):
+        return truth.get_cat_ids(cat_names=classes)
+    id_of = {category['name']: category['id'] for category in truth.dataset['categories']}
+    missing = [label for label in classes if label not in id_of]
+    if missing:
+        raise InputError(
+            f'{name}_evaluator: its ann_file has no category {some_names(missing)}, which the data '
+            'set has; evaluate on the file of the data set'
+        )
+    return [id_of[label] for label in classes]
 
 
 def _disagreement(name: str, dataset: Any, learned: Sequence[str], source: str) -> str:

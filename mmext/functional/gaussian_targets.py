@@ -73,21 +73,23 @@ def gaussian_radii(
         raise ValueError(f"mode: expected 'official' or 'exact', got {mode!r}")
     if not 0 < min_overlap < 1:
         raise ValueError(f'min_overlap: expected a ratio in (0, 1), got {min_overlap}')
-    h, w = heights.double(), widths.double()  # a radius is truncated: float32 flips some
+    # a radius is truncated, so that the last bit decides: double, the products in published order,
+    # and only operations that IEEE 754 rounds the same everywhere
+    h, w = heights.detach().double(), widths.detach().double()
     if mode == 'official':
         h, w = h.ceil(), w.ceil()
-    total, area, rest = h + w, h * w, 1 - min_overlap
+    total, rest = h + w, 1 - min_overlap
     # a, b, c of a r^2 - b r + c = 0 (third: a r^2 + b r + c with c < 0)
-    one_each = (1.0, total, area * rest / (1 + min_overlap))
-    inwards = (4.0, 2 * total, rest * area)
-    outwards = (4 * min_overlap, 2 * min_overlap * total, -rest * area)
+    one_each = (1.0, total, _quotient(w * h * rest, 1 + min_overlap))
+    inwards = (4.0, 2 * total, rest * w * h)
+    outwards = (4 * min_overlap, 2 * min_overlap * total, -rest * w * h)
     if mode == 'official':
         a, b, c = outwards
         radii = [_larger_half_root(*e) for e in (one_each, inwards, (a, -b, c))]
     else:
         roots = [(_discriminant_root(*e), *e) for e in (one_each, inwards, outwards)]
         (s1, a1, b1, _), (s2, a2, b2, _), (s3, a3, b3, _) = roots
-        radii = [(b1 - s1) / (2 * a1), (b2 - s2) / (2 * a2), (s3 - b3) / (2 * a3)]
+        radii = [(b1 - s1) / (2 * a1), (b2 - s2) / (2 * a2), _quotient(s3 - b3, 2 * a3)]
     return torch.stack(radii).amin(0).clamp(min=0).long()
 
 
@@ -129,11 +131,26 @@ def gaussian_heatmaps(
 
 
 def _discriminant_root(a: float, b: Tensor, c: Tensor) -> Tensor:
-    return (b * b - 4 * a * c).sqrt()
+    return _square_root(b * b - 4 * a * c)
 
 
 def _larger_half_root(a: float, b: Tensor, c: Tensor) -> Tensor:
     return (b + _discriminant_root(a, b, c)) / 2
+
+
+def _square_root(values: Tensor) -> Tensor:
+    """Rounded correctly; torch's own on a CPU is a library's, wrong in the last bit at times."""
+    if values.device.type != 'cpu':
+        return values.sqrt()
+    roots = torch.empty_like(values)
+    with np.errstate(invalid='ignore'):  # of a box turned inside out
+        np.sqrt(values.numpy(), out=roots.numpy())
+    return roots
+
+
+def _quotient(values: Tensor, divisor: float) -> Tensor:
+    """Rounded correctly; on a GPU torch multiplies by the reciprocal of a plain number."""
+    return values / values.new_full((), divisor)
 
 
 class _Gaussians(NamedTuple):

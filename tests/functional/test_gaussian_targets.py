@@ -1,11 +1,12 @@
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
 
 from mmext.functional import gaussian_targets
-from mmext.functional.gaussian_targets import gaussian_heatmaps, gaussian_radii
+from mmext.functional.gaussian_targets import RadiusMode, gaussian_heatmaps, gaussian_radii
 
 
 def overlap_of_worst_corners(height: float, width: float, radius: float) -> float:
@@ -19,7 +20,7 @@ def overlap_of_worst_corners(height: float, width: float, radius: float) -> floa
 
 
 def official_radius(height: float, width: float, overlap: float) -> int:
-    """The published formula, written down plainly."""
+    """The published formula, written down plainly; Python rounds every step as IEEE 754 says."""
     h, w = math.ceil(height), math.ceil(width)
     b1, c1 = h + w, w * h * (1 - overlap) / (1 + overlap)
     r1 = (b1 + math.sqrt(b1**2 - 4 * c1)) / 2
@@ -27,6 +28,17 @@ def official_radius(height: float, width: float, overlap: float) -> int:
     r2 = (b2 + math.sqrt(b2**2 - 16 * c2)) / 2
     a3, b3, c3 = 4 * overlap, -2 * overlap * (h + w), (overlap - 1) * w * h
     r3 = (b3 + math.sqrt(b3**2 - 4 * a3 * c3)) / 2
+    return max(0, int(min(r1, r2, r3)))
+
+
+def exact_radius(h: float, w: float, overlap: float) -> int:
+    """The same equations with their solutions, as CornerNet's code has them since its correction."""
+    b1, c1 = h + w, w * h * (1 - overlap) / (1 + overlap)
+    r1 = (b1 - math.sqrt(b1**2 - 4 * c1)) / 2
+    b2, c2 = 2 * (h + w), (1 - overlap) * w * h
+    r2 = (b2 - math.sqrt(b2**2 - 16 * c2)) / 8
+    a3, b3, c3 = 4 * overlap, -2 * overlap * (h + w), (overlap - 1) * w * h
+    r3 = (b3 + math.sqrt(b3**2 - 4 * a3 * c3)) / (2 * a3)
     return max(0, int(min(r1, r2, r3)))
 
 
@@ -60,15 +72,36 @@ class TestGaussianRadii:
         assert gaussian_radii(sizes, sizes).tolist() == [8, 17, 34]
         assert gaussian_radii(sizes, sizes, 0.3, 'exact').tolist() == [7, 14, 28]
 
-    def test_official_is_the_published_formula(self) -> None:
+    # of both CenterNets, of CornerNet as first released, and of mmdet
+    @pytest.mark.parametrize(
+        'mode, overlap, formula',
+        [
+            ('official', 0.7, official_radius),
+            ('official', 0.3, official_radius),
+            ('exact', 0.3, exact_radius),
+        ],
+    )
+    def test_every_whole_size_to_the_last_bit(
+        self, mode: RadiusMode, overlap: float, formula: Callable[[int, int, float], int]
+    ) -> None:
+        """Of 0.7 six pairs, of 0.3 200 have a root next to a whole number, and are truncated."""
+        heights, widths = torch.meshgrid(torch.arange(513), torch.arange(513), indexing='ij')
+        radii = gaussian_radii(heights, widths, overlap, mode)
+        expected = [[formula(h, w, overlap) for w in range(513)] for h in range(513)]
+        assert (radii != torch.tensor(expected)).nonzero().tolist() == []
+
+    def test_sizes_are_rounded_up_as_published(self) -> None:
         torch.manual_seed(0)
         heights, widths = 130 * torch.rand(2, 3000)
         radii = gaussian_radii(heights, widths)
-        expected = [
-            official_radius(h, w, 0.7)
-            for h, w in zip(heights.tolist(), widths.tolist(), strict=True)
-        ]
-        assert radii.tolist() == expected
+        sizes = zip(heights.tolist(), widths.tolist(), strict=True)
+        assert radii.tolist() == [official_radius(h, w, 0.7) for h, w in sizes]
+
+    @pytest.mark.filterwarnings('error')
+    @pytest.mark.parametrize('mode', ['official', 'exact'])
+    def test_single_and_inverted_boxes(self, mode: RadiusMode) -> None:
+        assert gaussian_radii(torch.tensor(32.0), torch.tensor(32.0), 0.7, mode).shape == ()
+        gaussian_radii(torch.tensor([-5.0, math.nan]), torch.tensor([50.0, 1.0]), 0.7, mode)
 
     @pytest.mark.parametrize('overlap', [0.3, 0.5, 0.7])
     def test_exact_keeps_the_overlap_and_one_more_does_not(self, overlap: float) -> None:

@@ -2,7 +2,9 @@
 
 Source: UPSNet (Xiong et al., CVPR 2019), section 3.1 "Mask pruning process", as released:
 
-* detections are visited by descending score (the earlier one first on equal scores);
+* detections are visited by descending score, of equal scores **the later one first** (the paper
+  says nothing; the released code sorts ascending and reads the order backwards, so that of two
+  equal masks of a class the later one stays);
 * a mask is its logits resized (bilinear, half-pixel centres) to the truncated box, ``> 0``,
   clipped to the image;
 * it is dropped if it is empty or if more than 30 % of it is covered by kept masks **of its own
@@ -64,12 +66,13 @@ def prune_masks(
         max_overlap_ratio: largest allowed share of a mask under kept masks of its class.
 
     Returns:
-        int64 [k], indices into the detections by descending score; empty if none stays.
+        int64 [k], indices into the detections by descending score, of equal scores the later one
+        first; empty if none stays.
 
     Raises:
         ValueError: if a box is not finite.
     """
-    order = scores.argsort(descending=True, stable=True)
+    order = scores.argsort(stable=True).flip(0)
     _, windows = host_windows(boxes_xyxy[order])
     masks = list(zip(mask_logits[order].float(), windows, strict=True))
     by_label: dict[int, list[int]] = {}

@@ -5,15 +5,16 @@ semantics of the released inference. With X the semantic logits upsampled to H x
 is the argmax over the channels
 
 * 0 .. S-1: the stuff channels of X;
-* S .. S+k-1: one per kept instance i (descending score): ``S_i + M_i``, where S_i is the channel
-  of its class in X inside its segmentation window and M_i its resized mask logits inside its mask
-  window; both are **0 outside**, so an instance can win pixels outside its box where everything
-  else is negative;
+* S .. S+k-1: one per kept instance i, in the order of :mod:`mmext.upsnet.mask_pruning`:
+  ``S_i + M_i``, where S_i is the channel of its class in X inside its segmentation window and M_i
+  its resized mask logits inside its mask window; both are **0 outside**, so an instance can win
+  pixels outside its box where everything else is negative;
 * S+k: unknown, ``max over things of X - max_i S_i``.
 
-The lowest channel wins ties. Only the running maximum is held: best value and channel, largest
-thing logit and largest S_i, so memory does not depend on k. The channel of an instance is touched
-inside its window alone. Outside its window it is the constant 0, of which only the first matters:
+The lowest channel wins ties: of instances the one of the higher score and, of equal scores, the
+later detection. Only the running maximum is held: best value and channel, largest thing logit and
+largest S_i, so memory does not depend on k. The channel of an instance is touched inside its
+window alone. Outside its window it is the constant 0, of which only the first matters:
 all pixels outside window 0 have first zero channel 0; those inside windows 0..i-1 but outside
 window i have first zero channel i. These sets are differences of nested rectangles.
 

@@ -41,9 +41,24 @@ def test_other_classes_do_not_suppress():
     assert prune([FIRST, FIRST, FIRST], labels=[0, 1, 0]) == [0, 1]
 
 
-def test_order_is_by_score_and_the_earlier_one_on_ties():
+def test_order_is_by_score():
     assert prune([FIRST, FIRST, [10, 10, 19, 19]], scores=[0.7, 0.8, 0.9]) == [2, 1]
-    assert prune([FIRST, FIRST], scores=[0.7, 0.7]) == [0]
+
+
+def test_of_equal_scores_the_later_detection_comes_first():
+    assert prune([FIRST, FIRST], scores=[0.7, 0.7]) == [1]
+    assert prune([FIRST, FIRST], labels=[0, 1], scores=[0.7, 0.7]) == [1, 0]
+    apart = [[9 * i, 0, 9 * i + 8, 8] for i in range(3)]
+    assert prune(apart, scores=[0.7, 0.7, 0.7]) == [2, 1, 0]
+    assert prune(apart, scores=[0.7, 0.9, 0.7]) == [1, 2, 0]
+
+
+def test_equal_scores_keep_their_order_in_a_crowd():
+    """Of more than 16 numbers an order that is not stable would be another."""
+    crowd = [[i % 30, i // 30, i % 30, i // 30] for i in range(300)]  # a pixel each
+    scores = [0.9 if i % 3 else 0.7 for i in range(300)]
+    order = [i for i in reversed(range(300)) if i % 3] + list(range(297, -1, -3))
+    assert prune(crowd, scores=scores) == order
 
 
 def test_the_overlap_is_with_all_kept_masks_together_and_not_with_dropped_ones():

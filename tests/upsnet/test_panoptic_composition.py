@@ -26,7 +26,7 @@ def oracle(
     num_classes, height, width = full.shape
     num_stuff = num_classes - num_things
     boxes, labels = scene['boxes_xyxy'].tolist(), scene['labels'].tolist()
-    order = sorted(range(len(boxes)), key=lambda i: -scene['scores'][i].item())
+    order = sorted(range(len(boxes)), key=lambda i: (-scene['scores'][i].item(), -i))
 
     def mask_of(i):  # resized logits, and where they lie
         x1, y1, x2, y2 = (int(value) for value in boxes[i])
@@ -268,6 +268,8 @@ def test_ties_go_to_the_higher_score_and_to_stuff():
     assert result.kept.tolist() == [1, 0]
     assert (result.channels == 1).all()  # 2 + 1 twice: the channel of the higher score
     assert (result.semantic_labels == 2).all()  # all equal: stuff
+    both['scores'] = torch.tensor([0.8, 0.8])
+    assert compose_panoptic(**both, num_things=2).kept.tolist() == [1, 0]  # the later on top
     both['mask_logits'][:, 4:] = 0
     equal_to_stuff = compose_panoptic(**both, num_things=2).channels
     assert (equal_to_stuff[-1] == 0).all()

@@ -139,8 +139,8 @@ def slow_video_counts(frames: Video, windows: tuple[int, ...]) -> np.ndarray:
     return counts
 
 
-def slow_tracking_quality(videos: list[Video]) -> tuple[float, float]:
-    """AQ and SQ, 0 to 1, from lists of pixels."""
+def slow_tracking_quality(videos: list[Video]) -> tuple[float, float, float]:
+    """AQ, SQ and the SQ that has void as a class, 0 to 1, from lists of pixels."""
     qualities, truth, guess = [], [], []
     for video in videos:
         pixels, gt, pred = [], {}, {}
@@ -172,4 +172,5 @@ def slow_tracking_quality(videos: list[Video]) -> tuple[float, float]:
         either = sum(label in (t, g) for t, g in zip(truth, guess, strict=True))
         if either:
             ious.append(both / either)
-    return sum(qualities) / len(qualities), sum(ious) / len(ious)
+    aq = sum(qualities) / len(qualities)
+    return aq, sum(ious) / len(ious), sum(ious) / (len(ious) + ('void' in guess))

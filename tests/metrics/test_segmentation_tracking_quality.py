@@ -21,17 +21,39 @@ def test_against_the_loop() -> None:
             crowds = {i for frame in video for i, (_, crowd) in frame['gt'].items() if crowd}
             for frame in video:
                 frame['gt'] = {i: (label, i in crowds) for i, (label, _) in frame['gt'].items()}
-        aq, sq = slow_tracking_quality(videos)
+        aq, sq, deeplab2_sq = slow_tracking_quality(videos)
         values = quality_of(videos)
         assert values['STQ_AQ'] == pytest.approx(100 * aq, rel=1e-12), seed
         assert values['STQ_SQ'] == pytest.approx(100 * sq, rel=1e-12), seed
         assert values['STQ'] == pytest.approx(100 * math.sqrt(aq * sq), rel=1e-12)
+        assert values['STQ_SQ_deeplab2'] == pytest.approx(100 * deeplab2_sq, rel=1e-12), seed
 
 
 def test_by_hand_an_id_switch() -> None:
     """Half of the track has one id, half another: each pixel's track overlaps by one half."""
     video = [frame_of([7, 7], {7: 0}, [p, p], {p: 0}) for p in (5, 6)]
-    assert quality_of([video]) == {'STQ': math.sqrt(0.5) * 100, 'STQ_AQ': 50, 'STQ_SQ': 100}
+    values = quality_of([video])
+    assert (values['STQ_AQ'], values['STQ_SQ']) == (50, 100)
+    assert values['STQ'] == values['STQ_deeplab2'] == math.sqrt(0.5) * 100
+
+
+def test_by_hand_predicted_void_is_a_class_in_deeplab2_alone() -> None:
+    """A track and stuff of 4 pixels each, of the stuff one pixel is void: SQ 7/4 of 2 or of 3."""
+    truth, guess = {7: 0, 9: 2}, {5: 0, 3: 2}
+    values = quality_of([[frame_of([7] * 4 + [9] * 4, truth, [5] * 4 + [3] * 3 + [0], guess)]])
+    assert values == {
+        'STQ': pytest.approx(100 * math.sqrt(7 / 8), rel=1e-12),
+        'STQ_AQ': 100,
+        'STQ_SQ': 87.5,
+        'STQ_deeplab2': pytest.approx(100 * math.sqrt(7 / 12), rel=1e-12),
+        'STQ_SQ_deeplab2': pytest.approx(100 * 7 / 12, rel=1e-12),
+    }
+    missed = frame_of([7], {7: 0}, [0], {})
+    found = frame_of([7], {7: 0}, [5], {5: 0})
+    values = quality_of([[found], [missed]])  # void in one video counts for all, once
+    assert (values['STQ_SQ'], values['STQ_SQ_deeplab2']) == (50, 25)
+    on_void = quality_of([[frame_of([7, 0], {7: 0}, [5, 0], {5: 0})]])
+    assert on_void['STQ_SQ'] == on_void['STQ_SQ_deeplab2'] == 100
 
 
 def test_association_ignores_classes_and_segmentation_ids() -> None:

@@ -67,7 +67,7 @@ def test_values_are_those_of_the_oracle(samples) -> None:
     values = evaluate(samples)
     expected = slow_values(samples, (1, 2, 3, 4))
     assert {k.removeprefix('video_panoptic/') for k in values} == {
-        *expected, 'STQ', 'STQ_AQ', 'STQ_SQ'
+        *expected, 'STQ', 'STQ_AQ', 'STQ_SQ', 'STQ_deeplab2', 'STQ_SQ_deeplab2'
     }  # fmt: skip
     for name, value in expected.items():
         assert values[f'video_panoptic/{name}'] == pytest.approx(value, rel=1e-12), name

@@ -11,6 +11,11 @@ Void pixels of the truth count for no class. Crowd regions have a class and no t
 predicted on them belongs to no predicted track. A track that is seen on void pixels is larger
 by them.
 
+Predicted void is a pixel missed by its true class, and no class itself. The evaluation of deeplab2
+counts it as one more class of IoU 0 as soon as one labelled pixel is predicted void, so that the
+mean is over C + 1 classes: its values are ``STQ_deeplab2`` and ``STQ_SQ_deeplab2``, for comparison
+with numbers that were measured there. Without predicted void both are equal.
+
 Everything comes from the tables of :mod:`mmext.metrics.panoptic.video_quality`.
 """
 
@@ -72,8 +77,9 @@ def tracking_quality(videos: Sequence[TrackingCounts]) -> dict[str, float]:
         videos: the counts of each, at least one.
 
     Returns:
-        ``STQ``, ``STQ_AQ`` and ``STQ_SQ``, 0 to 100. Without any track AQ and STQ are nan,
-        without any class SQ and STQ.
+        ``STQ``, ``STQ_AQ`` and ``STQ_SQ``, 0 to 100, and ``STQ_deeplab2`` and ``STQ_SQ_deeplab2``,
+        which count predicted void as a class. Without any track AQ and STQ are nan, without any
+        class SQ and STQ.
     """
     num_tracks = sum(video.num_tracks for video in videos)
     association = sum(video.association for video in videos)
@@ -81,6 +87,14 @@ def tracking_quality(videos: Sequence[TrackingCounts]) -> dict[str, float]:
     hits = np.diagonal(confusion)
     unions = confusion.sum(axis=1) + confusion[:, :-1].sum(axis=0) - hits
     occurs = unions > 0
+    ious = hits[occurs] / unions[occurs]
+    with_void = np.append(ious, 0.0) if confusion[:, -1].any() else ious
     aq = association / num_tracks if num_tracks else float('nan')
-    sq = float((hits[occurs] / unions[occurs]).mean()) if occurs.any() else float('nan')
-    return {'STQ': 100 * float(np.sqrt(aq * sq)), 'STQ_AQ': 100 * aq, 'STQ_SQ': 100 * sq}
+    sq, deeplab2_sq = (float(i.mean()) if len(i) else float('nan') for i in (ious, with_void))
+    return {
+        'STQ': 100 * float(np.sqrt(aq * sq)),
+        'STQ_AQ': 100 * aq,
+        'STQ_SQ': 100 * sq,
+        'STQ_deeplab2': 100 * float(np.sqrt(aq * deeplab2_sq)),
+        'STQ_SQ_deeplab2': 100 * deeplab2_sq,
+    }

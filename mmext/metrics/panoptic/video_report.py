@@ -17,8 +17,9 @@ class VideoReport(NamedTuple):
 
     values: dict[str, float]
     """``VPQ``, ``VSQ``, ``VRQ``, each also with ``_th`` and ``_st``: means over the windows; the
-    same of each window length, ``VPQ_k5``, ``VPQ_th_k5``, ...; ``STQ``, ``STQ_AQ``, ``STQ_SQ``;
-    if asked for ``VPQ/{class}``, ...; 0 to 100."""
+    same of each window length, ``VPQ_k5``, ``VPQ_th_k5``, ...; those of
+    :func:`~mmext.metrics.panoptic.tracking_quality.tracking_quality`; if asked for
+    ``VPQ/{class}``, ...; 0 to 100."""
     table: str
 
 

@@ -32,7 +32,7 @@ def official_radius(height: float, width: float, overlap: float) -> int:
 
 
 def exact_radius(h: float, w: float, overlap: float) -> int:
-    """The same equations with their solutions, as CornerNet's code has them since its correction."""
+    """The same equations, solved: CornerNet's code since its correction, and mmdet's."""
     b1, c1 = h + w, w * h * (1 - overlap) / (1 + overlap)
     r1 = (b1 - math.sqrt(b1**2 - 4 * c1)) / 2
     b2, c2 = 2 * (h + w), (1 - overlap) * w * h

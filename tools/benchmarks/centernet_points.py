@@ -51,9 +51,10 @@ def run(quick: bool) -> list[Row]:
 def _decoding(side: int, repetitions: int) -> list[Row]:
     """From logits to boxes of one image."""
     head = _host_head()
-    # sparse sharp peaks on a noisy ground, as a trained network has
+    # sparse sharp peaks on a noisy ground, as a trained network has; so far apart that no rounding
+    # puts them in another order
     logits = torch.randn(1, CLASSES, side, side) - 6
-    logits.view(-1)[torch.randperm(logits.numel())[:400]] += 6
+    logits.view(-1)[torch.randperm(logits.numel())[:400]] = torch.linspace(0, 4, 400)
     sizes, offsets = 20 * torch.rand(1, 2, side, side), torch.rand(1, 2, side, side)
     image = (4 * side, 4 * side)
 
@@ -168,12 +169,13 @@ def _published_heatmaps(boxes: list[Tensor], labels: list[Tensor], side: int) ->
 
 
 def _published_radius(height: int, width: int, overlap: float = 0.7) -> int:
-    total, area = height + width, height * width
-    first = (total + math.sqrt(total**2 - 4 * area * (1 - overlap) / (1 + overlap))) / 2
-    second = (2 * total + math.sqrt(4 * total**2 - 16 * (1 - overlap) * area)) / 2
-    slope = -2 * overlap * total
-    third = (slope + math.sqrt(slope**2 - 16 * overlap * (overlap - 1) * area)) / 2
-    return max(0, int(min(first, second, third)))
+    total, rest = height + width, 1 - overlap
+    equations = (
+        (1.0, total, width * height * rest / (1 + overlap)),
+        (4.0, 2 * total, rest * width * height),
+        (4 * overlap, -2 * overlap * total, -rest * width * height),
+    )
+    return max(0, int(min((b + math.sqrt(b * b - 4 * a * c)) / 2 for a, b, c in equations)))
 
 
 def _inference(size: int, repetitions: int) -> Row:
@@ -185,12 +187,14 @@ def _inference(size: int, repetitions: int) -> Row:
         with torch.inference_mode():
             return model.predict(images, [_sample(size)])[0].pred_instances
 
-    found, expected = predict(ours), predict(host)
-    torch.testing.assert_close(found.scores, expected.scores, rtol=1e-4, atol=1e-5)
-    # detections of almost the same score may change places
-    rows, others = (torch.column_stack([f.bboxes, 1000 * f.labels]) for f in (found, expected))
-    distances = torch.cdist(rows, others, compute_mode='donot_use_mm_for_euclid_dist')
-    assert distances.amin(0).max() < 0.1 and distances.amin(1).max() < 0.1, 'other detections'
+    # the maps: which of two cells of almost one score is detected hangs on the last bit
+    with torch.inference_mode():
+        ((maps,),) = ours.bbox_head(ours.extract_feat(images))
+        (center,), (sizes,), (offsets,) = host.bbox_head(host.extract_feat(images))
+    expected = dict(center=center, size=sizes, offset=offsets)
+    for name, found in maps.items():
+        found = found.sigmoid() if name == 'center' else found
+        torch.testing.assert_close(found, expected[name], rtol=1e-3, atol=1e-4)
     functions = {'ours': lambda: predict(ours), HOST: lambda: predict(host)}
     what = f'inference of CenterNet, ResNet-18 with DCN, {size}x{size}'
     return _rows(what, functions, repetitions, 1.15)[0]
@@ -223,7 +227,7 @@ def _stepper(model: Any, inputs: Tensor, samples: list[DetDataSample]) -> Callab
     return step
 
 
-def _models() -> tuple[nn.Module, nn.Module]:
+def _models() -> tuple[Any, Any]:
     """The host's model and ours, with the same weights and offsets that are not 0."""
     backbone = dict(type='ResNet', depth=18, norm_eval=False)
     host = HOST_MODELS.build(

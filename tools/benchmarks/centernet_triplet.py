@@ -122,10 +122,20 @@ def _decoding(side: int, repetitions: int) -> Row:
     found, expected = ours(), published()
     kept = found.scores[0] > -math.inf
     rows = torch.cat([found.boxes[0], found.scores[0, :, None], found.labels[0, :, None]], 1)[kept]
-    assert len(rows) == len(expected) > 30, (len(rows), len(expected))
-    torch.testing.assert_close(rows.double(), torch.from_numpy(expected), rtol=1e-4, atol=1e-3)
+    _check_alike(rows.double(), torch.from_numpy(expected))
     what = f'test protocol of an image and its mirror image, {CLASSES}x{side}x{side}'
     return _rows(what, {'ours': ours, PUBLISHED: published}, repetitions, 5.0)[0]
+
+
+def _check_alike(found: Tensor, expected: Tensor) -> None:
+    """Each row of one side, x1 y1 x2 y2 score label, is a row of the other, in whatever order.
+
+    Not the rows that soft-NMS leaves next to its threshold of 0.001: a bit more and they are gone.
+    """
+    assert len(found) > 30, len(found)
+    for rows, others in ((found, expected), (expected, found)):
+        distances = (rows[rows[:, 4] > 2e-3, None] - others).abs() / (1e-3 + 1e-4 * others.abs())
+        assert distances.amax(2).amin(1).max() <= 1, 'other detections'
 
 
 def _maps_of_objects(side: int, size: int) -> TripletMaps:
@@ -300,11 +310,11 @@ def _stamp(plane: np.ndarray, x: int, y: int, radius: int, divisor: int) -> None
 
 
 def _published_radius(height: int, width: int, overlap: float = 0.7) -> int:
-    total, area = height + width, height * width
+    total, rest = height + width, 1 - overlap
     equations = (
-        (1.0, total, area * (1 - overlap) / (1 + overlap)),
-        (4.0, 2 * total, (1 - overlap) * area),
-        (4 * overlap, -2 * overlap * total, (overlap - 1) * area),
+        (1.0, total, width * height * rest / (1 + overlap)),
+        (4.0, 2 * total, rest * width * height),
+        (4 * overlap, -2 * overlap * total, -rest * width * height),
     )
     return max(0, int(min((b + math.sqrt(b * b - 4 * a * c)) / 2 for a, b, c in equations)))
 

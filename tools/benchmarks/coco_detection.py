@@ -81,7 +81,8 @@ def _metric(ann_file: Path, samples: list[dict[str, Any]], rounds: int) -> Row:
         metric.dataset_meta = copy.deepcopy(meta)
     functions = {name: lambda m=metric: evaluate(m) for name, metric in metrics.items()}
     values = {name: function() for name, function in functions.items()}
-    assert round(values['ours'], 3) == values['mmdet'], values
+    # mmdet rounds to three places; a value half-way may be rounded up or down
+    assert abs(values['ours'] - values['mmdet']) < 0.0005 + 1e-9, values
     times = milliseconds_in_turn(functions, rounds, warmup=0)
     ours, host = (statistics.median(times[name]) for name in ('ours', 'mmdet'))
     what = f'box metric of {len(samples)} images, predictions to values'

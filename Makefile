@@ -6,9 +6,12 @@ PYTEST_ARGS ?=
 
 BIN := .venv/bin
 SOURCES := mmext configs tools tests setup.py
+MATHS := tests/functional tests/metrics/test_*_quality.py tests/*/test_*_targets.py \
+  tests/*/test_*_decoding.py tests/retinaface/test_matching.py \
+  tests/upsnet/test_mask_pruning.py tests/upsnet/test_panoptic_*.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo test maths lint format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -19,8 +22,11 @@ setup: ## make .venv with everything in it (does only what is still missing)
 demo: setup ## train and evaluate UPSNet on a generated data set, with pictures and an MLflow run
 	@$(BIN)/python tools/demo.py
 
-test: lint ## everything CI runs: linters, type check, import contracts, tests
+test: lint maths ## everything CI runs: linters, type check, import contracts, tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+maths: setup ## the pure maths alone, as torch computes it without vector instructions
+	@ATEN_CPU_CAPABILITY=default $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(MATHS)
 
 lint: setup ## linters, type check and import contracts alone
 	$(BIN)/ruff check $(SOURCES)

@@ -79,16 +79,18 @@ def gaussian_radii(
     if mode == 'official':
         h, w = h.ceil(), w.ceil()
     total, rest = h + w, 1 - min_overlap
+    product = rest * w * h
     # a, b, c of a r^2 - b r + c = 0 (third: a r^2 + b r + c with c < 0)
-    one_each = (1.0, total, _quotient(w * h * rest, 1 + min_overlap))
-    inwards = (4.0, 2 * total, rest * w * h)
-    outwards = (4 * min_overlap, 2 * min_overlap * total, -rest * w * h)
+    equations = (
+        (1.0, total, _quotient(w * h * rest, 1 + min_overlap)),  # one corner each way
+        (4.0, 2 * total, product),  # inwards
+        (4 * min_overlap, 2 * min_overlap * total, -product),  # outwards
+    )
+    s1, s2, s3 = _square_roots(torch.stack([b * b - 4 * a * c for a, b, c in equations]))
+    (a1, b1, _), (a2, b2, _), (a3, b3, _) = equations
     if mode == 'official':
-        a, b, c = outwards
-        radii = [_larger_half_root(*e) for e in (one_each, inwards, (a, -b, c))]
+        radii = [(b1 + s1) / 2, (b2 + s2) / 2, (s3 - b3) / 2]
     else:
-        roots = [(_discriminant_root(*e), *e) for e in (one_each, inwards, outwards)]
-        (s1, a1, b1, _), (s2, a2, b2, _), (s3, a3, b3, _) = roots
         radii = [(b1 - s1) / (2 * a1), (b2 - s2) / (2 * a2), _quotient(s3 - b3, 2 * a3)]
     return torch.stack(radii).amin(0).clamp(min=0).long()
 
@@ -130,15 +132,7 @@ def gaussian_heatmaps(
     return _listed(shape, objects) if xs.device.type == 'cpu' else _drawn(shape, objects)
 
 
-def _discriminant_root(a: float, b: Tensor, c: Tensor) -> Tensor:
-    return _square_root(b * b - 4 * a * c)
-
-
-def _larger_half_root(a: float, b: Tensor, c: Tensor) -> Tensor:
-    return (b + _discriminant_root(a, b, c)) / 2
-
-
-def _square_root(values: Tensor) -> Tensor:
+def _square_roots(values: Tensor) -> Tensor:
     """Rounded correctly; torch's own on a CPU is a library's, wrong in the last bit at times."""
     if values.device.type != 'cpu':
         return values.sqrt()

@@ -200,3 +200,24 @@ def test_hosts_data_sets_are_compared_but_not_changed() -> None:
     assert difference('ab', 'abc') == ([], ['c'], False)
     assert difference('abx', 'abc') == (['x'], ['c'], False)
     assert not hasattr(DATASETS.get('mmdet.CocoDataset'), 'adopt_classes')
+
+
+def test_the_hosts_metric_goes_by_name(tmp_path: Path) -> None:
+    from mmdet.evaluation import CocoMetric
+    from test_coco_dataset import ROWS, write
+
+    from mmext.pipelines.data_check_hook import _check_evaluator
+
+    paths = write(tmp_path, ROWS)
+    metric = CocoMetric(ann_file=str(tmp_path / 'truth.json'))
+    for kind, expected in (('mmext.CocoDataset', [8, 1, 3]), ('mmdet.CocoDataset', [3, 1, 8])):
+        metric.cat_ids = None
+        metainfo = dict(classes=('cow', 'cat', 'dog'))
+        dataset = DATASETS.build(dict(paths, type=kind, metainfo=metainfo, test_mode=True))
+        _check_evaluator('val', dataset, [metric])
+        assert metric.cat_ids == expected  # the host's data set numbers labels as the file does
+    metainfo = dict(classes=('cow', 'cat', 'dog', 'yak'))
+    dataset = DATASETS.build(dict(paths, type='mmext.CocoDataset', metainfo=metainfo))
+    metric.cat_ids = None
+    with pytest.raises(InputError, match="val_evaluator: its ann_file has no category 'yak'"):
+        _check_evaluator('val', dataset, [metric])

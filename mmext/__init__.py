@@ -6,30 +6,32 @@ parser to inherit from our configs: ``_base_ = 'mmext::upsnet.py'``. Classes are
 found through :mod:`mmext.registry` when a config names ``type='mmext.X'``.
 """
 
-from mmengine.config import config as _config
+from mmengine.config import Config
 from mmengine.config import utils as _config_utils
 
 from mmext.moved import accept_old_names
+from mmext.shipped import shipped_folder
 
 __version__ = '0.1.0'
 
-# mmengine resolves `package::file.py` only for the packages in this table.
+# mmengine looks only at the packages in this table
 _config_utils.MODULE2PACKAGE['mmext'] = 'mmext'
 
-_host_split = _config._get_package_and_cfg_path
+_host_cfg_path = Config._get_cfg_path
 
 
-def _split_config_name(name: str) -> tuple[str, str]:
-    """Split ``'mmext::upsnet.py'`` into package and path.
+def _cfg_path(name: str, filename: str) -> tuple[str, str | None]:
+    """The file that a config inherits from, and the scope of its types; see mmengine's.
 
-    mmengine's own function demands a folder (``package::folder/file.py``), but
-    our headline configs have none. Other packages' names are left to it.
+    mmengine demands a folder in ``package::folder/file.py``, but our headline configs have none;
+    and it finds the configs of an installed package only, not those of a checkout.
     """
-    if name.startswith('mmext::') and name.count('::') == 1:
-        return 'mmext', name.removeprefix('mmext::')
-    return _host_split(name)
+    package, mark, inner = name.partition('::')
+    if mark and package == 'mmext':
+        return str(shipped_folder('configs') / inner), package
+    return _host_cfg_path(name, filename)
 
 
-_config._get_package_and_cfg_path = _split_config_name
+Config._get_cfg_path = staticmethod(_cfg_path)
 
 accept_old_names()

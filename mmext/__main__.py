@@ -11,14 +11,16 @@ import runpy
 import sys
 from pathlib import Path
 
-TOOLS = Path(__file__).parent / '.mim' / 'tools'
+from mmext.shipped import shipped_folder
+
+TOOLS = shipped_folder('tools')
 
 
 def find_tool(name: str) -> Path:
     """Return the script that ``name`` stands for.
 
     Args:
-        name: name of an installed tool without ``.py``, or a path to a script.
+        name: name of a tool of ours without ``.py``, or a path to a script.
 
     Raises:
         SystemExit: there is neither; the message lists the tools.

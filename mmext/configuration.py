@@ -11,8 +11,10 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.utils import import_modules_from_strings
 
+from mmext.base_variables import check_base_variables
 from mmext.errors import InputError
 from mmext.host_errors import missing_import
+from mmext.shipped import shipped_folder
 
 # how alike two names must be to be one name and its misspelling: `dept` and `depth` are,
 # `in_channels` and `out_channels`, `val_dataloader` and `train_dataloader` are not
@@ -29,16 +31,12 @@ def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
             and leave the data sets, built from it, where they are.
 
     Raises:
-        InputError: the file is missing, cannot be parsed, or an option does not fit it.
+        InputError: the file is missing, cannot be parsed, holds a base variable without its
+            value, or an option does not fit it.
     """
-    file = locate_config(path)
-    if not file.is_file():
-        raise InputError(f'config file not found: {file.absolute()}')
-    try:
-        config = Config.fromfile(file, import_custom_modules=False)
-    except Exception as error:
-        raise InputError(f'config file {path} cannot be read: {_reason(error)}') from error
+    config = _read(path)
     _import_modules(config, path)
+    check_base_variables(config, path, read_again=lambda: _read(path))
     options = dict(options or {})
     check_option_keys(config, options)
     if 'data_root' in options and isinstance(config.get('data_root'), str):
@@ -53,6 +51,16 @@ def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
         if loader and loader.get('num_workers') == 0:
             loader.persistent_workers = False  # torch refuses to keep workers that are not there
     return config
+
+
+def _read(path: str) -> Config:
+    file = locate_config(path)
+    if not file.is_file():
+        raise InputError(f'config file not found: {file.absolute()}')
+    try:
+        return Config.fromfile(file, import_custom_modules=False)
+    except Exception as error:
+        raise InputError(f'config file {path} cannot be read: {_reason(error)}') from error
 
 
 def _import_modules(config: Config, path: str) -> None:
@@ -80,6 +88,8 @@ def locate_config(name: str) -> Path:
     package, mark, inner = name.partition('::')
     if not mark:
         return Path(name)
+    if package == 'mmext':
+        return shipped_folder('configs') / inner
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         raise InputError(f'config {name}: no package {package!r} is installed')

@@ -47,7 +47,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(
     _delete_=True,
     type='mmext.CocoDetectionMetric',
-    ann_file={{_base_.data_root}} + 'annotations/instances_val2017.json',
+    ann_file=_base_.data_root + 'annotations/instances_val2017.json',
 )
 test_evaluator = val_evaluator
 

@@ -49,7 +49,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(
     _delete_=True,
     type='mmext.KeypointOKSMetric',
-    ann_file={{_base_.data_root}} + 'annotations/person_keypoints_val2017.json',
+    ann_file=_base_.data_root + 'annotations/person_keypoints_val2017.json',
 )
 test_evaluator = val_evaluator
 tta_pipeline = [

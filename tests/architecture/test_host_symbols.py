@@ -14,7 +14,8 @@ SYMBOLS = host_symbols()
 
 # Names of the host that begin with an underscore may go with any release: each needs a reason.
 PRIVATE = {
-    'mmengine.config.config._get_package_and_cfg_path',  # it refuses `mmext::file.py`
+    # it refuses `mmext::file.py`, and knows no checkout
+    'mmengine.config.Config._get_cfg_path',
     'mmdet.models.SSDHead.__init__',  # every class has one; wrapped to add what it forgets
 }
 

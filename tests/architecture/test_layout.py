@@ -23,6 +23,7 @@ HOST_ARGUMENTS = {
 MAY_IMPORT_HOST = {
     'mmext': 'makes `mmext::` inheritance work',
     'mmext.registry': 'children of the host registries',
+    'mmext.base_variables': "reads the host's configs",
     'mmext.configuration': "reads and changes the host's configs",
     'mmext.host': 'imports it quietly',
     'mmext.pipelines.data_checks': "reads the host's configs",

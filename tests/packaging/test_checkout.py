@@ -1,0 +1,61 @@
+"""A checkout that is not installed: its tools and configs are those beside the package."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}
+
+
+@pytest.fixture(scope='module')
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a clone holds; ``mmext/.mim``, which an installation makes, is not in it."""
+    copy = tmp_path_factory.mktemp('clone')
+    left_out = shutil.ignore_patterns('.mim', '__pycache__')
+    for name in ('mmext', 'configs', 'tools'):
+        shutil.copytree(ROOT / name, copy / name, ignore=left_out)
+    shutil.copy2(ROOT / 'model-index.yml', copy)
+    return copy
+
+
+def run(checkout: Path, *arguments: str) -> 'subprocess.CompletedProcess[str]':
+    """Python in the folder of the checkout, which hides what is installed."""
+    command = [sys.executable, '-W', 'ignore', *arguments]
+    return subprocess.run(
+        command, cwd=checkout, env=ENVIRONMENT, capture_output=True, text=True, timeout=250
+    )
+
+
+def test_its_tools_run_by_name(checkout: Path) -> None:
+    done = run(checkout, '-m', 'mmext', 'train', 'mmext::upsnet.py', '--no-pretrained')
+    assert done.returncode == 2, done.stderr  # the config was found, its data was not
+    assert f'train data not found: {checkout}/data/coco' in done.stderr
+
+
+def test_the_tools_are_named(checkout: Path) -> None:
+    done = run(checkout, '-m', 'mmext', 'no_such_tool')
+    assert done.returncode == 1
+    assert 'no tool and no script named' in done.stderr and 'infer, ' in done.stderr
+
+
+def test_its_configs_are_inherited(checkout: Path) -> None:
+    base = checkout / 'configs' / 'retinaface' / 'retinaface_r50_wider_1600.py'
+    base.write_text(base.read_text() + '\nprobe = 7\n')
+    (checkout / 'user.py').write_text(f"_base_ = 'mmext::retinaface/{base.name}'")
+    code = (
+        'import mmext\nfrom mmengine.config import Config\n'
+        "print(mmext.__file__)\nprint(Config.fromfile('user.py').probe)"
+    )
+    done = run(checkout, '-c', code)
+    assert done.stdout.split() == [str(checkout / 'mmext' / '__init__.py'), '7'], done.stderr
+
+
+def test_a_config_that_does_not_exist_is_named(checkout: Path) -> None:
+    done = run(checkout, '-m', 'mmext', 'train', 'mmext::upsnett.py')
+    assert done.returncode == 2
+    assert f'config file not found: {checkout}/configs/upsnett.py' in done.stderr

@@ -28,6 +28,7 @@ from mmext.inference.checkpoints import (
     latest_checkpoint,
     load_checkpoint,
     load_weights,
+    resolve_torchvision,
 )
 from mmext.pipelines.data_checks import check_data
 
@@ -108,6 +109,7 @@ def train(config: Config) -> None:
     import_mmdet()
     from mmengine.runner import Runner
 
+    resolve_torchvision(config)
     check_pretrained(config)
     checkpoint = load_checkpoint(config.load_from) if config.get('load_from') else None
     runner = Runner.from_cfg(config)

@@ -4,12 +4,14 @@ mmengine loads without comparing: a checkpoint of another model leaves every wei
 warning of hundreds of keys. Here it is an error that fits on one line.
 """
 
+import functools
 import socket
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import mmengine
 from mmengine.config import Config
 
 from mmext.configuration import walk
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _DOWNLOAD_TIMEOUT_S = 30.0
+_TORCHVISION = ('torchvision://', 'modelzoo://')  # the second is mmengine's old name of the first
 _NAMED_KEYS = 3  # keys named in a message
 _WRAPPERS = ('state_dict', 'model')  # of the weights among other entries; the second others use
 
@@ -122,6 +125,26 @@ def latest_checkpoint(work_dir: str) -> str | None:
     return str(recorded if recorded.exists() or not beside.exists() else beside)
 
 
+def resolve_torchvision(config: Config) -> None:
+    """Replace ``torchvision://NAME`` in the model by the address of the weights.
+
+    mmengine looks the name up in its list of torchvision's weights, but imports torchvision
+    before it does. The list has the first ImageNet weights of each network, whatever the version
+    of torchvision: those that mmdet's published results began with. Names that are not in it,
+    as those of later weights, stay.
+    """
+    for _, part in walk(config.get('model', {})):
+        for key, value in part.items():
+            if isinstance(value, str) and value.startswith(_TORCHVISION):
+                part[key] = _torchvision_addresses().get(value.partition('://')[2]) or value
+
+
+@functools.cache
+def _torchvision_addresses() -> dict[str, str | None]:
+    file = Path(mmengine.__file__).parent / 'hub' / 'torchvision_0.12.json'
+    return dict(mmengine.load(file))
+
+
 def check_pretrained(config: Config) -> None:
     """Load every pretrained ``init_cfg`` of the model once, so that a failure is one line.
 
@@ -155,14 +178,24 @@ def _load(source: str) -> Any:
 
 
 def _obstacle(source: str, error: Exception) -> str:
+    if isinstance(error, ImportError) and source.startswith(_TORCHVISION):
+        return 'of this name no address is known without the package torchvision'
     if isinstance(error, ImportError):
         return f'{source.split(":")[0]}:// needs the package {error.name}, which is not installed'
     if isinstance(error, KeyError):
         return 'no weights of this name are known'
     if isinstance(error, FileNotFoundError):
         return f'{Path(source).expanduser().absolute()} does not exist'
-    network = '://' in source
-    return f'{"download failed" if network else "damaged file"} ({_first_line(error)})'
+    if isinstance(error, OSError) and '://' in source:
+        return f'download failed ({_first_line(error)})'
+    place = f' in {_cache_folder()}' if '://' in source else ''
+    return f'damaged file{place} ({_first_line(error)})'
+
+
+def _cache_folder() -> Path:
+    import torch
+
+    return Path(torch.hub.get_dir(), 'checkpoints')
 
 
 def _naming(what: str, names: list[str]) -> str:

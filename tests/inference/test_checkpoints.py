@@ -5,11 +5,18 @@ from typing import Any
 
 import pytest
 import torch
+from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmext.errors import InputError
-from mmext.inference.checkpoints import check_pretrained, latest_checkpoint, load_weights
+from mmext.inference.checkpoints import (
+    check_pretrained,
+    latest_checkpoint,
+    load_weights,
+    resolve_torchvision,
+)
 
 
 class Versioned(nn.Module):
@@ -92,6 +99,7 @@ def test_latest_checkpoint(tmp_path: Path) -> None:
     [
         ('{tmp}/damaged.pth', 'damaged file'),
         ('{tmp}/gone.pth', '{tmp}/gone.pth does not exist'),
+        ('torchvision://resnet50.imagenet1k_v2', 'no address is known without the package torch'),
         ('open-mmlab://no/such_weights', 'no weights of this name are known'),
         ('http://127.0.0.1:9/weights.pth', 'download failed'),
     ],
@@ -105,6 +113,64 @@ def test_pretrained_weights_that_cannot_be_had(source: str, reason: str, tmp_pat
     message = str(raised.value)
     assert reason.format(tmp=tmp_path) in message and '--no-pretrained' in message
     assert 'model.backbone.init_cfg.checkpoint=FILE' in message and '\n' not in message
+
+
+# https://download.pytorch.org/models/, the first weights of each network
+FILES = dict(
+    resnet18='resnet18-f37072fd.pth',
+    resnet34='resnet34-b627a593.pth',
+    resnet50='resnet50-0676ba61.pth',
+    resnet101='resnet101-63fe2227.pth',
+    resnet152='resnet152-394f9c45.pth',
+    resnext50_32x4d='resnext50_32x4d-7cdf4587.pth',
+    resnext101_32x8d='resnext101_32x8d-8ba56ff5.pth',
+    vgg16='vgg16-397923af.pth',
+    mobilenet_v2='mobilenet_v2-b0353104.pth',
+)
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_names_of_torchvision_become_addresses(name: str) -> None:
+    init = dict(type='Pretrained', checkpoint=f'torchvision://{name}')
+    parts = dict(backbone=dict(init_cfg=[init]), teacher=dict(pretrained=f'modelzoo://{name}'))
+    config = Config(dict(model=parts))
+    resolve_torchvision(config)
+    address = f'https://download.pytorch.org/models/{FILES[name]}'
+    assert config.model.backbone.init_cfg[0].checkpoint == address
+    assert config.model.teacher.pretrained == address
+
+
+@pytest.mark.parametrize(
+    'source', ['torchvision://resnet50.imagenet1k_v2', 'torchvision://shufflenetv2_x1.5', 'x.pth']
+)
+def test_other_weights_keep_their_names(source: str) -> None:
+    config = Config(dict(model=dict(init_cfg=dict(type='Pretrained', checkpoint=source))))
+    resolve_torchvision(config)
+    resolve_torchvision(Config())
+    assert config.model.init_cfg.checkpoint == source
+
+
+def test_weights_in_the_cache_need_no_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    init_default_scope('mmdet')
+    init = dict(type='Pretrained', checkpoint='torchvision://resnet18')
+    small = dict(type='ResNet', depth=18, base_channels=2, stem_channels=2, init_cfg=init)
+    config = Config(dict(model=dict(type='mmdet.X', backbone=small)))
+    resolve_torchvision(config)
+    weights = MODELS.build(dict(small, init_cfg=None)).state_dict()
+    weights = {key: torch.full_like(item, 3) for key, item in weights.items()}
+    file = tmp_path / 'hub' / 'checkpoints' / FILES['resnet18']
+    file.parent.mkdir(parents=True)
+    torch.save(weights, file)
+    check_pretrained(config)
+    backbone = MODELS.build(config.model.backbone)
+    backbone.init_weights()
+    assert all(item.eq(3).all() for item in backbone.state_dict().values())
+    file.write_bytes(file.read_bytes()[:40])
+    with pytest.raises(InputError, match=f'resnet18-.*: damaged file in {file.parent} '):
+        check_pretrained(config)
 
 
 def test_pretrained_weights_that_load(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_auto_scale_lr_needs_a_base(config_file: Path, call: Callable[..., None]
         ([], [f'backbone.pth of {PRETRAINED_KEY}', 'does not exist', '--no-pretrained']),
         (
             ['--cfg-options', f'{PRETRAINED_KEY}.checkpoint=torchvision://resnet18'],
-            ['torchvision://resnet18', 'torchvision, which is not installed', '--no-pretrained'],
+            ['models/resnet18-f37072fd.pth', 'download failed', '--no-pretrained'],
         ),
         (['--resume', 'gone.pth'], ['checkpoint not found: {cwd}/gone.pth']),
         (
@@ -154,6 +154,8 @@ def test_bad_input_is_one_line_and_exit_code_2(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    monkeypatch.setenv('https_proxy', 'http://127.0.0.1:9')  # nothing answers there: no network
     assert run_tool(tool('train').main, [str(config_file), *arguments]) == 2
     error = capsys.readouterr().err.strip()
     assert error.startswith('error: ') and '\n' not in error

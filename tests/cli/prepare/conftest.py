@@ -3,6 +3,7 @@
 import http.server
 import json
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 
 from mmext.formats.panoptic_files import encode_id_png
+
+sys.path.insert(0, str(Path(__file__).parent))  # the modules that tests of this folder share
 
 COUNTS = {'train': 6, 'val': 3}
 

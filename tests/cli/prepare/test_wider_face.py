@@ -7,43 +7,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from wider_face_set import write_set
 
 from mmext.cli.prepare.wider_face import add_arguments, run
 from mmext.errors import InputError
-from mmext.formats.wider_face_files import ImageFaces, read_faces, write_faces
-from mmext.formats.wider_face_ground_truth import SETTINGS, ImageTruth, write_ground_truth
+from mmext.formats.wider_face_files import read_faces
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A small but whole download; one face has no area, one landmark is outside."""
-    for split in ('train', 'val'):
-        names = [f'0--Parade/0_Parade_{split}_{i}.jpg' for i in range(3)]
-        boxes = [np.array([[5.0, 5, 20, 20], [30, 10, 0, 5]]), np.array([[1.0, 1, 9, 9]]),
-                 np.zeros((0, 4))]  # fmt: skip
-        images = []
-        for number, (name, box) in enumerate(zip(names, boxes, strict=True)):
-            photo = tmp_path / f'WIDER_{split}/images' / name
-            photo.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(photo), np.full((40, 60 + number, 3), 90, np.uint8))
-            points = np.full((len(box), 5, 2), 7.0)
-            points[:, 0] = -3
-            visible = np.full((len(box), 5), 2)
-            attributes = np.zeros((len(box), 6), int)
-            images.append(ImageFaces(name, box, points, visible, attributes))
-        (tmp_path / 'wider_face_split').mkdir(exist_ok=True)
-        (tmp_path / f'retinaface_gt_v1.1/{split}').mkdir(parents=True)
-        wider = tmp_path / f'wider_face_split/wider_face_{split}_bbx_gt.txt'
-        write_faces(wider, images, 'wider')
-        write_faces(tmp_path / f'retinaface_gt_v1.1/{split}/label.txt', images, 'retinaface')
-    (tmp_path / 'ground_truth').mkdir()
-    truths = [
-        ImageTruth(
-            i.name[:-4], i.boxes_xywh, {s: np.ones(len(i), bool) for s in SETTINGS}, i.attributes
-        )
-        for i in images
-    ]
-    write_ground_truth(tmp_path / 'ground_truth', truths)
+    write_set(tmp_path)
     return tmp_path
 
 

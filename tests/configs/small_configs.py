@@ -1,0 +1,169 @@
+"""Any shipped config made small: narrow shallow networks, small pictures, one step.
+
+What stays is what a config is about: data set, pipeline, evaluator, hooks, losses, schedule, the
+table of classes. What is changed is in this file and nowhere else:
+
+- ``data_root``, as ``--cfg-options data_root=`` does;
+- pretrained weights, as ``--no-pretrained`` does;
+- channels, blocks, depth, and the numbers of proposals;
+- sizes of pictures, crops and windows; the minimum sizes that belong to them;
+- numbers of images in a batch, of iterations and epochs, and data-loader workers.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import small_upsnet
+import tiny_points
+from mmengine.config import Config, ConfigDict
+
+from mmext.configuration import (
+    load_config,
+    rebase_data_root,
+    remove_pretrained,
+    thaw_pretrained,
+    walk,
+)
+
+WIDTH = 8
+BATCH = 2
+_SIZES = ('scale', 'scales', 'crop_size', 'size')
+_MAX_RESNET_DEPTH = 50
+
+
+def small_config(path: Path, data_root: Path) -> Config:
+    """The config at ``path`` on the data in ``data_root``."""
+    config = load_config(str(path))
+    rebase_data_root(config, str(data_root))
+    thaw_pretrained(config)
+    remove_pretrained(config)
+    _shrink_model(config)
+    for name in ('train', 'val', 'test'):
+        _shrink_loader(config[f'{name}_dataloader'], config.model)
+    if config.get('tta_pipeline'):
+        _shrink_pictures(config.tta_pipeline, _divisor(config.model))
+    _one_step(config)
+    return config
+
+
+def _shrink_model(config: Config) -> None:
+    model = config.model
+    backbone = model.backbone
+    if backbone.type == 'ResNet':
+        backbone.depth = min(backbone.depth, _MAX_RESNET_DEPTH)
+    _SHRINK[model.type](config)
+
+
+def _shrink_upsnet(config: Config) -> None:
+    small_upsnet.shrink(config, WIDTH)
+    model = config.model
+    model.semantic_head.setdefault('norm_cfg', ConfigDict(type='GN')).num_groups = 4
+    if model.get('fuse_neck'):
+        model.fuse_neck.channels = WIDTH
+    if model.get('track_head'):
+        model.track_head.update(in_channels=WIDTH, fc_channels=16)
+
+
+def _shrink_triplets(config: Config) -> None:
+    _shrink_hourglass(config.model.backbone)
+    config.model.bbox_head.update(in_channels=WIDTH, pool_channels=4)
+
+
+def _shrink_cornernet(config: Config) -> None:
+    _shrink_hourglass(config.model.backbone)
+    config.model.bbox_head.update(in_channels=WIDTH)
+    config.model.test_cfg.update(corner_topk=40)
+
+
+def _shrink_hourglass(backbone: ConfigDict) -> None:
+    backbone.update(
+        downsample_times=2,
+        stage_channels=[WIDTH] * 3,
+        stage_blocks=[1] * 3,
+        feat_channel=WIDTH,
+    )
+
+
+def _shrink_retinaface(config: Config) -> None:
+    model = config.model
+    if model.backbone.type == 'ResNet':
+        model.backbone.update(base_channels=2, stem_channels=2)
+        expansion = 1 if model.backbone.depth < 50 else 4
+        stages = [2 * expansion * 2**index for index in range(4)]
+        model.neck.in_channels = [stages[index] for index in model.backbone.out_indices]
+    else:
+        model.backbone.widen_factor = 1 / 16
+        model.neck.in_channels = [16, 32, 64]
+    model.neck.out_channels = model.bbox_head.in_channels = WIDTH
+    if 'views' in model.test_cfg:
+        scaled = (edge // 20 for edge in model.test_cfg.views.short_edges_px)
+        model.test_cfg.views.short_edges_px = tuple(scaled)
+
+
+def _shrink_mask_rcnn(config: Config) -> None:
+    model = config.model
+    _shrink_resnet(model)
+    model.rpn_head.update(in_channels=WIDTH, feat_channels=WIDTH)
+    for part in ('bbox', 'mask'):
+        model.roi_head[f'{part}_roi_extractor'].update(out_channels=WIDTH)
+        model.roi_head[f'{part}_head'].update(in_channels=WIDTH)
+    model.roi_head.bbox_head.update(fc_out_channels=16)
+    model.roi_head.mask_head.update(conv_out_channels=WIDTH)
+
+
+def _shrink_yolact(config: Config) -> None:
+    model = config.model
+    _shrink_resnet(model)
+    model.bbox_head.update(in_channels=WIDTH, feat_channels=WIDTH)
+    model.mask_head.update(in_channels=WIDTH)
+
+
+def _shrink_resnet(model: ConfigDict) -> None:
+    model.backbone.update(depth=18, base_channels=WIDTH, stem_channels=WIDTH)
+    model.neck.update(in_channels=[WIDTH * 2**i for i in range(4)], out_channels=WIDTH)
+
+
+_SHRINK = {
+    'mmext.UPSNet': _shrink_upsnet,
+    'mmext.VPSNet': _shrink_upsnet,
+    'PanopticFPN': _shrink_upsnet,
+    'mmext.CenterNetPointDetector': tiny_points.shrink,
+    'mmext.CenterNetTripletDetector': _shrink_triplets,
+    'mmext.RetinaFace': _shrink_retinaface,
+    'CornerNet': _shrink_cornernet,
+    'MaskRCNN': _shrink_mask_rcnn,
+    'YOLACT': _shrink_yolact,
+}
+
+
+def _divisor(model: ConfigDict) -> int:
+    """By how much pictures are made smaller; hourglasses halve them seven times."""
+    return 4 if 'Hourglass' in model.backbone.type or 'Point' in model.type else 8
+
+
+def _shrink_loader(loader: ConfigDict, model: ConfigDict) -> None:
+    loader.update(num_workers=0, persistent_workers=False)
+    loader.batch_size = min(loader.batch_size, BATCH)
+    _shrink_pictures(loader.dataset.pipeline, _divisor(model))
+
+
+def _shrink_pictures(pipeline: list, divisor: int) -> None:
+    """Sizes of more than 256 pixels are those of real data; generated pictures stay."""
+    for _, part in walk(pipeline):
+        for key in _SIZES:
+            if key in part and 'type' in part:
+                part[key] = _smaller(part[key], divisor)
+
+
+def _smaller(size: Any, divisor: int) -> Any:
+    if isinstance(size, int):
+        return size // divisor if size > 256 else size
+    if isinstance(size, list | tuple):
+        return type(size)(_smaller(item, divisor) for item in size)
+    return size
+
+
+def _one_step(config: Config) -> None:
+    loop = config.train_cfg
+    loop['max_epochs' if loop.type == 'EpochBasedTrainLoop' else 'max_iters'] = 1
+    loop.val_interval = 1

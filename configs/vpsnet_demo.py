@@ -39,6 +39,7 @@ optim_wrapper = dict(
         }
     )
 )
+auto_scale_lr = dict(base_batch_size=2)
 max_iters = 600
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [

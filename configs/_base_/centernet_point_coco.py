@@ -77,4 +77,7 @@ tta_pipeline = [
         ],
     ),
 ]
-default_hooks = dict(mlflow=dict(type='mmext.MLflowHook'))
+default_hooks = dict(
+    checkpoint=dict(max_keep_ckpts=3),  # with Adam's state 240 MB each on DLA-34
+    mlflow=dict(type='mmext.MLflowHook'),
+)

@@ -39,7 +39,7 @@ model = dict(
 )
 
 train_pipeline = [
-    dict(type='mmext.LoadImageFromFile'),
+    dict(type='mmext.LoadImageFromFile', to_float32=True),  # as the host's crop demands
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='mmext.CenterNetColorJitter', strength=0.4, lighting=0.1),
     dict(

@@ -11,6 +11,7 @@ model = dict(
 load_from = None
 
 train_dataloader = dict(batch_size=4, dataset=dict(reference_range=0))
+auto_scale_lr = dict(base_batch_size=4)
 max_iters = 1000
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [

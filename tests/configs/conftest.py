@@ -16,7 +16,7 @@ from miniature_sets import WRITERS  # noqa: E402
 
 @pytest.fixture(scope='session')
 def miniature(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a miniature, by the ``data_root`` of the configs: ``miniature('data/coco')``."""
+    """The folder of a miniature, by the ``data_root`` of a config."""
     written: dict[str, Path] = {}
 
     def find(data_root: str) -> Path:

@@ -7,23 +7,30 @@ table of classes. What is changed is in this file and nowhere else:
 - pretrained weights, as ``--no-pretrained`` does;
 - channels, blocks, depth, and the numbers of proposals;
 - sizes of pictures, crops and windows; the minimum sizes that belong to them;
+- the place MLflow logs to, or no MLflow, as ``--mlflow`` does;
 - numbers of images in a batch, of iterations and epochs, and data-loader workers.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import small_upsnet
 import tiny_points
+import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.runner import Runner
 
 from mmext.configuration import (
     load_config,
     rebase_data_root,
     remove_pretrained,
+    set_mlflow,
     thaw_pretrained,
     walk,
 )
+from mmext.host import import_mmdet
+from mmext.pipelines.data_checks import check_data
 
 WIDTH = 8
 BATCH = 2
@@ -31,10 +38,10 @@ _SIZES = ('scale', 'scales', 'crop_size', 'size')
 _MAX_RESNET_DEPTH = 50
 
 
-def small_config(path: Path, data_root: Path) -> Config:
-    """The config at ``path`` on the data in ``data_root``."""
-    config = load_config(str(path))
-    rebase_data_root(config, str(data_root))
+def small_config(name: str, find_data: Callable[[str], Path]) -> Config:
+    """A config, by its file or as ``mmext::name``, on the folder that stands for its data."""
+    config = load_config(name)
+    rebase_data_root(config, str(find_data(config.data_root)))
     thaw_pretrained(config)
     remove_pretrained(config)
     _shrink_model(config)
@@ -44,6 +51,17 @@ def small_config(path: Path, data_root: Path) -> Config:
         _shrink_pictures(config.tta_pipeline, _divisor(config.model))
     _one_step(config)
     return config
+
+
+def start(config: Config, work_dir: Path, mlflow: str = 'off') -> Runner:
+    """The runner of tools/train.py; of the flags ``--work-dir`` and ``--mlflow``."""
+    set_mlflow(config, mlflow)
+    config.work_dir, config.log_level = str(work_dir), 'WARNING'
+    config.experiment_name = work_dir.name
+    check_data(config, ('train', 'val', 'test'))
+    import_mmdet()
+    torch.manual_seed(0)
+    return Runner.from_cfg(config)
 
 
 def _shrink_model(config: Config) -> None:

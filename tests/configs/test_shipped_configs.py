@@ -3,19 +3,19 @@
 `small_configs.py` says what is changed for that. Nothing else is.
 """
 
+import contextlib
 import math
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
-from small_configs import small_config
+from small_configs import small_config, start
 
-from mmext.configuration import set_mlflow
-from mmext.host import import_mmdet
-from mmext.pipelines.data_checks import check_data
+from mmext.configuration import load_config, use_test_time_augmentation, walk
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 FILES = sorted(
@@ -23,46 +23,86 @@ FILES = sorted(
     for path in CONFIGS.rglob('*.py')
     if '_base_' not in path.parts
 )
-
-
-def start(config: Config, work_dir: Path) -> Runner:
-    """The runner of tools/train.py."""
-    set_mlflow(config, 'off')
-    config.work_dir, config.log_level = str(work_dir), 'WARNING'
-    config.experiment_name = work_dir.name
-    check_data(config, ('train', 'val', 'test'))
-    import_mmdet()
-    torch.manual_seed(0)
-    return Runner.from_cfg(config)
-
-
-def metrics_of(runner: Runner, loop: str) -> dict[str, float]:
-    """What the evaluators of a loop have said."""
-    scalars = runner.message_hub.log_scalars
-    return {
-        name.removeprefix(f'{loop}/'): scalar.current()
-        for name, scalar in scalars.items()
-        if name.startswith(f'{loop}/')
-    }
+WITH_TEST_TIME_AUGMENTATION = [
+    *('centernet.py', 'centernet/pose-hourglass104_50e_coco.py'),
+    *('centernet/triplet-hourglass52_480k_coco.py', 'mmdet/cornernet_hourglass52.py'),
+]
+Miniature = Callable[[str], Path]
 
 
 @pytest.mark.parametrize('file', FILES)
 def test_a_step_and_a_validation(
-    file: str,
-    miniature: Callable[[str], Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    file: str, miniature: Miniature, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    data_root = Config.fromfile(CONFIGS / file).data_root
-    config = small_config(CONFIGS / file, miniature(data_root))
-    runner = start(config, tmp_path)
+    config = small_config(str(CONFIGS / file), miniature)
+    # the detectors of mmdet are there for our hooks
+    mlflow = f'sqlite:///{tmp_path}/runs.db' if file.startswith('mmdet/') else 'off'
+    runner = start(config, tmp_path / 'run', mlflow)
     before = {name: p.detach().clone() for name, p in runner.model.named_parameters()}
     runner.train()
     assert runner.iter == 1
     assert math.isfinite(runner.message_hub.get_scalar('train/loss').current())
     after = dict(runner.model.named_parameters())
     assert any(not before[name].equal(after[name]) for name in before)
-    found = metrics_of(runner, 'val')
-    for metric in runner.val_evaluator.metrics:
-        assert any(name.startswith(f'{metric.prefix}/') for name in found), (metric, found)
+    assert_all_parameters_learn(runner)
+    assert_every_metric_speaks(runner, 'val')
+    assert_classes_fit(config.model, runner.train_dataloader.dataset.metainfo)
+    if config.test_evaluator != config.val_evaluator:
+        runner.test()
+    if mlflow != 'off':
+        assert runs_in(tmp_path / 'runs.db') == ['FINISHED']
+
+
+def assert_all_parameters_learn(runner: Runner) -> None:
+    """Parameters without a gradient end a run on several GPUs."""
+    state = runner.optim_wrapper.optimizer.state
+    learning = {n: p for n, p in runner.model.named_parameters() if p.requires_grad}
+    assert not [name for name, parameter in learning.items() if parameter not in state]
+
+
+def assert_every_metric_speaks(runner: Runner, loop: str) -> None:
+    """Each metric has logged something under its prefix."""
+    said = [name for name in runner.message_hub.log_scalars if name.startswith(f'{loop}/')]
+    for metric in getattr(runner, f'{loop}_evaluator').metrics:
+        assert any(name.startswith(f'{loop}/{metric.prefix}/') for name in said), (metric, said)
+
+
+def assert_classes_fit(model: Config, meta: Mapping[str, Any]) -> None:
+    """The numbers of classes and key points in the model are those of the data set."""
+    things = meta.get('thing_classes', meta['classes'])
+    wanted = dict(num_classes=len(things), num_things_classes=len(things))
+    wanted['num_stuff_classes'] = len(meta.get('stuff_classes', ()))
+    wanted['num_joints'] = len(meta.get('keypoints', ()))
+    for place, part in walk(model, 'model'):
+        for key in wanted.keys() & part.keys():
+            assert part[key] == wanted[key], f'{place}.{key}'
+        if 'num_joints' in part:
+            assert [*map(tuple, part['flip_pairs'])] == [*map(tuple, meta['flip_pairs'])]
+
+
+def runs_in(database: Path) -> list[str]:
+    """How the runs of an MLflow store ended."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        return [status for (status,) in connection.execute('select status from runs')]
+
+
+@pytest.mark.parametrize('file', WITH_TEST_TIME_AUGMENTATION)
+def test_test_time_augmentation(
+    file: str, miniature: Miniature, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = small_config(str(CONFIGS / file), miniature)
+    use_test_time_augmentation(config)
+    runner = start(config, tmp_path / 'run')
+    runner.test()
+    assert_every_metric_speaks(runner, 'test')
+
+
+@pytest.mark.parametrize('file', FILES)
+def test_the_batch_of_the_learning_rate_is_known(file: str) -> None:
+    """`--auto-scale-lr` divides by it: on as many GPUs as published the rate stays."""
+    config = load_config(str(CONFIGS / file))
+    batch, published = config.train_dataloader.batch_size, config.auto_scale_lr.base_batch_size
+    assert published == batch if file.endswith('_demo.py') else published % batch == 0
+    assert config.default_hooks.checkpoint.get('max_keep_ckpts') or file.endswith('_demo.py')

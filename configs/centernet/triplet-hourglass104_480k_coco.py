@@ -80,10 +80,10 @@ train_dataloader = dict(
     batch_size=6,
     num_workers=4,
     sampler=dict(type='InfiniteSampler'),
-    dataset=dict(pipeline=train_pipeline),
+    dataset=dict(type='mmext.CocoDataset', pipeline=train_pipeline),
 )
 # images keep their sizes: a batch of several would pad them, and padding is seen by the poolings
-val_dataloader = dict(batch_size=1, dataset=dict(pipeline=test_pipeline))
+val_dataloader = dict(batch_size=1, dataset=dict(type='mmext.CocoDataset', pipeline=test_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = dict(
     _delete_=True,

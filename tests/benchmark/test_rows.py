@@ -19,7 +19,7 @@ from mmext.benchmark.publication import (
 from mmext.benchmark.rows import Row, table
 from mmext.errors import InputError
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 FAST = Row('sort', 'list.sort', 2.0, 6.5, 'ms', aim=3.0)
 SLOW = Row('search', 'a loop', 100.0, 20.0, 'us', aim=0.8)
 PLAIN = Row('memory', 'a list', 0.0123, 1234.5, 'MiB')

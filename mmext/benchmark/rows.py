@@ -47,19 +47,22 @@ class Row(NamedTuple):
         return 'met' if self.ratio >= self.aim else 'missed'
 
 
-HEAD = '| what | against | ours | reference | ratio | aim | |\n|---|---|---|---|---|---|---|'
+HEAD = ('what', 'against', 'ours', 'reference', 'ratio', 'aim', '')
 
 
-def table(rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table."""
-    return '\n'.join([HEAD, *map(_line, rows)])
+def table(rows: Sequence[Row], with_aims: bool = True) -> str:
+    """The rows as a Markdown table, with or without the columns of the aim."""
+    columns = len(HEAD) if with_aims else HEAD.index('aim')
+    lines = [HEAD, *map(_cells, rows)]
+    shown = ['| ' + ' | '.join(cells[:columns]) + ' |' for cells in lines]
+    return '\n'.join([shown[0].replace('|  |', '| |'), '|---' * columns + '|', *shown[1:]])
 
 
-def _line(row: Row) -> str:
+def _cells(row: Row) -> tuple[str, ...]:
     aim = '' if row.aim is None else f'{_figure(row.aim)}x'
     ours, reference = (f'{_figure(value)} {row.unit}' for value in (row.ours, row.reference))
-    cells = (row.what, row.against, ours, reference, f'{_figure(row.ratio)}x', aim, row.verdict)
-    return f'| {" | ".join(cells)} |'
+    ratio = f'{_figure(row.ratio)}x'
+    return row.what, row.against, ours, reference, ratio, aim, row.verdict
 
 
 def _figure(value: float) -> str:

@@ -1,6 +1,6 @@
 """The time of a prediction in parts, on a detector whose parts take known times."""
 
-import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,9 +8,21 @@ from torch import Tensor, nn
 
 from mmext.benchmark.stages import NetClock
 
+NOW = [0.0]  # seconds: a clock that only :func:`spend` moves
+
+
+def spend(seconds: float) -> None:
+    NOW[0] += seconds
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(perf_counter=lambda: NOW[0])
+    monkeypatch.setattr('mmext.benchmark.stages.time', clock)
+
 
 class Layer(nn.Module):
-    """Sleeps in its call, and in the call of a layer inside."""
+    """Takes time in its call, and in the call of a layer inside."""
 
     def __init__(self, seconds: float, inner: nn.Module | None = None) -> None:
         super().__init__()
@@ -18,7 +30,7 @@ class Layer(nn.Module):
         self.inner = inner or nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        time.sleep(self.seconds)
+        spend(self.seconds)
         return self.inner(x)
 
 
@@ -31,7 +43,7 @@ class Proposals(nn.Module):
 
     def predict(self, x: Tensor) -> Tensor:
         x = self.layer(x)
-        time.sleep(0.03)  # suppression
+        spend(0.03)  # suppression
         return x
 
 
@@ -50,7 +62,7 @@ class Detector(nn.Module):
         x = self.rpn_head.predict(self.backbone(x))
         if self.broken:
             raise RuntimeError('no')
-        time.sleep(0.02)  # masks
+        spend(0.02)  # masks
         return x
 
 
@@ -60,7 +72,7 @@ def test_net_is_the_outermost_calls_and_the_proposals() -> None:
     for _ in range(2):
         with clock.running():
             detector(torch.zeros(1))
-        assert 60 <= clock.milliseconds < 80
+        assert clock.milliseconds == pytest.approx(60)
     assert len(waits) == 2 * 2 * 2  # before and after backbone and proposals
 
 
@@ -80,4 +92,4 @@ def test_leaves_the_detector_as_it_was(broken: bool) -> None:
     assert clock.milliseconds == before
     with clock.running():
         detector(torch.zeros(1))
-    assert 60 <= clock.milliseconds < 80
+    assert clock.milliseconds == pytest.approx(60)

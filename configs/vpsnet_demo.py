@@ -11,19 +11,14 @@ both of them, trained alike, are in `vpsnet/`.
 _base_ = './_base_/video_panoptic_demo.py'
 
 model = dict(
-    type='mmext.VPSNet',
     backbone=dict(frozen_stages=4, norm_eval=True),
-    data_preprocessor=dict(type='mmext.VideoPairDataPreprocessor'),
     fuse_neck=dict(
         type='mmext.GatedFuseNeck',  # ours; the paper's: vpsnet/vpsnet_paper_fuse_demo.py
         channels=64,
         residual_flow=dict(type='mmext.ResidualFlow', hidden_channels=(32, 32, 16)),
     ),
-    optical_flow=dict(type='mmext.DISFlow'),
     track_head=dict(type='mmext.TrackHead', in_channels=64, fc_channels=256, loss_weight=0.5),
     tracker=dict(type='mmext.VPSNetTracker', iou_weight=8.0),  # chosen on clips of another seed
-    # no unknown channel, so no instance hidden from it
-    panoptic_fusion_head=dict(with_unknown=False, keep_fraction=1.0),
 )
 
 load_from = 'work_dirs/upsnet_video_demo/iter_1000.pth'

@@ -1,10 +1,18 @@
-"""The generated clips of `mmext.demo`: pairs to learn from, whole videos to predict, VPQ.
+"""An image model on the generated clips of `mmext.demo`, with whole videos to predict, and VPQ.
 
-`python -m mmext.demo video --out data/demo_video` writes the data set. Model and schedule are
-those of UPSNet's demo; a leaf makes it a video model.
+`python -m mmext.demo video --out data/demo_video` writes the data set. The model is that of
+UPSNet's demo, as a VPSNet without its parts for videos; `vpsnet_demo.py` adds them.
 """
 
 _base_ = '../upsnet_demo.py'
+
+model = dict(
+    type='mmext.VPSNet',
+    data_preprocessor=dict(type='mmext.VideoPairDataPreprocessor'),
+    optical_flow=dict(type='mmext.DISFlow'),
+    # no unknown channel, so no instance hidden from it
+    panoptic_fusion_head=dict(with_unknown=False, keep_fraction=1.0),
+)
 
 data_root = 'data/demo_video/'
 train_pipeline = [
@@ -51,3 +59,18 @@ test_dataloader = val_dataloader
 # every frame has a label, so windows of 1 to 4 frames are k = 0 to 3
 val_evaluator = dict(_delete_=True, type='mmext.VideoPanopticQualityMetric', label_interval=1)
 test_evaluator = val_evaluator
+
+max_iters = 1000
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),
+    dict(
+        type='CosineAnnealingLR',
+        by_epoch=False,
+        begin=50,
+        end=max_iters,
+        T_max=max_iters - 50,
+        eta_min=1e-5,
+    ),
+]
+default_hooks = dict(checkpoint=dict(interval=max_iters))

@@ -74,13 +74,15 @@ class DataCheckHook(Hook):
             return
         self._looked.add(name)
         dataset = loop.dataloader.dataset
+        _check_table(name, dataset)
         self._take_learned_classes(runner, name, dataset)
         for part in parts_of(dataset):
             runner.logger.info(_line(name, part))
             look_at_data(part, name)
         check_counts(_inner_model(runner.model), dataset)
         if name != 'train':
-            loop.evaluator.dataset_meta = dataset.metainfo  # as it may be in another order now
+            # the classes may be in another order now
+            loop.evaluator.dataset_meta = runner.visualizer.dataset_meta = dataset.metainfo
             _check_evaluator(name, dataset, loop.evaluator.metrics)
 
     def _take_learned_classes(self, runner: Runner, name: str, dataset: Any) -> None:
@@ -157,6 +159,16 @@ def head_counts(model: nn.Module) -> Iterator[tuple[str, int]]:
         number = getattr(module, 'num_classes', None)
         if is_counted and isinstance(number, int) and 'RPN' not in type(module).__name__:
             yield name, number
+
+
+def _check_table(name: str, dataset: Any) -> None:
+    """mmengine takes any text for a table of classes, and its letters for their names."""
+    if isinstance(dataset.metainfo.get('classes'), str):
+        raise InputError(
+            f'{name}: metainfo classes={dataset.metainfo["classes"]!r} is no list of names. '
+            f"{type(dataset).__name__} does not take 'auto' (mmext.CocoDataset and "
+            'mmext.CocoPanopticDataset do): list the classes'
+        )
 
 
 def _line(name: str, dataset: Any) -> str:

@@ -1,7 +1,7 @@
 """WIDER FACE, and data in its formats: faces with landmarks, attributes and meshes."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from mmext.formats.wider_face_files import (
 )
 from mmext.formats.wider_face_ground_truth import FACES_FILE, read_ground_truth
 from mmext.functional.keypoints import mirror_permutation
+from mmext.pipelines.class_tables import given_metainfo
 from mmext.registry import DATASETS
 
 Box = tuple[float, float, float, float]
@@ -84,6 +85,11 @@ class WiderFaceDataset(BaseDetDataset):
         self.attribute_file, self.details_file = attribute_file, details_file
         self.with_wider_attributes = with_wider_attributes or bool(attribute_file)
         super().__init__(*args, **kwargs)
+
+    @classmethod
+    def _load_metainfo(cls, metainfo: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """With ``classes='auto'`` for the one class that there is."""
+        return super()._load_metainfo(given_metainfo(metainfo)[0])
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Reads all files and joins them.

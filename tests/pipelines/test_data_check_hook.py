@@ -221,3 +221,12 @@ def test_the_hosts_metric_goes_by_name(tmp_path: Path) -> None:
     metric.cat_ids = None
     with pytest.raises(InputError, match="val_evaluator: its ann_file has no category 'yak'"):
         _check_evaluator('val', dataset, [metric])
+
+
+def test_a_text_is_no_table_of_classes() -> None:
+    from mmext.pipelines.data_check_hook import _check_table
+
+    _check_table('train', _Classes(classes=('cat',)))
+    _check_table('train', _Classes())
+    with pytest.raises(InputError, match=r"train: metainfo classes='auto' is no list of names"):
+        _check_table('train', _Classes(classes='auto'))

@@ -173,3 +173,7 @@ def test_stated_attributes_must_be_those_of_the_file(tmp_path: Path) -> None:
         build(tmp_path, details_file=details, metainfo=dict(attributes=stated))
     stated[0]['values'] = ('no', 'yes')
     build(tmp_path, details_file=details, metainfo=dict(attributes=stated))
+
+
+def test_classes_are_found_by_themselves(tmp_path: Path) -> None:
+    assert build(tmp_path, metainfo=dict(classes='auto')).metainfo['classes'] == ('face',)

@@ -162,7 +162,7 @@ def head_counts(model: nn.Module) -> Iterator[tuple[str, int]]:
 
 
 def _check_table(name: str, dataset: Any) -> None:
-    """mmengine takes any text for a table of classes, and its letters for their names."""
+    """The host takes any text for a table of classes, and its letters for their names."""
     if isinstance(dataset.metainfo.get('classes'), str):
         raise InputError(
             f'{name}: metainfo classes={dataset.metainfo["classes"]!r} is no list of names. '

@@ -34,6 +34,7 @@ from mmext.hooks.mlflow_logging.delivery.identity import HUB_ID, HUB_KEY
 from mmext.hooks.mlflow_logging.delivery.records import Record
 from mmext.hooks.mlflow_logging.delivery.redaction import Redactor
 from mmext.hooks.mlflow_logging.delivery.session import SessionOptions, start_session
+from mmext.hooks.mlflow_logging.delivery.spool import how_to_send
 from mmext.hooks.mlflow_logging.delivery.store import resolve_store
 from mmext.hooks.mlflow_logging.delivery.writer import RunWriter
 from mmext.hooks.mlflow_logging.failures import FailureWatch
@@ -347,5 +348,5 @@ class MLflowHook(Hook):
             self.whereabouts = (
                 self._options.store.how_to_view()
                 if delivered
-                else f'not sent yet; later: python tools/mlflow_replay.py {self._options.work_dir}'
+                else f'not sent yet; later: {how_to_send(self._options.work_dir)}'
             )

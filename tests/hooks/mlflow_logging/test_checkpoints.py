@@ -41,6 +41,18 @@ def test_what_cannot_be_linked_is_named_as_it_is(tmp_path: Path) -> None:
     assert list(policy.update({}, 4)) == []
 
 
+def test_a_name_becomes_a_part_of_an_address(tmp_path: Path) -> None:
+    """A server would cut ``AR?50#1.pth`` after ``AR``."""
+    path = tmp_path / 'best AR?50#1.pth'
+    path.write_bytes(b'weights')
+    for kind, field in (('last', 'name'), ('every', 'artifact')):
+        record, *_ = CheckpointPolicy(kind, False, tmp_path / 's').update(
+            {'last_ckpt': str(path)}, 3
+        )
+        assert record[field].removeprefix('checkpoints/') == 'best AR_u3f_50_u23_1.pth'
+        assert Path(record['path']).read_bytes() == b'weights'
+
+
 def test_files_of_sessions_before_keep_what_was_said_of_them(tmp_path: Path, saved: Path) -> None:
     announced = {'best_ckpt': str(saved), 'best_score': 0.5, 'last_ckpt': '/gone/epoch_0.pth'}
     policy = CheckpointPolicy('best', True, tmp_path / 'spool')

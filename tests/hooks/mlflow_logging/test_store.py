@@ -1,9 +1,13 @@
+import shlex
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
+from mmext.hooks.mlflow_logging.delivery.spool import how_to_send
 from mmext.hooks.mlflow_logging.delivery.store import Store, resolve_store
+from mmext.hooks.mlflow_logging.delivery.tracking import RunRequest, Tracking
 
 
 def test_default_lies_in_the_work_folder(tmp_path: Path) -> None:
@@ -23,6 +27,39 @@ def test_relative_sqlite_becomes_absolute(tmp_path: Path, monkeypatch: object) -
     assert store.tracking_uri == f'sqlite:///{tmp_path}/new folder/x.db?timeout=5'
     assert store.artifact_location == f'file://{tmp_path}/new%20folder/mlartifacts'
     assert Path(resolve_store('sqlite:///x.db', 'w', {}).tracking_uri[10:]) == Path.cwd() / 'x.db'
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'sweep lr?=0.1', 'a#b', '100%', 'a%3Fb?', "it's", '"quoted"', 'Übung 漢', '-dash',
+        'back\\slash', 'a:b@c', '[x]*', 'two\nlines', 'token=abcdefgh',
+    ],
+)  # fmt: skip
+def test_the_store_lies_in_the_work_folder_whatever_its_name(
+    name: str, tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('mmext.hooks.mlflow_logging.delivery.tracking._SETTLE_S', 0.0)
+    folder = tmp_path / name
+    folder.mkdir()
+    shutil.copy(empty_store, folder / 'mlflow.db')
+    store = resolve_store(None, folder, {})
+    assert resolve_store(store.tracking_uri, 'elsewhere', {}) == store
+    tracking = Tracking(store)
+    run = tracking.open_run(RunRequest('k', 's', None, False, name, name, 5, {}, parent=name))
+    tracking.log_text(run.run_id, 'hello', 'code/note.txt')
+
+    stored = folder / 'mlartifacts' / run.run_id / 'artifacts/code/note.txt'
+    assert stored.read_text() == 'hello'
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    *_, uri = shlex.split(store.how_to_view())
+    assert uri == store.tracking_uri
+    assert shlex.split(how_to_send(folder)) == ['python', 'tools/mlflow_replay.py', str(folder)]
+
+
+def test_uris_that_sqlite_reads_itself_stay_as_they_are() -> None:
+    for uri in ('sqlite:///:memory:', 'sqlite:///file:/a%3Fb/x.db?uri=true', 'sqlite:///'):
+        assert resolve_store(uri, 'w', {}) == Store(uri, None)
 
 
 def test_people_are_told_how_to_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mmext.hooks.mlflow_logging.delivery import records
+from mmext.hooks.mlflow_logging.delivery import names, records
 from mmext.hooks.mlflow_logging.delivery.records import Record
 
 LARGE_BYTES = 2e9  # above, a person should know that such files are sent
@@ -72,14 +72,15 @@ class CheckpointPolicy:
             if role not in self._roles or is_left:
                 continue
             held = self._hold(Path(path))
+            name = names.encode(Path(path).name)  # it becomes a part of an address
             facts: dict[str, object] = {} if step is None else {'step': step}
             if role == 'best' and facts:
                 facts['score'] = announced.get('best_score')
             if self._every:
-                yield records.file(held, f'checkpoints/{Path(path).name}')
+                yield records.file(held, f'checkpoints/{name}')
                 yield records.tags({f'mmext.{role}.{key}': value for key, value in facts.items()})
             else:
-                yield records.checkpoint(role, held, Path(path).name, **facts)
+                yield records.checkpoint(role, held, name, **facts)
 
     def _hold(self, path: Path) -> Path:
         """A hard link to the file, or the file itself where there can be none."""

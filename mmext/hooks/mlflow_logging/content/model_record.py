@@ -15,7 +15,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmext.hooks.mlflow_logging.content.provenance import installed_packages
-from mmext.hooks.mlflow_logging.delivery import records
+from mmext.hooks.mlflow_logging.delivery import names, records
 from mmext.hooks.mlflow_logging.delivery.records import Record
 
 _EXAMPLE_PX = 256  # longest side of the picture that shows how to ask
@@ -89,7 +89,7 @@ def model_record(
     if not dataset_meta.get('classes'):
         raise ValueError(f'{checkpoint_path}: meta.dataset_meta.classes: expected, but missing')
     folder.mkdir(parents=True, exist_ok=True)
-    weights = folder / f'{Path(checkpoint_path).stem}_weights.pth'
+    weights = folder / f'{names.encode(Path(checkpoint_path).stem)}_weights.pth'
     content = {'state_dict': checkpoint['state_dict'], 'meta': {'dataset_meta': dataset_meta}}
     torch.save(content, weights)
     text = Config(_for_serving(config)).pretty_text

@@ -129,8 +129,8 @@ def _register(
     except MlflowException as error:
         if error.error_code != 'RESOURCE_ALREADY_EXISTS':
             raise
-    versions = client.search_model_versions(f"name='{name}'")
-    known = (v for v in versions if v.run_id == run_id and v.tags.get(DIGEST_TAG) == digest)
+    versions = client.search_model_versions(f"run_id='{run_id}'")  # a name may hold quotes
+    known = (v for v in versions if v.name == name and v.tags.get(DIGEST_TAG) == digest)
     version = next(known, None) or client.create_model_version(
         name, model.artifact_location, run_id, {DIGEST_TAG: digest}, model_id=model.model_id
     )

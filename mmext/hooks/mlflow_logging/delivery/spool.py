@@ -10,6 +10,7 @@ without lock and without end is known to belong to a dead session.
 import fcntl
 import json
 import os
+import shlex
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -159,6 +160,11 @@ class Spool:
     def remove_files(self) -> None:
         """Delete the files that belonged to the records."""
         shutil.rmtree(self.files_dir, ignore_errors=True)
+
+
+def how_to_send(folder: Path) -> str:
+    """The command for people that sends what is kept below a folder."""
+    return shlex.join(['python', 'tools/mlflow_replay.py', str(folder.resolve())])
 
 
 def _record(line: bytes) -> Record | None:

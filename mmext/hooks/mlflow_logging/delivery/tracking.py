@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 from mmext.hooks.mlflow_logging.delivery.identity import KEY_TAG, SESSION_TAG
 from mmext.hooks.mlflow_logging.delivery.logged_model import log_model
 from mmext.hooks.mlflow_logging.delivery.records import now_ms
-from mmext.hooks.mlflow_logging.delivery.store import Store
+from mmext.hooks.mlflow_logging.delivery.store import Store, no_folder_of_the_spelling
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -137,7 +137,8 @@ class Tracking:
         from mlflow import MlflowClient
 
         self._store = store
-        self._client = MlflowClient(tracking_uri=store.tracking_uri)
+        with no_folder_of_the_spelling(store.tracking_uri):
+            self._client = MlflowClient(tracking_uri=store.tracking_uri)
 
     @_sorts_errors
     def open_run(self, request: RunRequest) -> OpenedRun:
@@ -224,7 +225,8 @@ class Tracking:
             record: see :func:`.records.model`.
             folder: where its files may lie meanwhile; must not exist.
         """
-        uri = log_model(self._client, run_id, record, folder)
+        with no_folder_of_the_spelling(self._store.tracking_uri):  # now of the registry
+            uri = log_model(self._client, run_id, record, folder)
         self.set_tags(run_id, {'mmext.model': uri})
 
     @_sorts_errors

@@ -24,7 +24,7 @@ from pathlib import Path
 from mmext.hooks.mlflow_logging.delivery import forking, records
 from mmext.hooks.mlflow_logging.delivery.records import Record
 from mmext.hooks.mlflow_logging.delivery.shipper import Shipper
-from mmext.hooks.mlflow_logging.delivery.spool import Spool
+from mmext.hooks.mlflow_logging.delivery.spool import Spool, how_to_send
 from mmext.hooks.mlflow_logging.delivery.tracking import Refusal
 
 Job = Callable[[], Iterable[Record]]
@@ -133,7 +133,7 @@ class RunWriter:
         if not done:
             self._logger.warning(
                 f'MLflow: not everything could be sent; it is kept in {self._spool.path}. '
-                f'Send it later: python tools/mlflow_replay.py {self._spool.path.parent}'
+                f'Send it later: {how_to_send(self._spool.path.parent)}'
             )
         if rejected := self._shippers[-1].rejected:
             self._logger.warning(

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmext.errors import InputError, run_tool
+from mmext.hooks.mlflow_logging.delivery.answers import Outage, Refusal
 from mmext.hooks.mlflow_logging.delivery.replay import describe, reap, replay
-from mmext.hooks.mlflow_logging.delivery.tracking import Outage, Refusal
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -31,13 +31,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     if not arguments.folders and not arguments.reap:
         parser.error('nothing to do: name a folder or --reap')
-    kept = 0
+    kept = refused = 0
     for folder in arguments.folders:
         if not folder.is_dir():
             raise InputError(f'no such folder: {folder}')
         for result in replay(folder, arguments.tracking_uri):
             print(describe(result), flush=True)
-            kept += result.outcome == 'kept'
+            kept += result.outcome in ('kept', 'spoiled')
+            refused += result.rejected
     if arguments.reap:
         try:
             for run_id in reap(arguments.reap, arguments.stale_after):
@@ -46,6 +47,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise InputError(f'--reap {arguments.reap}: {reason}') from reason
     if kept:
         raise InputError(f'{kept} not sent, for the reasons above; all is kept, try again later')
+    if refused:
+        raise InputError(
+            f'{refused} records were refused or could not be read; they are kept, with the '
+            'reasons, in the files above (*.rejected.jsonl); --rejected sends them again'
+        )
 
 
 if __name__ == '__main__':

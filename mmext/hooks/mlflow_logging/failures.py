@@ -45,6 +45,14 @@ class FailureWatch:
             self._previous = signal.signal(signal.SIGTERM, self._on_sigterm)
             self._handles_sigterm = True
 
+    def expect_end(self, hurry: Callable[[], None]) -> None:
+        """The run has ended well or not and is being sent: from now on a signal hurries that.
+
+        Args:
+            hurry: called once.
+        """
+        self._on_end = lambda status, reason: hurry()
+
     def stop(self) -> None:
         """Take every net down and leave things as they were."""
         self._on_end = None

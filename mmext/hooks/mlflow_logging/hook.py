@@ -6,7 +6,6 @@ iterations done.
 """
 
 import functools
-import importlib.util
 import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +17,11 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmext.hooks.mlflow_logging.content.checkpoints import POLICIES, CheckpointPolicy
+from mmext.hooks.mlflow_logging.content.checkpoints import (
+    POLICIES,
+    CheckpointPolicy,
+    mask_config,
+)
 from mmext.hooks.mlflow_logging.content.description import describe_run
 from mmext.hooks.mlflow_logging.content.evaluation_log import EvaluationLog
 from mmext.hooks.mlflow_logging.content.model_record import (
@@ -29,11 +32,10 @@ from mmext.hooks.mlflow_logging.content.model_record import (
 from mmext.hooks.mlflow_logging.content.system_metrics import SystemMetrics
 from mmext.hooks.mlflow_logging.content.training_log import TrainingLog
 from mmext.hooks.mlflow_logging.continuation import LoadedCheckpoint, identity_of
-from mmext.hooks.mlflow_logging.delivery import records
+from mmext.hooks.mlflow_logging.delivery import records, session
 from mmext.hooks.mlflow_logging.delivery.identity import HUB_ID, HUB_KEY
 from mmext.hooks.mlflow_logging.delivery.records import Record
 from mmext.hooks.mlflow_logging.delivery.redaction import Redactor
-from mmext.hooks.mlflow_logging.delivery.session import SessionOptions, start_session
 from mmext.hooks.mlflow_logging.delivery.spool import how_to_send
 from mmext.hooks.mlflow_logging.delivery.store import resolve_store
 from mmext.hooks.mlflow_logging.delivery.writer import RunWriter
@@ -50,7 +52,6 @@ from mmext.hooks.mlflow_logging.runner_facts import (
 from mmext.registry import HOOKS
 
 _OVERFLOW = 'amp/first_nonfinite'  # by mixed precision: where the last overflow began
-_SIGTERM_LIMIT_S = 8.0  # clusters kill 10 to 30 s after they ask
 
 
 @HOOKS.register_module()
@@ -79,9 +80,9 @@ class MLflowHook(Hook):
             training is finished. ``dict(registered_name=…, alias=…)`` also
             registers it; False leaves it out.
         system_interval_s: seconds between two looks at the machine; 0 for none.
-        close_timeout_s: how long the end of the run waits for a server that
-            does not answer; what is left is kept on disk for
-            ``tools/mlflow_replay.py``.
+        close_timeout_s: how long the end of the run waits in all until everything is sent,
+            for a server that takes nothing 30 s at most; what is left is kept on disk
+            for ``tools/mlflow_replay.py``.
 
     Attributes:
         whereabouts: after a run, how to look at it, or how to send what could
@@ -105,7 +106,7 @@ class MLflowHook(Hook):
         checkpoints: str = 'best',
         model: bool | Mapping[str, str] = True,
         system_interval_s: float = 10.0,
-        close_timeout_s: float = 30.0,
+        close_timeout_s: float = 300.0,
     ) -> None:
         if interval < 1:
             raise ValueError(f'interval: expected at least 1, got {interval}')
@@ -113,11 +114,8 @@ class MLflowHook(Hook):
             raise ValueError(f'checkpoints: expected one of {POLICIES}, got {checkpoints!r}')
         self._registration = registration_of(model)
         self._main = is_main_process()
-        if self._main and importlib.util.find_spec('mlflow') is None:
-            raise ImportError(
-                "mmext.MLflowHook needs mlflow: pip install 'mlflow>=3.8,<4', or take the hook "
-                'out of default_hooks'
-            )
+        if self._main:
+            session.check_installed()
         self.tracking_uri = tracking_uri
         self.experiment = experiment
         self.run_name = run_name
@@ -175,7 +173,9 @@ class MLflowHook(Hook):
         hub.update_info(HUB_ID, identity.run_id)
         self._options = self._session_options(runner, mode)
         opened, logger = functools.partial(hub.update_info, HUB_ID), runner.logger
-        self._writer, spool = start_session(self._options, identity, self._redactor, opened, logger)
+        self._writer, spool = session.start_session(
+            self._options, identity, self._redactor, opened, logger
+        )
         put = self._writer.put
         logger.info(f'MLflow: this run is logged; see {self._options.store.how_to_view()}')
         self._files_dir = spool.files_dir
@@ -192,11 +192,11 @@ class MLflowHook(Hook):
         data = {name: loop.dataloader.dataset for name, loop in built_loops(runner).items()}
         put(functools.partial(describe_run, config, data, self._redactor))
 
-    def _session_options(self, runner: Runner, mode: str) -> SessionOptions:
+    def _session_options(self, runner: Runner, mode: str) -> session.SessionOptions:
         name = name_of(runner)
         device = torch.cuda.current_device() if torch.cuda.is_available() else None
         sample = SystemMetrics(str(runner.work_dir), device) if self.system_interval_s else None
-        return SessionOptions(
+        return session.SessionOptions(
             work_dir=Path(runner.work_dir),
             name=runner.timestamp,
             mode=mode,
@@ -254,10 +254,7 @@ class MLflowHook(Hook):
         """Mask credentials in the config that a checkpoint carries, as it may be sent."""
         if self._writer is None or self.checkpoints == 'none':
             return
-        info = checkpoint.get('message_hub', {}).get('runtime_info', {})
-        for holder in (checkpoint.get('meta', {}), info):
-            if isinstance(holder.get('cfg'), str):
-                holder['cfg'] = self._redactor.text(holder['cfg'])
+        mask_config(checkpoint, self._redactor.text)
 
     # evaluation
 
@@ -335,18 +332,19 @@ class MLflowHook(Hook):
     def _fail(self, status: str, reason: str) -> None:
         if self._writer is not None:
             self._writer.put(records.text(reason, 'traceback.txt'))
-        self._close(status, limit_s=_SIGTERM_LIMIT_S if status == 'KILLED' else None)
+        self._close(status)
 
-    def _close(self, status: str, limit_s: float | None = None) -> None:
-        if self._watch is not None:
-            self._watch.stop()
-            self._watch = None
+    def _close(self, status: str) -> None:
+        watch, self._watch = self._watch, None
         writer, self._writer = self._writer, None
-        if writer is not None:
-            self._training.close()
-            delivered = writer.close(status, self.close_timeout_s, limit_s)
-            self.whereabouts = (
-                self._options.store.how_to_view()
-                if delivered
-                else f'not sent yet; later: {how_to_send(self._options.work_dir)}'
-            )
+        try:
+            if writer is not None:
+                self._training.close()
+                self.whereabouts = f'not sent yet; later: {how_to_send(self._options.work_dir)}'
+                if watch is not None:
+                    watch.expect_end(writer.hurry)
+                if writer.close(status, limit_s=self.close_timeout_s):
+                    self.whereabouts = self._options.store.how_to_view()
+        finally:
+            if watch is not None:
+                watch.stop()

@@ -73,8 +73,9 @@ def log_checkpoint(
         writer.close('FAILED')
         raise
     delivered = writer.close('FINISHED')
-    if reasons := spool.rejections():
-        raise ValueError(f'{checkpoint_path} is not logged as a model: {"; ".join(reasons)}')
+    if refused := spool.rejections():
+        reasons = '; '.join(str(record.get('reason')) for record in refused)
+        raise ValueError(f'{checkpoint_path} is not logged as a model: {reasons}')
     return identity, delivered
 
 

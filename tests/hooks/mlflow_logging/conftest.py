@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -187,3 +188,29 @@ def server(server_process: Server) -> Server:
     if not server_process.running:
         server_process.start()
     return server_process
+
+
+@pytest.fixture
+def proxy(server: Server) -> Iterator[Any]:
+    """A fault proxy in front of the server."""
+    sys.path.insert(0, str(_FOLDER))
+    proxy = importlib.import_module('fault_proxy').FaultProxy(server.uri)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def header() -> Callable[..., dict[str, Any]]:
+    """Makes the first record of a spool."""
+
+    def make(tracking_uri: str, artifacts: str | None = None, name: str = 'e') -> dict[str, Any]:
+        run = {
+            'key': uuid.uuid4().hex, 'session': 's', 'run_id': None, 'continues': False,
+            'experiment': name, 'name': 'n', 'start_ms': 5, 'tags': {}, 'parent': None,
+        }  # fmt: skip
+        return {
+            'kind': 'open', 'mode': 'train', 'run': run, 'artifact_location': artifacts,
+            'tracking_uri': tracking_uri,
+        }  # fmt: skip
+
+    return make

@@ -23,11 +23,11 @@ from mmengine.config import Config
 from mmext.configuration import rebase_data_root
 from mmext.demo.panoptic import write_panoptic_dataset
 from mmext.hooks.mlflow_logging.content.model_record import is_servable, model_record
+from mmext.hooks.mlflow_logging.delivery.answers import Outage
 from mmext.hooks.mlflow_logging.delivery.replay import replay
 from mmext.hooks.mlflow_logging.delivery.shipper import Shipper
 from mmext.hooks.mlflow_logging.delivery.spool import Spool
 from mmext.hooks.mlflow_logging.delivery.store import Store
-from mmext.hooks.mlflow_logging.delivery.tracking import Outage
 from mmext.inference.prediction import load_predictor, panoptic_map
 
 _ROOT = Path(__file__).parents[3]

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from mmext.hooks.mlflow_logging.delivery import records
+from mmext.hooks.mlflow_logging.delivery.answers import Outage, Refusal
 from mmext.hooks.mlflow_logging.delivery.replay import replay
 from mmext.hooks.mlflow_logging.delivery.shipper import Shipper
 from mmext.hooks.mlflow_logging.delivery.spool import Spool
 from mmext.hooks.mlflow_logging.delivery.store import Store
-from mmext.hooks.mlflow_logging.delivery.tracking import Outage, Refusal
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from mmext.hooks.mlflow_logging.delivery.answers import Outage
 from mmext.hooks.mlflow_logging.delivery.store import resolve_store
-from mmext.hooks.mlflow_logging.delivery.tracking import Outage, RunRequest, Tracking
+from mmext.hooks.mlflow_logging.delivery.tracking import RunRequest, Tracking
 
 
 def test_folds_that_start_in_one_moment_have_one_parent(work_dir: Path, logged: Any) -> None:

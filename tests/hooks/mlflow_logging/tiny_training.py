@@ -133,7 +133,7 @@ def train_until(work_dir: str, signal_number: int) -> None:
         time.sleep(0.5)  # the spool is a tenth of a second behind
         os.kill(os.getpid(), signal_number)
 
-    make_runner(Path(work_dir), hook={'close_timeout_s': 5.0}, custom_hooks=[At(7, end)]).train()
+    make_runner(Path(work_dir), hook={'close_timeout_s': 60.0}, custom_hooks=[At(7, end)]).train()
 
 
 def main() -> None:

@@ -6,8 +6,9 @@ folder, which costs nothing and outlives the deletion, until it has been sent.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from mmext.hooks.mlflow_logging.delivery import names, records
 from mmext.hooks.mlflow_logging.delivery.records import Record
@@ -103,6 +104,14 @@ class CheckpointPolicy:
                 f'MLflow is sent checkpoints of {size / 1e9:.1f} GB, {each}; '
                 "checkpoints='none' of MLflowHook keeps them here"
             )
+
+
+def mask_config(checkpoint: Mapping[str, Any], redact: Callable[[str], str]) -> None:
+    """Mask credentials in the config that a checkpoint carries, as it may be sent."""
+    info = checkpoint.get('message_hub', {}).get('runtime_info', {})
+    for holder in (checkpoint.get('meta', {}), info):
+        if isinstance(holder.get('cfg'), str):
+            holder['cfg'] = redact(holder['cfg'])
 
 
 def _paths(announced: Mapping[str, object]) -> Iterator[tuple[str, str]]:

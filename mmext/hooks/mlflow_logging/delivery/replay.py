@@ -1,27 +1,39 @@
 """Sends what earlier sessions left behind, and ends the runs of dead ones."""
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmext.hooks.mlflow_logging.delivery import records
+from mmext.hooks.mlflow_logging.delivery.answers import Outage, Refusal
 from mmext.hooks.mlflow_logging.delivery.shipper import Shipper
 from mmext.hooks.mlflow_logging.delivery.spool import Spool
 from mmext.hooks.mlflow_logging.delivery.store import Store, resolve_store
-from mmext.hooks.mlflow_logging.delivery.tracking import Outage, Refusal, Tracking
+from mmext.hooks.mlflow_logging.delivery.tracking import Tracking
 
 SPOOL_DIR = 'mlflow_spool'
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """What became of one spool: ``sent``, ``killed`` (found dead and sent), ``kept``, ``live``."""
+    """What became of one spool.
+
+    Attributes:
+        spool: its file.
+        outcome: ``sent``, ``killed`` (found dead and sent), ``kept``, ``spoiled`` (nobody can
+            tell which run it is of) or ``live``.
+        run_id: MLflow's id, where the run is open.
+        rejected: how many of its records the server has refused, or could not be read.
+        detail: why it was not sent.
+    """
 
     spool: Path
     outcome: str
-    run_id: str | None
+    run_id: str | None = None
+    rejected: int = 0
     detail: str = ''
 
 
@@ -35,44 +47,62 @@ def replay(folder: Path, tracking_uri: str | None = None) -> Iterator[Replayed]:
     """
     store = resolve_store(tracking_uri, folder) if tracking_uri else None
     for spool in unsent(folder):
-        if not spool.claim():
-            yield Replayed(spool.path, 'live', None)
-            continue
         try:
-            died = end_if_dead(spool)
-            shipper = Shipper(spool, store=store)
-            shipper.ship()
-            yield Replayed(spool.path, 'killed' if died else 'sent', shipper.run_id)
+            yield _replayed(spool, store)
         except (Outage, Refusal) as reason:
-            yield Replayed(spool.path, 'kept', None, str(reason))
+            yield Replayed(spool.path, 'kept', detail=str(reason))
+        except Exception as error:  # whatever is wrong with one must not hold up the others
+            yield Replayed(spool.path, 'kept', detail=f'{type(error).__name__}: {error}')
         finally:
             spool.release()
 
 
+def _replayed(spool: Spool, store: Store | None) -> Replayed:
+    if spool.header() is None:
+        detail = 'its first line names no run, so that nothing of it can be sent'
+        return Replayed(spool.path, 'spoiled', detail=detail)
+    if not spool.claim():
+        return Replayed(spool.path, 'live')
+    died = end_if_dead(spool)
+    shipper = Shipper(spool, store=store)
+    shipper.ship()
+    if not shipper.done:
+        reason = shipper.hindrance or 'not all of it could be sent'
+        return Replayed(spool.path, 'kept', shipper.run_id, shipper.rejected, reason)
+    outcome = 'killed' if died else 'sent'
+    detail = f'see {spool.rejected_path}' if shipper.rejected else ''
+    return Replayed(spool.path, outcome, shipper.run_id, shipper.rejected, detail)
+
+
 def unsent(folder: Path, key: str | None = None) -> Iterator[Spool]:
-    """Spools below a folder that are not sent to their end, oldest first.
+    """Spools below a folder that are not sent to their end, oldest first, spoiled ones last.
 
     Args:
         folder: where to look, at any depth.
         key: only those of this run.
     """
-    inside = folder.name == SPOOL_DIR
     found = []
-    for path in folder.glob('*.jsonl') if inside else folder.rglob(f'{SPOOL_DIR}/*.jsonl'):
-        spool = Spool(path)
-        header = next((record for record, _ in spool.read(0, 1)), None)
-        if header is None or 'run' not in header or spool.load_state().get('done'):
+    for spool in _spools(folder):
+        if spool.load_state().get('done') or spool.path.stat().st_size == 0:
             continue
-        if key is None or header['run']['key'] == key:
-            found.append((header['run']['start_ms'], str(path), spool))
+        run = (spool.header() or {}).get('run', {})
+        if key is None or run.get('key') == key:
+            start = run.get('start_ms')
+            found.append((start if isinstance(start, int) else math.inf, str(spool.path), spool))
     for *_, spool in sorted(found, key=lambda entry: entry[:2]):
         yield spool
 
 
+def _spools(folder: Path) -> Iterator[Spool]:
+    inside = folder.name == SPOOL_DIR
+    for path in folder.glob('*.jsonl') if inside else folder.rglob(f'{SPOOL_DIR}/*.jsonl'):
+        if not path.name.endswith('.rejected.jsonl'):
+            yield Spool(path)
+
+
 def end_if_dead(spool: Spool) -> bool:
     """Write the end of a session that could not do so itself; the spool must be claimed."""
-    last = spool.last_record()
-    if last is None or last['kind'] == 'close':
+    if spool.is_closed():
         return False
     last_sign_ms = int(spool.path.stat().st_mtime * 1000)
     spool.append([{**records.close('KILLED'), 'time_ms': last_sign_ms}])
@@ -103,6 +133,6 @@ def reap(tracking_uri: str, stale_after_s: float = 1800.0) -> Iterator[str]:
 
 def describe(result: Replayed) -> str:
     """One line for people."""
-    facts = {'run': result.run_id, 'why': result.detail or None}
+    facts = {'run': result.run_id, 'refused': result.rejected, 'why': result.detail}
     extra = {key: value for key, value in facts.items() if value}
     return f'{result.outcome:7} {result.spool}' + (f' {json.dumps(extra)}' if extra else '')

@@ -4,6 +4,7 @@ A run has one session when all goes well, and one more for every resume and for
 every test of its checkpoints. This file knows neither torch nor mmengine.
 """
 
+import importlib.util
 import itertools
 import logging
 import os
@@ -50,6 +51,19 @@ class SessionOptions:
     parent: str | None = None
     sample: Callable[[], Mapping[str, float]] | None = None
     sample_every_s: float = 10.0
+
+
+def check_installed() -> None:
+    """Look for MLflow, which takes seconds to import, without importing it.
+
+    Raises:
+        ImportError: it is not there.
+    """
+    if importlib.util.find_spec('mlflow') is None:
+        raise ImportError(
+            "mmext.MLflowHook needs mlflow: pip install 'mlflow>=3.8,<4', or take the hook "
+            'out of default_hooks'
+        )
 
 
 def start_session(

@@ -14,11 +14,13 @@ import shlex
 import shutil
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mmext.hooks.mlflow_logging.delivery.records import Record
 
+_LONGEST_LINE = 10_000  # characters of a spoiled line that are kept
 _STALE_AFTER_S = 600.0  # silence that means death where the file system knows no locks
 
 
@@ -37,6 +39,9 @@ class Spool:
         # a descriptor, not a file object: those have a buffer with a lock, which a fork
         # copies in whatever state it is
         self._descriptor: int | None = None
+        self._written = 0  # bytes that the file must have, while it is claimed
+        self._header = b''
+        self.generation = 0  # how often it had to be begun anew: places in it count no more
 
     def claim(self) -> bool:
         """Open for writing and lock, until :meth:`release` or the end of the process.
@@ -59,7 +64,10 @@ class Spool:
         if not free:
             os.close(descriptor)
             return False
-        os.ftruncate(descriptor, self.path.read_bytes().rfind(b'\n') + 1)
+        content = self.path.read_bytes()
+        self._written = content.rfind(b'\n') + 1
+        self._header = content[: content.find(b'\n') + 1]
+        os.ftruncate(descriptor, self._written)
         self._descriptor = descriptor
         return True
 
@@ -72,14 +80,56 @@ class Spool:
         if self._descriptor is None:
             raise RuntimeError(f'spool {self.path} is not claimed')
         lines = b''.join(json.dumps(record).encode() + b'\n' for record in records)
-        left = memoryview(lines)
         size = os.fstat(self._descriptor).st_size
         try:
-            while left:
-                left = left[os.write(self._descriptor, left) :]
+            _write(self._descriptor, lines)
         except OSError:
             os.ftruncate(self._descriptor, size)
             raise
+        self._written = size + len(lines)
+        self._header = self._header or lines[: lines.find(b'\n') + 1]
+
+    def mend(self) -> str | None:
+        """Write the file anew if somebody has deleted, replaced or cut it.
+
+        A deleted file lives on as long as it is open: its records are all saved.
+
+        Returns:
+            What had happened to it; None where it is whole.
+
+        Raises:
+            OSError: it cannot be written now.
+        """
+        if self._descriptor is None:
+            return None
+        size = os.fstat(self._descriptor).st_size
+        if size < self._written:
+            lost, self._written = self._written - size, len(self._header)
+            os.ftruncate(self._descriptor, 0)
+            _write(self._descriptor, self._header)
+            self.generation += 1
+            return f'was cut by {lost} bytes; what was not sent yet of them is lost'
+        if self.path.exists() and os.path.samestat(self.path.stat(), os.fstat(self._descriptor)):
+            return None
+        self._rewrite(os.pread(self._descriptor, size, 0))
+        return 'was deleted or replaced; it is written anew, but without the files beside it'
+
+    def _rewrite(self, content: bytes) -> None:
+        """Put a file of that content in the place of the spool, and go on in it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_suffix('.mended')
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        descriptor = os.open(temporary, flags, 0o666)
+        try:
+            with suppress(OSError):  # some network file systems have no locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _write(descriptor, content)
+            temporary.replace(self.path)
+        except OSError:
+            os.close(descriptor)
+            raise
+        self.release()
+        self._descriptor = descriptor
 
     def store_file(self, data: bytes, name: str) -> Path:
         """Keep the contents of a file that a record will refer to."""
@@ -115,7 +165,7 @@ class Spool:
     def read(self, offset: int, limit: int = 2000) -> Iterator[tuple[Record, int]]:
         """Yield up to ``limit`` records from a byte offset, each with the offset behind it.
 
-        A line that a loss of power has spoiled is passed over.
+        A line that is none, as after a loss of power, is a record of kind ``spoiled``.
         """
         with self.path.open('rb') as file:
             file.seek(offset)
@@ -124,15 +174,21 @@ class Spool:
                 if not line.endswith(b'\n'):  # the end, or a line that is being written
                     return
                 offset += len(line)
-                record = _record(line)
-                if record is not None:
-                    yield record, offset
+                yield _record(line), offset
 
-    def last_record(self) -> Record | None:
-        """The newest complete record."""
+    def header(self) -> Record | None:
+        """The first record, if it names a run and its store."""
+        first, _ = next(self.read(0, 1), ({}, 0))
+        run = first.get('run')
+        names_run = isinstance(run, dict) and {'key', 'start_ms'} <= run.keys()
+        return (
+            first if names_run and {'tracking_uri', 'artifact_location'} <= first.keys() else None
+        )
+
+    def is_closed(self) -> bool:
+        """Whether the session has written its end."""
         with self.path.open('rb') as file:
-            lines = [line for line in file if line.endswith(b'\n')]
-        return next(filter(None, map(_record, reversed(lines))), None)
+            return any(_record(line)['kind'] == 'close' for line in file if b'"close"' in line)
 
     def load_state(self) -> dict[str, Any]:
         """What the shipper stored last; empty at first, and where a loss of power has spoiled it.
@@ -146,20 +202,31 @@ class Spool:
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Replace the stored state in one step."""
+        self._state_path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._state_path.with_suffix('.tmp')
         temporary.write_text(json.dumps(state))
         temporary.replace(self._state_path)
 
-    def rejections(self) -> list[str]:
-        """Why the server has refused records."""
+    def rejections(self) -> list[Record]:
+        """The records that the server has refused, each with the ``reason``."""
         if not self.rejected_path.exists():
             return []
-        lines = self.rejected_path.read_text().splitlines()
-        return [str(json.loads(line)['reason']) for line in lines]
+        return [_record(line) for line in self.rejected_path.read_bytes().splitlines()]
 
     def remove_files(self) -> None:
-        """Delete the files that belonged to the records."""
-        shutil.rmtree(self.files_dir, ignore_errors=True)
+        """Delete the files that belonged to the records, but those of refused ones."""
+        kept = {Path(path).name for record in self.rejections() for path in files_of(record)}
+        if not kept:
+            shutil.rmtree(self.files_dir, ignore_errors=True)
+        elif self.files_dir.exists():
+            for path in self.files_dir.iterdir():
+                if path.is_file() and path.name not in kept:
+                    self.discard_file(path)
+
+
+def files_of(record: Record) -> list[str]:
+    """The paths of the files that a record sends."""
+    return [record[key] for key in ('path', 'weights') if isinstance(record.get(key), str)]
 
 
 def how_to_send(folder: Path) -> str:
@@ -167,8 +234,18 @@ def how_to_send(folder: Path) -> str:
     return shlex.join(['python', 'tools/mlflow_replay.py', str(folder.resolve())])
 
 
-def _record(line: bytes) -> Record | None:
+def _write(descriptor: int, content: bytes) -> None:
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+def _record(line: bytes) -> Record:
+    """What a line says, or that it says nothing that was ever written."""
     try:
-        return dict(json.loads(line))
-    except ValueError:
-        return None
+        record = json.loads(line)
+        if isinstance(record, dict) and isinstance(record.get('kind'), str):
+            return record
+    except (ValueError, RecursionError):
+        pass
+    return {'kind': 'spoiled', 'line': line.decode(errors='replace').rstrip('\n')[:_LONGEST_LINE]}

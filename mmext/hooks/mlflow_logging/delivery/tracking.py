@@ -2,20 +2,19 @@
 
 Everything goes through one ``MlflowClient`` with an explicit run id; the fluent
 API keeps a run per thread and process, which a worker thread must not rely on.
-Errors are sorted into the two kinds that the shipper treats differently:
-:class:`Outage` (keep it and try again) and :class:`Refusal` (this item never).
+Errors are sorted into the two kinds of :mod:`.answers`.
 """
 
-import functools
 import getpass
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mmext.hooks.mlflow_logging.delivery.answers import sorts_errors
 from mmext.hooks.mlflow_logging.delivery.identity import KEY_TAG, SESSION_TAG
 from mmext.hooks.mlflow_logging.delivery.logged_model import log_model
 from mmext.hooks.mlflow_logging.delivery.records import now_ms
@@ -27,28 +26,6 @@ if TYPE_CHECKING:
 MAX_POINTS, MAX_PARAMS, MAX_TAGS = 1000, 100, 100  # of one log_batch call
 _MAX_TAG_LENGTH = 5000  # 8000 in today's MLflow, 5000 in older servers
 _SETTLE_S = 1.0  # in which what was begun at the same moment becomes visible
-_REFUSALS = {
-    'BAD_REQUEST',
-    'ENDPOINT_NOT_FOUND',
-    'FEATURE_DISABLED',
-    'INVALID_PARAMETER_VALUE',
-    'INVALID_STATE',
-    'NOT_FOUND',
-    'NOT_IMPLEMENTED',
-    'RESOURCE_ALREADY_EXISTS',
-    'RESOURCE_DOES_NOT_EXIST',
-}
-
-P = ParamSpec('P')
-T = TypeVar('T')
-
-
-class Outage(Exception):  # noqa: N818 (a state of the world, not a fault of the call)
-    """The store did not answer or could not do it now."""
-
-
-class Refusal(Exception):  # noqa: N818
-    """The store answered that this can never be stored."""
 
 
 class Point(NamedTuple):
@@ -104,22 +81,6 @@ class OpenedRun:
     tags: Mapping[str, str]
 
 
-def _sorts_errors(method: Callable[P, T]) -> Callable[P, T]:
-    @functools.wraps(method)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return method(*args, **kwargs)
-        except (Outage, Refusal):
-            raise
-        except Exception as error:
-            summary = f'{type(error).__name__}: {error}'.splitlines()[0][:500]
-            code = getattr(error, 'error_code', None)
-            gone = isinstance(error, FileNotFoundError)
-            raise (Refusal if code in _REFUSALS or gone else Outage)(summary) from error
-
-    return wrapper
-
-
 class Tracking:
     """A connection to a store.
 
@@ -127,7 +88,7 @@ class Tracking:
         store: where; see :func:`.store.resolve_store`.
     """
 
-    @_sorts_errors
+    @sorts_errors
     def __init__(self, store: Store) -> None:
         # MLflow's own patience (7 retries of 120 s) would hold up the whole
         # spool; the writer waits and tries again by itself.
@@ -140,7 +101,7 @@ class Tracking:
         with no_folder_of_the_spelling(store.tracking_uri):
             self._client = MlflowClient(tracking_uri=store.tracking_uri)
 
-    @_sorts_errors
+    @sorts_errors
     def open_run(self, request: RunRequest) -> OpenedRun:
         """Find the run by id or key, or create it; twice gives the same run."""
         run = self._find_by_id(request.run_id)
@@ -173,7 +134,7 @@ class Tracking:
         first = tags.get(SESSION_TAG) == request.session
         return OpenedRun(run.info.run_id, first, run.data.params, tags)
 
-    @_sorts_errors
+    @sorts_errors
     def log_points(self, run_id: str, points: Sequence[Point], tags: Mapping[str, str]) -> None:
         """Store up to 1000 points and the tags in one transaction."""
         from mlflow.entities import Metric, RunTag
@@ -183,32 +144,32 @@ class Tracking:
             run_id, metrics=metrics, tags=[RunTag(k, v) for k, v in tags.items()]
         )
 
-    @_sorts_errors
+    @sorts_errors
     def log_params(self, run_id: str, params: Mapping[str, str]) -> None:
         """Store up to 100 parameters."""
         from mlflow.entities import Param
 
-        self._client.log_batch(run_id, params=[Param(k, v) for k, v in params.items()])
+        self._client.log_batch(run_id, params=[Param(k, _storable(v)) for k, v in params.items()])
 
-    @_sorts_errors
+    @sorts_errors
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set up to 100 tags, values cut to the length that every server takes."""
         from mlflow.entities import RunTag
 
-        cut = [RunTag(key, value[:_MAX_TAG_LENGTH]) for key, value in tags.items()]
+        cut = [RunTag(k, _storable(v)[:_MAX_TAG_LENGTH]) for k, v in tags.items()]
         self._client.log_batch(run_id, tags=cut)
 
-    @_sorts_errors
+    @sorts_errors
     def log_text(self, run_id: str, content: str, artifact: str) -> None:
         """Store a text file."""
         self._client.log_text(run_id, content, artifact)
 
-    @_sorts_errors
+    @sorts_errors
     def log_file(self, run_id: str, path: str, folder: str | None) -> None:
         """Store a file under its own name."""
         self._client.log_artifact(run_id, path, folder)
 
-    @_sorts_errors
+    @sorts_errors
     def log_dataset(self, run_id: str, context: str, facts: Mapping[str, str]) -> None:
         """Name a data set as input; ``facts`` are the fields of MLflow's Dataset."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -216,7 +177,7 @@ class Tracking:
         tags = [InputTag('mlflow.data.context', context)]
         self._client.log_inputs(run_id, datasets=[DatasetInput(Dataset(**facts), tags)])
 
-    @_sorts_errors
+    @sorts_errors
     def log_model(self, run_id: str, record: Mapping[str, Any], folder: Path) -> None:
         """Store a detector as a model of the run; twice makes one.
 
@@ -229,22 +190,22 @@ class Tracking:
             uri = log_model(self._client, run_id, record, folder)
         self.set_tags(run_id, {'mmext.model': uri})
 
-    @_sorts_errors
+    @sorts_errors
     def tags_of(self, run_id: str) -> Mapping[str, str]:
         """The run's present tags."""
         return dict(self._client.get_run(run_id).data.tags)
 
-    @_sorts_errors
+    @sorts_errors
     def set_running(self, run_id: str) -> None:
         """Take an ended run up again."""
         self._client.update_run(run_id, status='RUNNING')
 
-    @_sorts_errors
+    @sorts_errors
     def terminate(self, run_id: str, status: str, time_ms: int) -> None:
         """End the run."""
         self._client.set_terminated(run_id, status, time_ms)
 
-    @_sorts_errors
+    @sorts_errors
     def running_runs(self) -> list[tuple[str, Mapping[str, str]]]:
         """Ids and tags of all runs that have not ended, of whatever experiment."""
         places = [place.experiment_id for place in self._client.search_experiments()]
@@ -329,6 +290,11 @@ class Tracking:
         order = ['attributes.start_time ASC', 'attributes.run_id ASC']
         found = self._client.search_runs([experiment_id], group, max_results=1, order_by=order)
         return str(found[0].info.run_id) if found else None
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL takes no NUL, and no server all of Python's half characters."""
+    return text.replace('\0', '\N{REPLACEMENT CHARACTER}').encode(errors='replace').decode()
 
 
 def _user() -> str:

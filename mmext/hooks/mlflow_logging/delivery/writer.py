@@ -22,10 +22,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from mmext.hooks.mlflow_logging.delivery import forking, records
+from mmext.hooks.mlflow_logging.delivery.dispatch import Dispatcher, RareWarnings
 from mmext.hooks.mlflow_logging.delivery.records import Record
 from mmext.hooks.mlflow_logging.delivery.shipper import Shipper
 from mmext.hooks.mlflow_logging.delivery.spool import Spool, how_to_send
-from mmext.hooks.mlflow_logging.delivery.tracking import Refusal
 
 Job = Callable[[], Iterable[Record]]
 
@@ -33,11 +33,9 @@ _CAPACITY = 20_000  # records; beyond it the caller itself writes the queue to d
 _MOST_RECORDS = 10 * _CAPACITY  # in memory while the disk takes none; then the oldest go
 _SPOOL_EVERY_S = 0.1
 _BEAT_EVERY_S = 60.0
-_WARN_EVERY_S = 60.0
-_LONGEST_PAUSE_S = 30.0
 _JOBS_PATIENCE_S = 120.0  # for the jobs that are left at the end
 _SHORTEST_S = 2.0  # for them, however short the end must be
-_STANDSTILL_S = 900.0  # without anything sent, after which the end of a run waits no longer
+_HURRY_S = 8.0  # clusters kill 10 to 30 s after they ask
 
 
 class RunWriter:
@@ -66,32 +64,29 @@ class RunWriter:
         logger: logging.Logger | None = None,
     ) -> None:
         self._spool = spool
-        self._shippers = [*before, shipper]
         self._redact = redact
         self._sample = sample
         self._sample_every_s = sample_every_s
-        self._ship_every_s = ship_every_s
         self._logger = logger or logging.getLogger(__name__)
+        self._warn = RareWarnings(self._logger)
+        self._dispatcher = Dispatcher([*before, shipper], ship_every_s, self._mend, self._warn)
         self._queue: deque[Record] = deque()
         self._jobs: deque[Job] = deque()
         self._spooling = threading.RLock()
         self._working = threading.RLock()
         self._last_step = 0
-        self._next_warning: dict[str, float] = {}
-        self._next_beat = 0.0
         self._nonfinite: dict[str, int] = {}
-        self._wake = threading.Event()
-        self._closing_since: float | None = None
-        self._patience_s = 0.0
+        self._is_closed = False
+        self._end: Record | None = None
         self._disabled = False
         self._threads = [
             threading.Thread(target=target, name=f'mmext-mlflow-{name}', daemon=True)
             for name, target in (
                 ('spool', self._spool_loop),
                 ('jobs', self._job_loop),
-                ('ship', self._ship_loop),
             )
         ]
+        self._threads.append(self._dispatcher.thread)
         for thread in self._threads:
             thread.start()
         _LIVE.add(self)
@@ -112,68 +107,97 @@ class RunWriter:
 
         Args:
             status: ``FINISHED``, ``FAILED`` or ``KILLED``.
-            patience_s: how long to wait for a server that does not answer; one
-                that does answer is given the time it needs.
-            limit_s: how long to wait in any case.
+            patience_s: how long to wait for a server that takes nothing.
+            limit_s: how long to wait in all; for a process that is told to die, not long
+                in any case.
         """
-        if self._disabled or self._closing_since is not None:
-            return self._shippers[-1].done
-        end = math.inf if limit_s is None else time.monotonic() + limit_s
-        self._do_jobs(_JOBS_PATIENCE_S if limit_s is None else max(_SHORTEST_S, limit_s / 2))
-        with self._spooling:  # nothing may come behind the end
-            self._empty_queue()
-            self._append([records.close(status)])
-            self._patience_s = patience_s
-            self._closing_since = time.monotonic()
-        self._wake.set()
-        self._await_delivery(end)
-        self._disabled = True
-        self._spool.release()
-        done = self._shippers[-1].done
-        if not done:
+        own = self._dispatcher.own
+        if self._disabled or self._end is not None:
+            return own.done
+        if status == 'KILLED':
+            limit_s = min(_HURRY_S, math.inf if limit_s is None else limit_s)
+        deadline = math.inf if limit_s is None else time.monotonic() + limit_s
+        self._end = records.close(status)
+        try:
+            self._do_jobs(_JOBS_PATIENCE_S if limit_s is None else max(_SHORTEST_S, limit_s / 2))
+            self._write_end()
+            self._dispatcher.finish(patience_s)
+            self._dispatcher.wait(deadline, self._tell_why_it_waits)
+        except KeyboardInterrupt:
+            self.hurry()
+            raise
+        finally:
+            self._disabled = True
+            self._dispatcher.stop()
+            self._spool.release()
+            self._tell_what_is_left()
+        return own.done
+
+    def hurry(self) -> None:
+        """Send how the run ended ahead of the rest: the process is told to go while it closes."""
+        if self._disabled or self._end is None:
+            return
+        self._write_end()
+        sender = threading.Thread(target=self._end_now, args=(self._end,), daemon=True)
+        sender.start()
+        sender.join(_HURRY_S)
+
+    def _end_now(self, end: Record) -> None:
+        try:
+            self._dispatcher.own.end_now(end)
+        except Exception as error:
+            self._logger.warning(f'MLflow could not be told that the run has ended: {error}')
+
+    def _write_end(self) -> None:
+        """Nothing may come behind it."""
+        with self._spooling:
+            if not self._is_closed and self._end is not None:
+                self._empty_queue()
+                self._append([self._end])
+                self._is_closed = True
+
+    def _tell_what_is_left(self) -> None:
+        if not self._dispatcher.own.done:
             self._logger.warning(
                 f'MLflow: not everything could be sent; it is kept in {self._spool.path}. '
                 f'Send it later: {how_to_send(self._spool.path.parent)}'
             )
-        if rejected := self._shippers[-1].rejected:
+        if rejected := self._dispatcher.own.rejected:
             self._logger.warning(
                 f'MLflow refused {rejected} records; they are kept, with the reasons, in '
                 f'{self._spool.rejected_path}'
             )
-        return done
 
     def disable(self) -> None:
         """Become deaf; for the child of a fork, which has no threads of ours."""
         self._disabled = True
+        self._dispatcher.stop()
         self._queue.clear()
         self._jobs.clear()
         self._spool.release()
 
-    def _await_delivery(self, end: float) -> None:
-        """Wait for the ship thread, until a point of the clock or until it stands still."""
-        moved, place = time.monotonic(), self._place()
-        while self._threads[-1].is_alive():
-            now = time.monotonic()
-            if self._place() != place:
-                moved, place = now, self._place()
-            if now >= end or now - moved >= _STANDSTILL_S:
-                return
-            self._threads[-1].join(min(1.0, end - now))
-
-    def _place(self) -> int:
-        return sum(shipper.offset for shipper in self._shippers)
+    def _tell_why_it_waits(self, longest_s: float) -> None:
+        size = self._spool.path.stat().st_size if self._spool.path.exists() else 0
+        left = max(0, size - self._dispatcher.own.offset)
+        limit = '' if math.isinf(longest_s) else f', at most {longest_s:.0f} s more'
+        self._logger.warning(
+            f'MLflow: waiting until it has taken {left / 1000:.1f} kB of records and '
+            f'{self._dispatcher.own.left} files{limit}; Ctrl-C ends the waiting. What is left is '
+            f'kept, and sent by: {how_to_send(self._spool.path.parent)}'
+        )
 
     # the spool thread
 
     def _spool_loop(self) -> None:
         next_sample = next_beat = time.monotonic()
-        while self._closing_since is None and not self._disabled:
+        while not self._is_closed and not self._disabled:
             with forking.busy():
                 now = time.monotonic()
                 if self._sample is not None and now >= next_sample:
                     next_sample = now + self._sample_every_s
                     self._jobs.append(self._system_metrics)
                 try:
+                    self._mend()
                     if now >= next_beat:
                         next_beat = now + _BEAT_EVERY_S
                         self._spool.touch()
@@ -182,9 +206,14 @@ class RunWriter:
                     self._warn(f'MLflow log cannot be kept on disk: {error}')
             time.sleep(_SPOOL_EVERY_S)
 
+    def _mend(self) -> None:
+        with self._spooling:
+            if damage := self._spool.mend():
+                self._logger.warning(f'MLflow log on disk, {self._spool.path}, {damage}')
+
     def _empty_queue(self) -> None:
         with self._spooling:
-            if self._closing_since is not None:
+            if self._is_closed:
                 return
             counts = sum(self._nonfinite.values())
             lines = []
@@ -227,7 +256,7 @@ class RunWriter:
     # the job thread
 
     def _job_loop(self) -> None:
-        while self._closing_since is None and not self._disabled:
+        while not self._is_closed and not self._disabled:
             with forking.busy():
                 self._do_jobs()
             time.sleep(_SPOOL_EVERY_S)
@@ -249,57 +278,6 @@ class RunWriter:
                     self._warn(f'MLflow leaves out a part ({type(error).__name__}): {error}')
         finally:
             self._working.release()
-
-    # the ship thread
-
-    def _ship_loop(self) -> None:
-        pause = 0.0
-        while not self._disabled:
-            self._wake.wait(pause)
-            closing_since = self._closing_since
-            with forking.busy():
-                delivered = self._deliver()
-            if delivered:
-                if closing_since is not None:
-                    return
-                pause = self._ship_every_s
-                continue
-            pause = min(_LONGEST_PAUSE_S, max(1.0, 2 * pause))
-            if closing_since is not None:
-                if time.monotonic() - closing_since >= self._patience_s:
-                    return
-                time.sleep(min(1.0, self._patience_s))
-
-    def _deliver(self) -> bool:
-        """Send what there is; returns whether the server has taken it."""
-        try:
-            while len(self._shippers) > 1:
-                self._send_earlier(self._shippers[0])
-                del self._shippers[0]
-            self._shippers[0].ship()
-            if time.monotonic() >= self._next_beat:
-                self._next_beat = time.monotonic() + _BEAT_EVERY_S
-                self._shippers[-1].beat()
-        except Exception as outage:  # Outage, or a fault of ours that must not end the thread
-            self._warn(
-                'MLflow does not answer; training goes on, the log is kept on disk and '
-                f'sent later: {outage}'
-            )
-            return False
-        return True
-
-    def _send_earlier(self, shipper: Shipper) -> None:
-        try:
-            shipper.ship()
-        except Refusal as refusal:  # its run cannot be opened: it must not hold up this one
-            self._warn(f'MLflow refuses what an earlier session has left: {refusal}')
-
-    def _warn(self, message: str) -> None:
-        """A warning, each kind of it once a minute at most."""
-        kind, now = message.partition(':')[0], time.monotonic()
-        if now >= self._next_warning.get(kind, 0.0):
-            self._next_warning[kind] = now + _WARN_EVERY_S
-            self._logger.warning(message)
 
 
 _LIVE: 'weakref.WeakSet[RunWriter]' = weakref.WeakSet()

@@ -2,6 +2,7 @@
 
 python tools/mlflow_replay.py work_dirs/upsnet
 python tools/mlflow_replay.py work_dirs --tracking-uri http://user:password@server:5000
+python tools/mlflow_replay.py work_dirs --rejected
 python tools/mlflow_replay.py --reap http://server:5000
 """
 
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from mmext.errors import InputError, run_tool
 from mmext.hooks.mlflow_logging.delivery.answers import Outage, Refusal
-from mmext.hooks.mlflow_logging.delivery.replay import describe, reap, replay
+from mmext.hooks.mlflow_logging.delivery.replay import describe, reap, replay, replay_rejected
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -22,6 +23,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument('folders', nargs='*', type=Path, help='work folders, or folders of them')
     parser.add_argument('--tracking-uri', help='send there, not where the run was going')
+    parser.add_argument(
+        '--rejected', action='store_true', help='also send once more what the server has refused'
+    )
     parser.add_argument(
         '--reap', metavar='URI', help='also mark runs on this server that went silent as KILLED'
     )
@@ -38,6 +42,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         for result in replay(folder, arguments.tracking_uri):
             print(describe(result), flush=True)
             kept += result.outcome in ('kept', 'spoiled')
+            refused += 0 if arguments.rejected else result.rejected
+        for result in replay_rejected(folder, arguments.tracking_uri) if arguments.rejected else ():
+            print(describe(result), flush=True)
+            kept += result.outcome == 'kept'
             refused += result.rejected
     if arguments.reap:
         try:

@@ -2,8 +2,10 @@
 
 import gc
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +45,43 @@ def test_sigterm_ends_killed(train_until: Any, work_dir: Path, logged: Any) -> N
     assert logged.only_run().info.status == 'KILLED'
     assert logged.steps('train/loss') == list(range(1, 7))
     assert 'traceback.txt' in logged.artifacts()
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_during_the_last_upload_leaves_the_status_right(
+    number: signal.Signals,
+    train_until: Any,
+    tiny: ModuleType,
+    tmp_path: Path,
+    proxy: Any,
+    reader: Any,
+) -> None:
+    uploads = threading.Event()
+
+    def fault(method: str, path: str) -> Any:
+        if method == 'PUT' and '/checkpoints/' in path:
+            uploads.set()
+            uploading.wait(60)
+        return None
+
+    uploading = threading.Event()
+    proxy.fault = fault
+    child = _SERVER.Process(target=tiny.train_to, args=(str(tmp_path), proxy.uri))
+    child.start()
+    assert uploads.wait(_LIMIT_S)
+    assert child.pid is not None
+    os.kill(child.pid, number)
+    child.join(_LIMIT_S)
+    assert child.exitcode == (-number if number == signal.SIGTERM else 1)
+
+    logged = reader(proxy.uri)
+    found = logged.client.get_experiment_by_name(tmp_path.name)
+    (run,) = logged.client.search_runs([found.experiment_id])
+    assert run.info.status == 'FINISHED'
+    uploading.set()
+    assert [result.outcome for result in replay(tmp_path)] == ['sent']
+    names = [entry.path for entry in logged.client.list_artifacts(run.info.run_id, 'checkpoints')]
+    assert names == ['checkpoints/best_mae_epoch_1.pth']
 
 
 def test_sigkill_is_found_and_closed_by_replay(

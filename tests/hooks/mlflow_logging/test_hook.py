@@ -319,46 +319,6 @@ def test_interval_keeps_the_last_iteration(tiny: ModuleType, work_dir: Path, log
     assert logged.steps('train/loss') == [4, 8, 10]
 
 
-def test_secrets_appear_nowhere(
-    tiny: ModuleType, work_dir: Path, logged: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    secrets = [
-        'hunter2-hunter2', 'AKIAIOSFODNN7EXAMPLE', 'wJalrXUtnFEMI-K7MDENG', 'ghp_' + 'a1' * 18,
-        's3cr3t-in-url', 'hf_' + 'Zz09' * 6, 'from-the-environment', 'bearer-me-123456',
-    ]  # fmt: skip
-    monkeypatch.setenv('MLFLOW_TRACKING_PASSWORD', secrets[6])
-    config = {
-        'backend_args': {'access_key': secrets[1], 'secretKey': secrets[2], 'password': secrets[0]},
-        'proxies': [f'https://me:{secrets[4]}@proxy.example/x', f'note {secrets[3]} in a text'],
-        'hub': {'url': f'https://x.example/?token={secrets[5]}', 'other': secrets[5]},
-        'headers': {'Authorization': f'Bearer {secrets[7]}'},
-        'num_tokens': 12,
-        'with_cls_token': True,
-    }
-
-    def explode() -> None:
-        raise RuntimeError(f'login as {secrets[0]} / {secrets[6]} failed')
-
-    runner = tiny.make_runner(
-        work_dir,
-        cfg=type(tiny.make_runner(work_dir).cfg)(config),
-        custom_hooks=[tiny.At(8, explode)],
-    )
-    with pytest.raises(RuntimeError):
-        runner.train()
-
-    params = logged.only_run().data.params
-    assert params['num_tokens'] == '12' and params['with_cls_token'] == 'True'
-    kept = [work_dir / 'mlflow.db', *(work_dir / 'mlartifacts').rglob('*')]
-    kept += (work_dir / 'mlflow_spool').rglob('*')
-    kept = [path for path in kept if path.is_file()]
-    assert any(path.suffix == '.pth' for path in kept)
-    for path in kept:
-        content = path.read_bytes()
-        found = [secret for secret in secrets if secret.encode() in content]
-        assert not found, f'{path.name} holds {found}'
-
-
 def test_a_password_that_is_a_part_of_the_path_loses_no_files(
     tiny: ModuleType, work_dir: Path, logged: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

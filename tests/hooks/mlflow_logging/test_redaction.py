@@ -1,6 +1,7 @@
 import pytest
 
-from mmext.hooks.mlflow_logging.delivery.redaction import MASK, Redactor, is_secret
+from mmext.hooks.mlflow_logging.delivery.credentials import MASK, is_secret
+from mmext.hooks.mlflow_logging.delivery.redaction import Redactor
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,9 @@ def test_names_of_secrets(name: str) -> None:
     [
         ('tokenizer', 'bpe'), ('num_tokens', 8), ('with_cls_token', True), ('author', 'me'),
         ('key', 'x'), ('password', None), ('secret', ''), ('monkey', 'x'), ('key_indicator', 'x'),
-        ('token', 12),
+        ('token', 12), ('num_keypoints', 17), ('pass_through', 'x'), ('key_metric', 'mAP'),
+        ('max_tokens', 9), ('pad_token', '[PAD]'), ('eos_token', '</s>'), ('score_key', 'mAP_50'),
+        ('bypass', 'x'), ('auth', 'basic'), ('token', '<image>'), ('mode', 'lowpass'),
     ],
 )  # fmt: skip
 def test_names_of_settings(name: str, value: object) -> None:
@@ -49,6 +52,29 @@ def test_names_of_settings(name: str, value: object) -> None:
 )
 def test_shapes_in_text(text: str, clean: str) -> None:
     assert Redactor().text(text) == clean
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'token = tokenizer.encode(x)', 'cls_token: Tensor', 'token: torch.Tensor',
+        'password = args.password', 'call(auth=auth, api_key=self.api_key)', 'self.token = token',
+        'pwd = os.getcwd()', 'def f(token: str, key="img"):', "if token == 'a': skip()",
+        "meta_keys=('img', 'token')", 'secret=${{ secrets.X }}', 'ssh://git@github.com/x.git',
+        'basic information and basic training', 'the bearer of extraordinary news',
+        'faster_rcnn_r50_fpn_1x_coco_20200130-047c8118.pth', "type='TokenPass', key='img_path'",
+    ],
+)  # fmt: skip
+def test_programs_and_settings_stay_as_they_are(text: str) -> None:
+    assert Redactor().text(text) == text
+
+
+def test_a_known_value_is_found_in_other_spellings() -> None:
+    redactor = Redactor({}, {'DB_PASS': 'a b/"c&1', 'SSL_KEY': '/etc/ssl/key.pem'})
+    assert redactor.text('?p=a%20b%2F%22c%261 a+b%2F%22c%261 "a b/\\"c&1"') == (
+        f'?p={MASK} {MASK} "{MASK}"'
+    )
+    assert redactor.text('/etc/ssl/key.pem') == '/etc/ssl/key.pem'
 
 
 def test_known_values_are_found_everywhere() -> None:

@@ -4,6 +4,7 @@ Loaded by ``conftest.py``, and run as a script where a test needs processes of i
 """
 
 import os
+import signal
 import sys
 import time
 import uuid
@@ -134,6 +135,13 @@ def train_until(work_dir: str, signal_number: int) -> None:
         os.kill(os.getpid(), signal_number)
 
     make_runner(Path(work_dir), hook={'close_timeout_s': 60.0}, custom_hooks=[At(7, end)]).train()
+
+
+def train_to(work_dir: str, uri: str) -> None:
+    """Train in a process of its own, into a store."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a shell
+    hook = {'tracking_uri': uri, 'experiment': Path(work_dir).name}
+    make_runner(Path(work_dir), epochs=1, hook=hook).train()
 
 
 def main() -> None:

@@ -23,8 +23,8 @@ class Replayed:
 
     Attributes:
         spool: its file.
-        outcome: ``sent``, ``killed`` (found dead and sent), ``kept``, ``spoiled`` (nobody can
-            tell which run it is of) or ``live``.
+        outcome: ``sent``, ``killed`` (found dead and sent), ``kept``, ``refused`` (once more),
+            ``spoiled`` (nobody can tell which run it is of) or ``live``.
         run_id: MLflow's id, where the run is open.
         rejected: how many of its records the server has refused, or could not be read.
         detail: why it was not sent.
@@ -53,6 +53,32 @@ def replay(folder: Path, tracking_uri: str | None = None) -> Iterator[Replayed]:
             yield Replayed(spool.path, 'kept', detail=str(reason))
         except Exception as error:  # whatever is wrong with one must not hold up the others
             yield Replayed(spool.path, 'kept', detail=f'{type(error).__name__}: {error}')
+        finally:
+            spool.release()
+
+
+def replay_rejected(folder: Path, tracking_uri: str | None = None) -> Iterator[Replayed]:
+    """Send once more what the server has refused, of every spool below a folder.
+
+    Args:
+        folder: see :func:`replay`.
+        tracking_uri: see :func:`replay`.
+    """
+    store = resolve_store(tracking_uri, folder) if tracking_uri else None
+    for spool in _spools(folder):
+        if not spool.rejected_path.exists():
+            continue
+        if not spool.claim():
+            yield Replayed(spool.path, 'live')
+            continue
+        shipper = Shipper(spool, store=store)
+        try:
+            shipper.ship_rejected()
+            detail = '; '.join({str(record.get('reason')) for record in spool.rejections()})
+            outcome = 'refused' if detail else 'sent'
+            yield Replayed(spool.path, outcome, shipper.run_id, shipper.rejected, detail)
+        except Exception as error:  # see above
+            yield Replayed(spool.path, 'kept', shipper.run_id, shipper.rejected, str(error))
         finally:
             spool.release()
 

@@ -212,11 +212,14 @@ class Sender:
         """How the run ended; its files are sent by the shipper."""
         if self._state['owns_status']:
             self._tracking.terminate(self._run_id, record['status'], record['time_ms'])
-        tags = {'mmext.outcome': record['status'].lower()} if self._state['owns_status'] else {}
+            outcome = {'mmext.outcome': record['status'].lower()}
+            self._tracking.set_tags(self._run_id, outcome)
         if self._state['rejected']:
-            tags[REJECTED_TAG] = str(self._state['rejected'])
-        if tags:
-            self._tracking.set_tags(self._run_id, tags)
+            self.tell_rejected()
+
+    def tell_rejected(self) -> None:
+        """Say in the run how many records are not in it."""
+        self._tracking.set_tags(self._run_id, {REJECTED_TAG: str(self._state['rejected'])})
 
     @property
     def _run_id(self) -> str:

@@ -64,6 +64,7 @@ class Shipper:
         self._tracking: Tracking | None = None
         self._sender: Sender | None = None
         self._next_try = 0.0
+        self._refused_again: list[Record] | None = None  # while that is tried
         self._generation = spool.generation
         self._state = _usable(spool)
         self.hindrance: str | None = None
@@ -121,11 +122,35 @@ class Shipper:
                 self._state['offset'] = end
                 self._note()
                 forking.rest()
-        if self.left and time.monotonic() >= self._next_try:
+        due = self._state['postponed'] or (self._state['ended'] and self.left)
+        if due and time.monotonic() >= self._next_try:
             self._send_left(at_end=self._state['ended'])
         if self._state['ended'] and not self.left and not self.done:
             self._state['done'] = True
             self._note()
+            self._spool.remove_files()
+
+    def ship_rejected(self) -> None:
+        """Send once more what was refused; what is refused again stays in its file.
+
+        Raises:
+            Outage: the store did not answer; all that is not sent stays there.
+        """
+        sender = self._connected()
+        waiting, self._refused_again = self._spool.rejections(), []
+        try:
+            while waiting:
+                record = {key: value for key, value in waiting[0].items() if key != 'reason'}
+                if not self._try(sender, [record]):
+                    self._reject([record], str(self.hindrance))
+                del waiting[0]
+        finally:
+            left, self._refused_again = [*self._refused_again, *waiting], None
+            self._spool.keep_rejections(left)
+            self._state['rejected'] = len(left)
+            self._note()
+        sender.tell_rejected()
+        if self.done:
             self._spool.remove_files()
 
     def end_now(self, record: Record) -> None:
@@ -184,6 +209,7 @@ class Shipper:
 
     def _end(self, sender: Sender, group: list[Record]) -> None:
         """A finished run has all its files; a dying process may not get to send them."""
+        self._next_try = 0.0
         if group[0].get('status') == 'FINISHED':
             self._send_left(at_end=True)
         self._try(sender, group)
@@ -213,8 +239,12 @@ class Shipper:
 
     def _reject(self, group: list[Record], reason: str) -> None:
         """Keep what the server will never take in a file beside the spool."""
+        refused = [{**record, 'reason': reason} for record in group]
+        if self._refused_again is not None:
+            self._refused_again += refused
+            return
         with self._spool.rejected_path.open('a') as file:
-            file.writelines(json.dumps({**record, 'reason': reason}) + '\n' for record in group)
+            file.writelines(json.dumps(record) + '\n' for record in refused)
         self._state['rejected'] += len(group)
 
     def _note(self) -> None:

@@ -213,6 +213,15 @@ class Spool:
             return []
         return [_record(line) for line in self.rejected_path.read_bytes().splitlines()]
 
+    def keep_rejections(self, records: list[Record]) -> None:
+        """Replace the refused records in one step."""
+        if not records:
+            self.rejected_path.unlink(missing_ok=True)
+            return
+        temporary = self.rejected_path.with_suffix('.tmp')
+        temporary.write_text(''.join(json.dumps(record) + '\n' for record in records))
+        temporary.replace(self.rejected_path)
+
     def remove_files(self) -> None:
         """Delete the files that belonged to the records, but those of refused ones."""
         kept = {Path(path).name for record in self.rejections() for path in files_of(record)}

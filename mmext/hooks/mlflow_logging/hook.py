@@ -180,7 +180,7 @@ class MLflowHook(Hook):
         logger.info(f'MLflow: this run is logged; see {self._options.store.how_to_view()}')
         self._files_dir = spool.files_dir
         self._checkpoints = CheckpointPolicy(
-            self.checkpoints, keeps_best(runner), spool.files_dir, logger
+            self.checkpoints, keeps_best(runner), spool.files_dir, identity.key, logger
         )
         for record in self._checkpoints.update(hub.runtime_info, step=None):
             put(record)

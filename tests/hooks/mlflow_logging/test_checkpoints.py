@@ -1,6 +1,8 @@
+import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from mmext.hooks.mlflow_logging.content.checkpoints import CheckpointPolicy
 
@@ -41,6 +43,36 @@ def test_what_cannot_be_linked_is_named_as_it_is(tmp_path: Path) -> None:
     assert list(policy.update({}, 4)) == []
 
 
+def test_what_is_written_over_is_kept_apart(
+    tmp_path: Path, saved: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In place, as ``torch.save`` does: by another training, and by ours under one name."""
+    policy = CheckpointPolicy('last', False, tmp_path / 'spool', key='ours')
+    (first,) = policy.update({'last_ckpt': str(saved)}, 3)
+    saved.write_bytes(b'of another training')
+    assert Path(first['path']).read_bytes() == b'weights'
+    assert policy.newest == (first['path'], 3)
+    os.utime(saved, ns=(1, 1))
+    (second,) = policy.update({'last_ckpt': str(Path(saved))}, 4)
+    assert Path(second['path']).read_bytes() == b'of another training'
+
+
+@pytest.mark.parametrize(('key', 'is_sent'), [('ours', True), ('theirs', False), (None, True)])
+def test_a_checkpoint_of_another_run_is_not_sent(
+    key: str | None, is_sent: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    info = {'mmext_mlflow_run_key': key} if key else {}
+    path = tmp_path / 'epoch_1.pth'
+    torch.save({'message_hub': {'runtime_info': info}, 'x': torch.zeros(3)}, path)
+    policy = CheckpointPolicy('last', False, tmp_path / 'spool', key='ours')
+    assert len(list(policy.update({'last_ckpt': str(path)}, 3))) == is_sent
+    assert (policy.newest is not None) == is_sent
+    assert ('another training' in caplog.text) != is_sent
+    cut = tmp_path / 'epoch_2.pth'
+    cut.write_bytes(path.read_bytes()[:200])
+    assert list(policy.update({'last_ckpt': str(cut)}, 4)) == []
+
+
 def test_a_name_becomes_a_part_of_an_address(tmp_path: Path) -> None:
     """A server would cut ``AR?50#1.pth`` after ``AR``."""
     path = tmp_path / 'best AR?50#1.pth'
@@ -58,7 +90,7 @@ def test_files_of_sessions_before_keep_what_was_said_of_them(tmp_path: Path, sav
     policy = CheckpointPolicy('best', True, tmp_path / 'spool')
     (record,) = policy.update(announced, None)
     assert record['role'] == 'best' and record['facts'] == {}
-    assert policy.newest == (str(saved), None)
+    assert policy.newest == (record['path'], None)
     assert list(policy.update(announced, 9)) == []
     assert list(CheckpointPolicy('last', True, tmp_path / 'spool').update(announced, None)) == []
     assert list(CheckpointPolicy('every', True, tmp_path / 'spool').update(announced, None)) == []
@@ -71,7 +103,8 @@ def test_the_newest_is_known_whatever_is_sent(tmp_path: Path, saved: Path) -> No
     ):  # fmt: skip
         policy_ = CheckpointPolicy(policy, keeps_best, tmp_path / 'spool')
         list(policy_.update(announced, 4))
-        assert policy_.newest == newest
+        found = policy_.newest
+        assert (found and (Path(found[0]).name, found[1])) == (newest and (saved.name, 4))
 
 
 def test_large_files_are_told_of_once(

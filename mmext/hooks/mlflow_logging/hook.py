@@ -17,11 +17,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmext.hooks.mlflow_logging.content.checkpoints import (
-    POLICIES,
-    CheckpointPolicy,
-    mask_config,
-)
+from mmext.hooks.mlflow_logging.content.checkpoints import POLICIES, CheckpointPolicy
 from mmext.hooks.mlflow_logging.content.description import describe_run
 from mmext.hooks.mlflow_logging.content.evaluation_log import EvaluationLog
 from mmext.hooks.mlflow_logging.content.model_record import (
@@ -254,7 +250,7 @@ class MLflowHook(Hook):
         """Mask credentials in the config that a checkpoint carries, as it may be sent."""
         if self._writer is None or self.checkpoints == 'none':
             return
-        mask_config(checkpoint, self._redactor.text)
+        self._redactor.mask_config_of(checkpoint)
 
     # evaluation
 
@@ -326,8 +322,8 @@ class MLflowHook(Hook):
         source = self._checkpoints.newest
         if source is not None and is_servable(runner.model, config):
             path, step = source
-            folder, example = self._files_dir, self._evaluations.example
-            yield model_record(path, config, folder, step, example, **self._registration)
+            example = self._evaluations.example
+            yield model_record(path, config, self._files_dir, step, example, **self._registration)
 
     def _fail(self, status: str, reason: str) -> None:
         if self._writer is not None:

@@ -1,6 +1,8 @@
 """What goes into a served model and what comes out, without a net (test_model.py has one)."""
 
 import base64
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,21 @@ from mmengine.structures import InstanceData, PixelData
 from pycocotools import mask as rle
 
 from mmext.hooks.mlflow_logging.delivery.served_detector import (
+    LIMITS,
+    decoded,
     describe,
     image_pipeline,
-    read_image,
+    load_detector,
+    opened,
+    read_config,
 )
 
 META = {'classes': ('car', 'dog', 'sky'), 'thing_classes': ('car', 'dog')}
+
+
+def read_image(item: Any, allow_paths: bool = True) -> np.ndarray:
+    (form,) = opened([item], allow_paths, LIMITS)
+    return decoded(form)
 
 
 @pytest.fixture
@@ -78,6 +89,76 @@ def test_a_server_reads_no_files_for_strangers(tmp_path: Path, image: np.ndarray
     cv2.imwrite(str(tmp_path / 'a.png'), image)
     with pytest.raises(MlflowException, match='base64'):
         read_image(str(tmp_path / 'a.png'), allow_paths=False)
+
+
+def _png_header(width: int, height: int) -> bytes:
+    """A PNG that says how large it is, and has nothing else."""
+    fields = struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
+    chunk = b'IHDR' + fields
+    data = b'IDAT' + zlib.compress(b'')
+    return b'\x89PNG\r\n\x1a\n' + b''.join(
+        struct.pack('>I', len(part) - 4) + part + struct.pack('>I', zlib.crc32(part))
+        for part in (chunk, data, b'IEND')
+    )
+
+
+@pytest.mark.parametrize(
+    ('items', 'message'),
+    [
+        ([_png_header(30_000, 30_000)], r'at most 40 megapixels \(max_megapixels\), got 900'),
+        ([_png_header(8_000, 8_000)], r'at most 40 megapixels \(max_megapixels\), got 64'),
+        ([_png_header(5_000, 5_000)] * 2, r'at most 40 megapixels \(max_megapixels\), got 50'),
+        ([np.zeros((7000, 6000, 3), np.uint8)], r'at most 32 megabytes \(max_megabytes\), got 126'),
+        (['A' * 50_000_000], r'at most 32 megabytes \(max_megabytes\), got 50'),
+        ([_png_header(9, 9)] * 17, r'at most 16 images \(max_images\), got 17'),
+    ],
+)
+def test_a_request_beyond_a_limit_is_refused_before_it_is_decoded(
+    items: list[Any], message: str
+) -> None:
+    with pytest.raises(MlflowException, match=message) as caught:
+        opened(items, False, LIMITS)
+    assert caught.value.get_http_status_code() == 400
+
+
+def test_a_refusal_does_not_repeat_what_was_sent(image: np.ndarray) -> None:
+    for item in ('secret words! ' * 9, b'secret words' * 9, _png_header(9, 9)):
+        with pytest.raises(MlflowException) as caught:
+            read_image(item, allow_paths=False)
+        assert 'secret' not in str(caught.value) and len(str(caught.value)) < 200
+    many = [cv2.imencode('.png', image)[1].tobytes()] * 40
+    assert len(opened(many, True, {})) == 40, 'at home there is no limit'
+
+
+def test_a_config_is_read_and_not_run(tmp_path: Path) -> None:
+    content = {'a': (1, -2.5), 'b': [{'type': 'X', 'n': None}], 'c': {1: 'x', 'y z': True}}
+    config = read_config(Config(content).pretty_text)
+    assert config.to_dict() == Config(content).to_dict() and config.a == (1, -2.5)
+    touched = tmp_path / 'touched'
+    for text in (
+        f'a = open({str(touched)!r}, "w")', f'a = dict(b=[open({str(touched)!r}, "w")])',
+        'import os',
+        'a = dict(**x)', 'a = {**x}', 'a = [x for x in y]', 'a = b',
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match='config, line 1'):
+            read_config(text)
+    assert not touched.exists()
+
+
+class _Evil:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+def test_weights_that_hold_code_are_not_loaded(tmp_path: Path) -> None:
+    touched = tmp_path / 'touched'
+    torch.save({'state_dict': {}, 'meta': _Evil(touched)}, tmp_path / 'w.pth')
+    with pytest.raises(ValueError, match=r'w\.pth: expected tensors and plain values alone'):
+        load_detector(Config({}), str(tmp_path / 'w.pth'), 'cpu')
+    assert not touched.exists()
 
 
 def test_objects_are_sorted_cut_and_plain() -> None:

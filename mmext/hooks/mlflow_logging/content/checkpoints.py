@@ -11,9 +11,8 @@ import logging
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from mmext.hooks.mlflow_logging.delivery import names, records
 from mmext.hooks.mlflow_logging.delivery.identity import HUB_KEY
@@ -177,14 +176,6 @@ def _copy(source: Path, target: Path) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def mask_config(checkpoint: Mapping[str, Any], redact: Callable[[str], str]) -> None:
-    """Mask credentials in the config that a checkpoint carries, as it may be sent."""
-    info = checkpoint.get('message_hub', {}).get('runtime_info', {})
-    for holder in (checkpoint.get('meta', {}), info):
-        if isinstance(holder.get('cfg'), str):
-            holder['cfg'] = redact(holder['cfg'])
 
 
 def _paths(announced: Mapping[str, object]) -> Iterator[tuple[str, str]]:

@@ -90,7 +90,9 @@ def model_record(
         raise ValueError(f'{checkpoint_path}: meta.dataset_meta.classes: expected, but missing')
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / f'{names.encode(Path(checkpoint_path).stem)}_weights.pth'
-    content = {'state_dict': checkpoint['state_dict'], 'meta': {'dataset_meta': dataset_meta}}
+    # the server takes tensors and plain values alone
+    meta_of_data = {'dataset_meta': _plain(dataset_meta)}
+    content = {'state_dict': checkpoint['state_dict'], 'meta': meta_of_data}
     torch.save(content, weights)
     text = Config(_for_serving(config)).pretty_text
     return records.model(
@@ -118,6 +120,18 @@ def _for_serving(config: Mapping[str, Any]) -> dict[str, Any]:
     served = {key: value for key, value in config.items() if key not in ('load_from', 'resume')}
     served['test_dataloader'] = next(config[key] for key in _LOADERS if config.get(key))
     return served
+
+
+def _plain(value: Any) -> Any:
+    """A copy in types of Python alone; what else there is becomes a text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic | torch.Tensor):
+        return value.tolist()
+    is_plain = value is None or isinstance(value, str | int | float)
+    return value if is_plain else str(value)
 
 
 def _digest(state: Mapping[str, torch.Tensor], config: str) -> str:

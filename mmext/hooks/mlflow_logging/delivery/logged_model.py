@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 DIGEST_TAG = 'mmext.model_digest'
 _SCRIPT = Path(__file__).with_name('served_detector.py')
 _PACKAGE = Path(__file__).parents[3]
-_SETTINGS = {'device': 'auto', 'min_score': 0.3}
+_SETTINGS = {
+    'device': 'auto',
+    'min_score': 0.3,
+    'max_images': 16,
+    'max_megapixels': 40,
+    'max_megabytes': 32,
+}
 _MAX_POINTS = 1000  # of one log_batch call
 
 

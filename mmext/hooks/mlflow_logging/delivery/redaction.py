@@ -93,6 +93,13 @@ class Redactor:
             content = self._known.sub(MASK, content)
         return without_credentials(content)
 
+    def mask_config_of(self, checkpoint: Mapping[str, Any]) -> None:
+        """Mask the config that a checkpoint of mmengine's carries as text; changes it."""
+        info = checkpoint.get('message_hub', {}).get('runtime_info', {})
+        for holder in (checkpoint.get('meta', {}), info):
+            if isinstance(holder.get('cfg'), str):
+                holder['cfg'] = self.text(holder['cfg'])
+
     def _key(self, key: Any) -> Any:
         return self.text(key) if isinstance(key, str) else key
 

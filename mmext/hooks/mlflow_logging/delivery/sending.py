@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mmext.hooks.mlflow_logging.delivery import names, params
-from mmext.hooks.mlflow_logging.delivery.answers import Refusal
+from mmext.hooks.mlflow_logging.delivery.answers import Outage, Refusal
 from mmext.hooks.mlflow_logging.delivery.records import Record
 from mmext.hooks.mlflow_logging.delivery.spool import Spool
 from mmext.hooks.mlflow_logging.delivery.tracking import (
@@ -73,6 +73,10 @@ class Sender:
             raise Refusal(f'this version of mmext knows no record of kind {kind!r}')
         try:
             send(group if kind == 'metrics' else group[0])
+        except FileNotFoundError as error:
+            raise Refusal(str(error)) from error
+        except OSError as error:  # of this disk
+            raise Outage(str(error)) from error
         except _UNREADABLE as error:
             raise Refusal(
                 f'the {kind} record cannot be read: {type(error).__name__}: {error}'
@@ -174,11 +178,8 @@ class Sender:
     def _send_checkpoint_file(self, record: Record) -> None:
         """Send the file, unless the run has it already, and tag the role with its place."""
         role = record['role']
-        try:
-            path = self._spool.locate(record['path'])
-            digest = _sha256(path)
-        except FileNotFoundError as error:
-            raise Refusal(str(error)) from error
+        path = self._spool.locate(record['path'])
+        digest = _sha256(path)
         place = self._checkpoints_by_digest().get(digest)
         if place is None:
             place = f'checkpoints/{record["name"]}'

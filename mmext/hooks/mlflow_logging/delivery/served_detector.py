@@ -9,6 +9,10 @@ path of a picture, or an encoded picture (JPEG, PNG) as bytes or as base64 text:
     mlflow.pyfunc.load_model('models:/…').predict(['street.jpg'])
     curl $SERVER/invocations -H 'Content-Type: application/json' -d '{"inputs": ["<base64>"]}'
 
+A request is limited, and refused with status 400 beyond: ``max_images``, ``max_megapixels`` and
+``max_megabytes``, all of it together. Nothing of the model is executed: its config is read as
+plain values, its weights as tensors.
+
 Output is one dict for each image, of plain numbers, texts and lists:
 
 ``size``
@@ -21,9 +25,12 @@ Output is one dict for each image, of plain numbers, texts and lists:
     ``area_px``) and ``png``, COCO's panoptic PNG in base64, ``id = R + 256 G + 65536 B``.
 """
 
+import ast
 import base64
 import binascii
+import io
 import os
+import pickle
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
@@ -38,6 +45,10 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 _INSTANCE_OFFSET = 1000  # mmdet's panoptic map: label + number * 1000
 
+LIMITS = {'max_images': 16.0, 'max_megapixels': 40.0, 'max_megabytes': 32.0}
+_FORMATS = ('BMP', 'JPEG', 'JPEG2000', 'PNG', 'PPM', 'TIFF', 'WEBP')
+_HEADERS = threading.Lock()
+
 # MLflow has no type for "an image"; that it cannot check one is no news at every start
 warnings.filterwarnings('ignore', '.*Any type hint is inferred as AnyType', UserWarning)
 
@@ -47,23 +58,23 @@ class ServedDetector(PythonModel):
 
     Artifacts: ``config`` and ``weights``. The model's configuration may be
     changed where it is loaded, ``load_model(uri, model_config={'device': 'cpu'})``:
-    ``device`` (``auto``: the first GPU if there is one) and ``min_score``.
+    ``device`` (``auto``: the first GPU if there is one), ``min_score`` and the limits of a
+    request, see :data:`LIMITS`.
     """
 
     def load_context(self, context: PythonModelContext) -> None:
         """Build the net and its test pipeline."""
         import torch
         from mmcv.transforms import Compose
-        from mmdet.apis import init_detector
-        from mmengine.config import Config
 
         settings = context.model_config or {}
         device = settings.get('device', 'auto')
         if device == 'auto':
             device = 'cuda:0' if torch.cuda.is_available() else 'cpu'
-        config = Config.fromfile(context.artifacts['config'])
+        config = read_config(Path(context.artifacts['config']).read_text())
         self._min_score = float(settings.get('min_score', 0.3))
-        self._model = init_detector(config, context.artifacts['weights'], device=device)
+        self._limits = {name: float(settings.get(name, limit)) for name, limit in LIMITS.items()}
+        self._model = load_detector(config, context.artifacts['weights'], device)
         self._pipeline = Compose(image_pipeline(config))
         self._lock = threading.Lock()  # a server calls from several threads
 
@@ -75,7 +86,8 @@ class ServedDetector(PythonModel):
     ) -> list[dict[str, Any]]:
         """Predict the images one after another; see the module's text."""
         from_strangers = os.environ.get('_MLFLOW_IS_IN_SERVING_ENVIRONMENT') == 'true'
-        images = [read_image(item, allow_paths=not from_strangers) for item in model_input]
+        forms = opened(model_input, not from_strangers, self._limits if from_strangers else {})
+        images = [decoded(form) for form in forms]
         with self._lock:
             return [self._predict_one(image) for image in images]
 
@@ -87,6 +99,48 @@ class ServedDetector(PythonModel):
         with torch.inference_mode():
             (sample,) = self._model.test_step(pseudo_collate([prepared]))
         return describe(sample.cpu(), image.shape[:2], self._model.dataset_meta, self._min_score)
+
+
+def read_config(text: str) -> Any:
+    """The config of the model, as mmengine's Config; its text is read, not run."""
+    from mmengine.config import Config
+    from mmengine.utils import import_modules_from_strings
+
+    values = {}
+    for statement in ast.parse(text).body:
+        try:
+            (name,) = (target.id for target in statement.targets)  # type: ignore[attr-defined]
+            values[name] = ast.literal_eval(_DictCalls().visit(statement).value)
+        except (AttributeError, TypeError, ValueError):
+            line = f'config, line {statement.lineno}'
+            raise ValueError(f'{line}: expected the assignment of a plain value') from None
+    if values.get('custom_imports'):
+        import_modules_from_strings(**values['custom_imports'])
+    return Config(values)
+
+
+def load_detector(config: Any, weights: str, device: str) -> Any:
+    """The net in evaluation mode, with the tensors of a file.
+
+    Raises:
+        ValueError: the file holds more than tensors and plain values.
+    """
+    import torch
+    from mmdet.apis import init_detector
+    from mmengine.runner import load_state_dict
+
+    try:
+        content = torch.load(weights, map_location='cpu', weights_only=True)
+    except pickle.UnpicklingError as error:
+        message = 'expected tensors and plain values alone; what else there is could run code'
+        raise ValueError(f'{weights}: {message}') from error
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # that there is no checkpoint: it comes below
+        model = init_detector(config, None, palette='random', device='cpu')
+    state = {key.removeprefix('module.'): value for key, value in content['state_dict'].items()}
+    load_state_dict(model, state)
+    model.dataset_meta = content['meta']['dataset_meta']
+    return model.to(device)
 
 
 def image_pipeline(config: Any) -> list[dict[str, Any]]:
@@ -102,19 +156,74 @@ def image_pipeline(config: Any) -> list[dict[str, Any]]:
     return [step for step in steps if not any(name in str(step['type']) for name in truths)]
 
 
-def read_image(item: Any, allow_paths: bool = True) -> np.ndarray:
-    """An image in any of the accepted forms, as (H, W, 3) RGB uint8.
+def opened(
+    items: Sequence[Any], allow_paths: bool, limits: Mapping[str, float]
+) -> list[np.ndarray | bytes]:
+    """Images as arrays or as encoded pictures whose size has been looked at, not yet decoded.
+
+    Args:
+        items: images in any of the accepted forms.
+        allow_paths: whether a text may be the path of a file.
+        limits: see :data:`LIMITS`; what it lacks is unlimited.
 
     Raises:
-        MlflowException: it is none of them; a server answers 400.
+        MlflowException: one is no image, or all are beyond a limit; a server answers 400.
     """
-    if isinstance(item, bytes | str):
-        encoded = _encoded(item, allow_paths)
-        buffer = np.frombuffer(encoded, np.uint8)
-        image = cv2.imdecode(buffer, cv2.IMREAD_COLOR) if buffer.size else None
-        if image is None:
-            raise _refusal('an encoded picture', 'bytes that are none')
-        return np.ascontiguousarray(image[..., ::-1])
+    _check(limits, 'max_images', len(items), 'images')
+    forms: list[np.ndarray | bytes] = []
+    pixels = size = 0
+    for item in items:
+        form = item if isinstance(item, bytes | str) else _array(item)
+        size += form.nbytes if isinstance(form, np.ndarray) else len(form)
+        _check(limits, 'max_megabytes', size / 1e6, 'megabytes')
+        if isinstance(form, np.ndarray):
+            height, width = form.shape[:2]
+        else:
+            form = _encoded(form, allow_paths)
+            width, height = _picture_size(form)
+        pixels += width * height
+        _check(limits, 'max_megapixels', pixels / 1e6, 'megapixels')
+        forms.append(form)
+    return forms
+
+
+def decoded(form: np.ndarray | bytes) -> np.ndarray:
+    """One of :func:`opened` as (H, W, 3) RGB uint8; a spoiled picture is refused."""
+    if isinstance(form, np.ndarray):
+        return form
+    image = cv2.imdecode(np.frombuffer(form, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise _refusal('an encoded picture', 'one that cannot be decoded')
+    return np.ascontiguousarray(image[..., ::-1])
+
+
+def _check(limits: Mapping[str, float], name: str, value: float, unit: str) -> None:
+    limit = limits.get(name)
+    if limit is not None and value > limit:
+        raise MlflowException.invalid_parameter_value(
+            f'request: expected at most {limit:g} {unit} ({name}), got {value:.4g}'
+        )
+
+
+def _picture_size(encoded: bytes) -> tuple[int, int]:
+    """Width and height as the header says, px; nothing is decoded."""
+    from PIL import Image, UnidentifiedImageError
+
+    Image.init()
+    formats = [name for name in _FORMATS if name in Image.OPEN]
+    with _HEADERS:
+        most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # the limit is ours
+        try:
+            with Image.open(io.BytesIO(encoded), formats=formats) as picture:
+                width, height = picture.size
+        except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+            raise _refusal('an encoded picture (JPEG, PNG, …)', 'bytes that are none') from None
+        finally:
+            Image.MAX_IMAGE_PIXELS = most
+    return width, height
+
+
+def _array(item: Any) -> np.ndarray:
     try:
         array = np.asarray(item)
     except ValueError as error:
@@ -127,6 +236,20 @@ def read_image(item: Any, allow_paths: bool = True) -> np.ndarray:
             raise _refusal('uint8 values', f'{array.dtype}')
         array = array.astype(np.uint8)
     return array
+
+
+class _DictCalls(ast.NodeTransformer):
+    """Spells ``dict(a=1)`` as ``{'a': 1}``, which is a literal."""
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        given = [argument for argument in node.args if isinstance(argument, ast.Dict)]
+        if getattr(node.func, 'id', None) != 'dict' or len(given) < len(node.args):
+            return node
+        keys = [key for argument in given for key in argument.keys]
+        values = [value for argument in given for value in argument.values]
+        named = [(ast.Constant(part.arg), part.value) for part in node.keywords]
+        return ast.Dict([*keys, *(k for k, _ in named)], [*values, *(v for _, v in named)])
 
 
 def describe(
@@ -166,7 +289,7 @@ def _encoded(item: bytes | str, allow_paths: bool) -> bytes:
     except binascii.Error:
         if isinstance(item, bytes):
             return item
-        raise _refusal('a picture in base64', f'{item[:40]!r}') from None
+        raise _refusal('a picture in base64', f'a text of {len(item)} characters') from None
 
 
 def _objects(instances: Any, classes: Sequence[str], min_score: float) -> list[dict[str, Any]]:
@@ -197,24 +320,16 @@ def _panoptic(ids: np.ndarray, meta: Mapping[str, Any]) -> dict[str, Any]:
     classes = meta['classes']
     things = set(meta.get('thing_classes', ()))
     values, numbers, areas = np.unique(ids, return_inverse=True, return_counts=True)
-    segment_ids = np.zeros(len(values), np.int64)
-    segments: list[dict[str, Any]] = []
-    for index, (value, area) in enumerate(zip(values.tolist(), areas.tolist(), strict=True)):
+    known = values % _INSTANCE_OFFSET < len(classes)
+    segment_ids = np.where(known, known.cumsum(), 0)
+    columns = (column[known].tolist() for column in (segment_ids, values, areas))
+    segments = []
+    for number, value, area in zip(*columns, strict=True):
         label = value % _INSTANCE_OFFSET
-        if label >= len(classes):
-            continue
-        segment_ids[index] = len(segments) + 1
         name = str(classes[label])
         isthing = name in things if things else value >= _INSTANCE_OFFSET
-        segments.append(
-            {
-                'id': len(segments) + 1,
-                'label': name,
-                'label_id': label,
-                'isthing': isthing,
-                'area_px': area,
-            }
-        )
+        facts = {'label': name, 'label_id': label, 'isthing': isthing, 'area_px': area}
+        segments.append({'id': number, **facts})
     grid = segment_ids[numbers.reshape(ids.shape)]
     bgr = np.stack([grid >> 16, grid >> 8 & 255, grid & 255], axis=-1).astype(np.uint8)
     png = cv2.imencode('.png', bgr)[1].tobytes()

@@ -89,7 +89,10 @@ def start_session(
 
     def opened(run_id: str) -> None:
         identity.run_id = run_id
-        identity.save(options.work_dir)
+        try:
+            identity.save(options.work_dir)
+        except OSError as error:  # a full disk; the key finds the run as well
+            logger.warning(f'MLflow: the id of the run, {run_id}, cannot be noted: {error}')
         on_open(run_id)
 
     identity.save(options.work_dir)

@@ -268,7 +268,7 @@ def _usable(spool: Spool) -> dict[str, Any]:
         if value is not None
     ):
         return {**_INITIAL, 'checkpoints': {}, 'postponed': []}
-    if spool.path.exists() and state['offset'] > spool.path.stat().st_size:
+    if spool.path.exists() and state['offset'] > spool.size:
         return {**_INITIAL, 'checkpoints': {}, 'postponed': []}
     return state
 

@@ -2,16 +2,19 @@
 
 ``<name>.jsonl`` holds the records, ``<name>.state.json`` how far they have been
 sent, ``<name>.files/`` the files that belong to records,
-``<name>.rejected.jsonl`` what the server has refused. The writing process
+``<name>.rejected.jsonl`` what the server has refused, ``<name>.reserve`` room for
+the last records on a full disk (:mod:`.reserve`). The writing process
 holds a lock on the file as long as it lives, however it ends, so that a spool
 without lock and without end is known to belong to a dead session.
 """
 
 import fcntl
+import itertools
 import json
 import os
 import shlex
 import shutil
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -19,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from mmext.hooks.mlflow_logging.delivery.records import Record
+from mmext.hooks.mlflow_logging.delivery.reserve import Reserve
 
 _LONGEST_LINE = 10_000  # characters of a spoiled line that are kept
 _STALE_AFTER_S = 600.0  # silence that means death where the file system knows no locks
@@ -36,6 +40,8 @@ class Spool:
         self.files_dir = path.with_suffix('.files')
         self.rejected_path = path.with_suffix('.rejected.jsonl')
         self._state_path = path.with_suffix('.state.json')
+        self._reserve = Reserve(path.with_suffix('.reserve'))
+        self._moving = threading.Lock()  # lines are either in the reserve or behind the others
         # a descriptor, not a file object: those have a buffer with a lock, which a fork
         # copies in whatever state it is
         self._descriptor: int | None = None
@@ -69,25 +75,41 @@ class Spool:
         self._header = content[: content.find(b'\n') + 1]
         os.ftruncate(descriptor, self._written)
         self._descriptor = descriptor
+        self._reserve.set_aside()
         return True
 
     def append(self, records: Iterable[Record]) -> None:
         """Write the records as complete lines and hand them to the system.
 
         Raises:
-            OSError: the disk is full; the spool is as it was before.
+            OSError: the disk is full, and the reserve; the spool is as it was before.
         """
         if self._descriptor is None:
             raise RuntimeError(f'spool {self.path} is not claimed')
         lines = b''.join(json.dumps(record).encode() + b'\n' for record in records)
-        size = os.fstat(self._descriptor).st_size
+        with self._moving:
+            try:
+                self._extend(self._descriptor, self._reserve.content() + lines)
+                self._reserve.clear()
+            except OSError:
+                if not self._reserve.add(lines):
+                    raise
+        self._header = self._header or lines[: lines.find(b'\n') + 1]
+
+    def _extend(self, descriptor: int, lines: bytes) -> None:
+        size = os.fstat(descriptor).st_size
         try:
-            _write(self._descriptor, lines)
+            _write(descriptor, lines)
         except OSError:
-            os.ftruncate(self._descriptor, size)
+            os.ftruncate(descriptor, size)
             raise
         self._written = size + len(lines)
-        self._header = self._header or lines[: lines.find(b'\n') + 1]
+
+    @property
+    def size(self) -> int:
+        """How long it is with its reserve, in bytes."""
+        with self._moving:
+            return self.path.stat().st_size + len(self._reserve.content())
 
     def mend(self) -> str | None:
         """Write the file anew if somebody has deleted, replaced or cut it.
@@ -167,14 +189,25 @@ class Spool:
 
         A line that is none, as after a loss of power, is a record of kind ``spoiled``.
         """
+        lines = self._lines(offset)
+        for line in itertools.islice(lines, limit):
+            offset += len(line)
+            yield _record(line), offset
+
+    def _lines(self, offset: int) -> Iterator[bytes]:
+        """Whole lines from an offset; the last may lie in the reserve."""
         with self.path.open('rb') as file:
             file.seek(offset)
-            for _ in range(limit):
-                line = file.readline()
-                if not line.endswith(b'\n'):  # the end, or a line that is being written
-                    return
-                offset += len(line)
-                yield _record(line), offset
+            while (line := file.readline()).endswith(b'\n'):
+                yield line
+            behind = file.tell()
+        if line:  # is being written
+            return
+        with self._moving:
+            if self.path.stat().st_size > max(behind, offset):  # moved just now: next time
+                return
+            left = self._reserve.content()[max(0, offset - self.path.stat().st_size) :]
+        yield from left.splitlines(keepends=True)
 
     def header(self) -> Record | None:
         """The first record, if it names a run and its store."""
@@ -187,8 +220,8 @@ class Spool:
 
     def is_closed(self) -> bool:
         """Whether the session has written its end."""
-        with self.path.open('rb') as file:
-            return any(_record(line)['kind'] == 'close' for line in file if b'"close"' in line)
+        lines = (line for line in self._lines(0) if b'"close"' in line)
+        return any(_record(line)['kind'] == 'close' for line in lines)
 
     def load_state(self) -> dict[str, Any]:
         """What the shipper stored last; empty at first, and where a loss of power has spoiled it.
@@ -224,6 +257,7 @@ class Spool:
 
     def remove_files(self) -> None:
         """Delete the files that belonged to the records, but those of refused ones."""
+        self._reserve.remove()
         kept = {Path(path).name for record in self.rejections() for path in files_of(record)}
         if not kept:
             shutil.rmtree(self.files_dir, ignore_errors=True)

@@ -177,7 +177,7 @@ class RunWriter:
         self._spool.release()
 
     def _tell_why_it_waits(self, longest_s: float) -> None:
-        size = self._spool.path.stat().st_size if self._spool.path.exists() else 0
+        size = self._spool.size if self._spool.path.exists() else 0
         left = max(0, size - self._dispatcher.own.offset)
         limit = '' if math.isinf(longest_s) else f', at most {longest_s:.0f} s more'
         self._logger.warning(

@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     if not delivered:
         raise InputError(
-            'not sent, the store does not answer; tools/mlflow_replay.py sends it later'
+            'not sent, for the reason above; all is kept, and tools/mlflow_replay.py sends it later'
         )
     name = f'models:/{arguments.register}' + (f'@{arguments.alias}' if arguments.alias else '')
     print(f'logged in run {run.run_id}' + (f' as {name}' if arguments.register else ''))

@@ -104,6 +104,22 @@ def test_a_file_that_is_not_taken_holds_nothing_back(
     assert not spool.files_dir.exists()
 
 
+def test_a_checkpoint_that_a_login_page_took_is_sent_again(
+    spool: Spool, proxy: Any, reader: Any
+) -> None:
+    held = spool.store_file(b'weights', 'b.pth')
+    spool.append([records.checkpoint('last', held, 'b.pth', step=2), records.close('FINISHED')])
+    _answer(proxy, 'PUT ', 200, '<html>please log in</html>')
+    shipper = Shipper(spool)
+    shipper.ship()
+    assert shipper.left == 1 and held.exists() and 'is not there' in (shipper.hindrance or '')
+    proxy.fault = lambda method, path: None
+    again = Shipper(spool)
+    again.ship()
+    (entry,) = reader(proxy.uri).client.list_artifacts(again.run_id, 'checkpoints')
+    assert again.done and (entry.path, entry.file_size) == ('checkpoints/b.pth', 7)
+
+
 def test_a_postponed_file_is_not_forgotten_when_the_server_goes_away(
     spool: Spool, proxy: Any
 ) -> None:

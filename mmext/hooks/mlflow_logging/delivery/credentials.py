@@ -65,16 +65,16 @@ _SHAPES = re.compile(
 _URL_LOGIN = re.compile(r'(?<=://)(?!git@)[^\s\'"/?#]+(?=@)')
 _SCHEME = re.compile(r'(?i)\b(?P<scheme>bearer|basic)\s+(?P<value>[A-Za-z0-9+/_.~-]{8,}={0,2})')
 _VALUE = (  # looked at only: inside of one that is none there may be others
-    r'(?=[rbfuRBFU]{0,2}(?P<quote>["\'])(?P<quoted>(?:\\.|(?!(?P=quote))[^\\\n])+)(?P=quote)'
-    r'|(?P<bare>[^\s"\'&,;)\]}>|(\[{][^\s"\'&,;)\]}|(\[{]*)(?P<call>[(\[{]|\s*\|)?)'
+    r'(?=[rbfuRBFU]{0,2}(?P<quote>["\'])(?P<quoted>(?:\\.|(?!(?P=quote))[^\\\n]){1,4000})(?P=quote)'
+    r'|(?P<bare>[^\s"\'&,;)\]}>|(\[{][^\s"\'&,;)\]}|(\[{]{0,4000})(?P<call>[(\[{]|\s*\|)?)'
 )
 _PAIR = re.compile(
-    r'(?P<name>(?<!\w)[A-Za-z_][\w.-]*)(?P<between>["\']?\]?(?::\s*\w+\s*=(?!=)\s*|\s*[=:](?!=)'
+    r'(?P<name>(?<!\w)[A-Za-z_][\w.-]{0,99})(?P<between>["\']?\]?(?::\s*\w+\s*=(?!=)\s*|\s*[=:](?!=)'
     r'\s*)(?P<scheme>(?i:bearer|basic|token)\s+)?)' + _VALUE
 )
-_OPTION = re.compile(r'(?P<name>(?<!\S)--?[A-Za-z][\w.-]*)(?P<between>[ \t]+)(?!-)' + _VALUE)
+_OPTION = re.compile(r'(?P<name>(?<!\S)--?[A-Za-z][\w.-]{0,99})(?P<between>[ \t]+)(?!-)' + _VALUE)
 _NAMED = re.compile(
-    r'(?:\b(?:name|key|variable)["\']?\s*[=:]\s*["\']?(?P<name>[\w.-]+)["\']?\s*,?\s*["\']?value)'
+    r'(?:\b(?:name|key|variable)["\']?\s*[=:]\s*["\']?(?P<name>[\w.-]{1,99})["\']?\s*,?\s*["\']?value)'
     r'(?P<between>["\']?\s*[=:]\s*)' + _VALUE
 )
 _URL_PART = re.compile(

@@ -6,6 +6,7 @@ there is room.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 _SIZE_BYTES = 1 << 18  # some thousand records
@@ -25,13 +26,12 @@ class Reserve:
         """Make the file, unless a session before has left it, or there is no room for it."""
         if self._path.exists():
             return
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            os.posix_fallocate(descriptor, 0, _SIZE_BYTES)
+            with self._path.open('xb') as file:
+                os.posix_fallocate(file.fileno(), 0, _SIZE_BYTES)
         except OSError:
-            self._path.unlink(missing_ok=True)
-        finally:
-            os.close(descriptor)
+            with suppress(OSError):
+                self.remove()
 
     def content(self) -> bytes:
         """What lies in it."""

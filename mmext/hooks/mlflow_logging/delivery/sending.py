@@ -184,6 +184,7 @@ class Sender:
         if place is None:
             place = f'checkpoints/{record["name"]}'
             self._send_as(path, place)
+            self._tracking.check_file(self._run_id, place, path.stat().st_size)
         where = {f'mmext.{role}.checkpoint': place, f'mmext.{role}.sha256': digest}
         self._tracking.set_tags(self._run_id, where)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mmext.hooks.mlflow_logging.delivery.answers import sorts_errors
+from mmext.hooks.mlflow_logging.delivery.answers import Outage, sorts_errors
 from mmext.hooks.mlflow_logging.delivery.identity import KEY_TAG, SESSION_TAG
 from mmext.hooks.mlflow_logging.delivery.logged_model import log_model
 from mmext.hooks.mlflow_logging.delivery.records import now_ms
@@ -168,6 +168,18 @@ class Tracking:
     def log_file(self, run_id: str, path: str, folder: str | None) -> None:
         """Store a file under its own name."""
         self._client.log_artifact(run_id, path, folder)
+
+    @sorts_errors
+    def check_file(self, run_id: str, artifact: str, size: int) -> None:
+        """Look whether an upload has arrived: a login page answers it with status 200 as well.
+
+        Raises:
+            Outage: it is not there, or is of another size.
+        """
+        folder = artifact.rpartition('/')[0] or None
+        sizes = {e.path: e.file_size for e in self._client.list_artifacts(run_id, folder)}
+        if sizes.get(artifact, -1) not in (size, None):
+            raise Outage(f'{artifact} was taken but is not there')
 
     @sorts_errors
     def log_dataset(self, run_id: str, context: str, facts: Mapping[str, str]) -> None:

@@ -1,6 +1,8 @@
 """The store itself, a real one."""
 
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +49,23 @@ def test_a_run_that_others_opened_needs_no_experiment_of_ours(work_dir: Path, lo
 
     assert (opened.run_id, opened.first) == (theirs, True)
     assert [e.name for e in logged.client.search_experiments()] == before
+
+
+def test_a_store_is_made_once_by_processes_that_start_in_one_moment(
+    tmp_path: Path, run_to_end: Callable[..., Any], reader: Callable[[str], Any]
+) -> None:
+    """Without a lock both make the tables, and the data base is spoiled for good."""
+    code = (
+        'import os, sys, time\n'
+        'from mmext.hooks.mlflow_logging.delivery.store import resolve_store\n'
+        'from mmext.hooks.mlflow_logging.delivery.tracking import RunRequest, Tracking\n'
+        'import mlflow.store.tracking.sqlalchemy_store\n'
+        'other = os.fork()\n'
+        'Tracking(resolve_store(None, sys.argv[1])).open_run('
+        'RunRequest(str(other), "s", None, False, "e", "n", 5, {}))\n'
+        'if not other: os._exit(0)\n'
+        'sys.exit(os.waitpid(other, 0)[1])\n'
+    )
+    done = run_to_end([sys.executable, '-c', code, tmp_path])
+    assert done.returncode == 0, done.stderr
+    assert len(reader(f'sqlite:///{tmp_path / "mlflow.db"}').runs()) == 2

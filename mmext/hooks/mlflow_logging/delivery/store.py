@@ -1,12 +1,13 @@
 """Where a run is tracked: the config, the environment or a store in the work folder."""
 
+import fcntl
 import os
 import re
 import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -61,20 +62,30 @@ def resolve_store(
 
 
 @contextmanager
-def no_folder_of_the_spelling(tracking_uri: str) -> Iterator[None]:
-    """Take away the empty folder that MLflow makes where a data base is only spelled.
+def connecting(tracking_uri: str) -> Iterator[None]:
+    """What MLflow needs around its first look at a SQLite file; nothing for other stores.
+
+    Two processes that make its tables in one moment would spoil it: they do so one by one. MLflow
+    also makes the folder of the URI as it is spelled (``/a%3Fb`` for a file in ``/a?b``): that is
+    taken away again.
 
     Args:
-        tracking_uri: the folder of ``sqlite:////a%3Fb/x.db`` is ``/a?b``; MLflow also makes
-            ``/a%3Fb`` when it connects.
+        tracking_uri: of the store.
     """
+    if not tracking_uri.startswith(_SQLITE):
+        yield
+        return
     folder = Path(tracking_uri.removeprefix(_SQLITE)).parent
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    yield
-    if tracking_uri.startswith(_SQLITE):
-        for path in missing:
-            with suppress(OSError):  # not made, or the place of the data base itself
-                path.rmdir()
+    with ExitStack() as stack:
+        with suppress(OSError):  # no such folder yet, or a file system without locks
+            place = os.open(Path(_read_back(tracking_uri)).parent, os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, place)
+            fcntl.flock(place, fcntl.LOCK_EX)
+        yield
+    for path in missing:
+        with suppress(OSError):  # not made, or the place of the data base itself
+            path.rmdir()
 
 
 def _sqlite_store(database: Path, query: str = '') -> Store:

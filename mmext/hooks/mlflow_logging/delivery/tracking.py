@@ -18,7 +18,7 @@ from mmext.hooks.mlflow_logging.delivery.answers import Outage, sorts_errors
 from mmext.hooks.mlflow_logging.delivery.identity import KEY_TAG, SESSION_TAG
 from mmext.hooks.mlflow_logging.delivery.logged_model import log_model
 from mmext.hooks.mlflow_logging.delivery.records import now_ms
-from mmext.hooks.mlflow_logging.delivery.store import Store, no_folder_of_the_spelling
+from mmext.hooks.mlflow_logging.delivery.store import Store, connecting
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -98,7 +98,7 @@ class Tracking:
         from mlflow import MlflowClient
 
         self._store = store
-        with no_folder_of_the_spelling(store.tracking_uri):
+        with connecting(store.tracking_uri):
             self._client = MlflowClient(tracking_uri=store.tracking_uri)
 
     @sorts_errors
@@ -198,7 +198,7 @@ class Tracking:
             record: see :func:`.records.model`.
             folder: where its files may lie meanwhile; must not exist.
         """
-        with no_folder_of_the_spelling(self._store.tracking_uri):  # now of the registry
+        with connecting(self._store.tracking_uri):  # the registry
             uri = log_model(self._client, run_id, record, folder)
         self.set_tags(run_id, {'mmext.model': uri})
 

@@ -37,7 +37,7 @@ def fork(action, limit_s=10.0):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 class Shipper:
-    done, offset, rejected = True, 0, 0
+    done, offset, rejected, left, hindrance = True, 0, 0, 0, None
     def ship(self):
         pass
     def beat(self):

@@ -118,6 +118,7 @@ def test_acceptance_outage_crash_and_resume(
     with pytest.raises(RuntimeError):
         tiny.make_runner(tmp_path, epochs=4, hook=hook, custom_hooks=crash).train()
     server.start()
+    hook['close_timeout_s'] = 60.0
     tiny.make_runner(
         tmp_path, epochs=4, hook=hook, resume=True, load_from=str(tmp_path / 'epoch_2.pth')
     ).train()

@@ -14,18 +14,19 @@ from pathlib import Path
 from mmext.shipped import shipped_folder
 
 TOOLS = shipped_folder('tools')
+SHORT_NAMES = {'check': 'check_data'}
 
 
 def find_tool(name: str) -> Path:
     """Return the script that ``name`` stands for.
 
     Args:
-        name: name of a tool of ours without ``.py``, or a path to a script.
+        name: name of a tool of ours without ``.py``, its short name, or a path to a script.
 
     Raises:
         SystemExit: there is neither; the message lists the tools.
     """
-    for path in (TOOLS / f'{name}.py', Path(name)):
+    for path in (TOOLS / f'{SHORT_NAMES.get(name, name)}.py', Path(name)):
         if path.is_file():
             return path
     known = ', '.join(sorted(path.stem for path in TOOLS.glob('*.py'))) or 'none installed'

@@ -108,7 +108,7 @@ def draw_instances(
     image: Picture,
     boxes_xyxy: npt.NDArray[np.floating[Any]],
     labels: npt.NDArray[np.integer[Any]],
-    scores: npt.NDArray[np.floating[Any]],
+    scores: npt.NDArray[np.floating[Any]] | None,
     masks: npt.NDArray[np.bool_] | None,
     classes: Sequence[str],
     palette: Any = None,
@@ -116,11 +116,13 @@ def draw_instances(
 ) -> Picture:
     """The image with boxes, masks, class names and scores; the best scored on top.
 
+    Ground truth has no scores: there the smallest is on top.
+
     Args:
         image: ``[H, W, 3]``.
         boxes_xyxy: ``[n, 4]`` in pixels.
         labels: ``[n]``.
-        scores: ``[n]`` in 0..1.
+        scores: ``[n]`` in 0..1; None for ground truth.
         masks: ``[n, H, W]`` or None.
         classes: names in the order of the labels.
         palette: see :func:`class_colours`.
@@ -131,7 +133,8 @@ def draw_instances(
     """
     drawn = image.copy()
     colours = class_colours(palette, len(classes))
-    order = np.argsort(scores, kind='stable')
+    areas_px = np.prod(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], axis=1)
+    order = np.argsort(-areas_px if scores is None else scores, kind='stable')
     for number, index in enumerate(order):
         colour = _shade(colours[labels[index]], number)
         if masks is not None:
@@ -144,7 +147,8 @@ def draw_instances(
         left, top, right, bottom = boxes_xyxy[index]
         if min(right - left, bottom - top) < min_named_px:
             continue
-        text = f'{classes[labels[index]]} {scores[index]:.2f}'
+        score = '' if scores is None else f' {scores[index]:.2f}'
+        text = f'{classes[labels[index]]}{score}'
         write_text(drawn, text, (round(float(left + right) / 2), round(float(top))))
     return drawn
 

@@ -125,6 +125,7 @@ class CocoDataset(HostCocoDataset):
                 f'{self.ann_file}: {len(self.data_list)} images, none left by '
                 f'filter_cfg={self.filter_cfg}'
             )
+        self.summary.filtered = len(self.data_list) - len(kept)
         self.summary.images = len(kept)
         return kept
 

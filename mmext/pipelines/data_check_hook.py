@@ -5,7 +5,7 @@ that changed between training and evaluation as a low score; boxes of another fo
 that learns nothing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -83,19 +83,18 @@ class DataCheckHook(Hook):
         if name != 'train':
             # the classes may be in another order now
             loop.evaluator.dataset_meta = runner.visualizer.dataset_meta = dataset.metainfo
-            _check_evaluator(name, dataset, loop.evaluator.metrics)
+            check_evaluator(name, dataset, loop.evaluator.metrics)
 
     def _take_learned_classes(self, runner: Runner, name: str, dataset: Any) -> None:
         """Compare the classes with those that were learned; bring them into their order."""
         classes, learned = dataset.metainfo.get('classes'), self._learned
         if classes is None or learned is None:
             return
-        strangers, missing, equal = difference(classes, learned)
-        if equal:
+        conflict = class_conflict(name, dataset, learned, self._learned_from)
+        if conflict is not None:
+            raise InputError(conflict)
+        if tuple(classes) == tuple(learned):
             return
-        sorts_itself = all(hasattr(part, 'adopt_classes') for part in parts_of(dataset))
-        if strangers or not sorts_itself or (name == 'train' and missing):
-            raise InputError(_disagreement(name, dataset, learned, self._learned_from))
         for part in parts_of(dataset):
             part.adopt_classes(learned)
         runner.logger.warning(
@@ -119,6 +118,28 @@ def parts_of(dataset: Any) -> Iterator[Any]:
         yield from parts_of(part)
 
 
+def class_conflict(name: str, dataset: Any, learned: Sequence[str], source: str) -> str | None:
+    """Why the classes of a data set do not go with those that were learned; None if they do.
+
+    Another order is no conflict where the data set finds its labels by name, nor is a data set to
+    evaluate that has fewer classes.
+
+    Args:
+        name: of the data set: ``train``, ``val`` or ``test``.
+        dataset: of mmengine's form, or a wrapper.
+        learned: classes in the order of the labels.
+        source: of ``learned``, for the sentence.
+    """
+    classes = dataset.metainfo.get('classes')
+    if classes is None:
+        return None
+    strangers, missing, equal = difference(classes, learned)
+    sorts_itself = all(hasattr(part, 'adopt_classes') for part in parts_of(dataset))
+    if equal or (sorts_itself and not strangers and not (name == 'train' and missing)):
+        return None
+    return _disagreement(name, dataset, learned, source)
+
+
 def check_counts(model: Any, dataset: Any) -> None:
     """Compare the number of classes of a model with those of a data set.
 
@@ -129,21 +150,45 @@ def check_counts(model: Any, dataset: Any) -> None:
     Raises:
         InputError: naming both numbers and what to set.
     """
+    if hasattr(model, 'language_model'):
+        return
+    built_for = None
+    if hasattr(model, 'num_things_classes'):
+        built_for = model.num_things_classes, model.num_stuff_classes
+    compare_counts(dataset, head_counts(model), type(model).__name__, built_for)
+
+
+def compare_counts(
+    dataset: Any,
+    heads: Iterable[tuple[str, int]],
+    model: str,
+    panoptic: tuple[int, int] | None = None,
+) -> None:
+    """Compare numbers of classes with those of a data set.
+
+    Args:
+        dataset: of mmengine's form, or a wrapper.
+        heads: name and ``num_classes`` of the box and mask heads.
+        model: its name, for the error.
+        panoptic: thing and stuff classes of the model, if it has such numbers.
+
+    Raises:
+        InputError: naming both numbers and what to set.
+    """
     meta = dataset.metainfo
-    if 'classes' not in meta or hasattr(model, 'language_model'):
+    if 'classes' not in meta:
         return
     things = list(meta.get('thing_classes', meta['classes']))
     stuff = list(meta.get('stuff_classes', ()))
-    if 'thing_classes' in meta and hasattr(model, 'num_things_classes'):
-        built_for = model.num_things_classes, model.num_stuff_classes
-        if built_for != (len(things), len(stuff)):
-            raise InputError(
-                f'{type(dataset).__name__} has {len(things)} thing and {len(stuff)} stuff classes, '
-                f'but {type(model).__name__} was built for {built_for[0]} and {built_for[1]}. Set '
-                f'model=dict(num_things_classes={len(things)}, num_stuff_classes={len(stuff)}) in '
-                'the config'
-            )
-    for name, number in head_counts(model):
+    counts = len(things), len(stuff)
+    if 'thing_classes' in meta and panoptic is not None and panoptic != counts:
+        raise InputError(
+            f'{type(dataset).__name__} has {len(things)} thing and {len(stuff)} stuff classes, '
+            f'but {model} was built for {panoptic[0]} and {panoptic[1]}. Set '
+            f'model=dict(num_things_classes={len(things)}, num_stuff_classes={len(stuff)}) in '
+            'the config'
+        )
+    for name, number in heads:
         if number != len(things):
             raise InputError(
                 f'{type(dataset).__name__} has {len(things)} classes ({some_names(things)}), but '
@@ -154,10 +199,9 @@ def check_counts(model: Any, dataset: Any) -> None:
 def head_counts(model: nn.Module) -> Iterator[tuple[str, int]]:
     """Name and ``num_classes`` of the heads with one output for each class."""
     for name, module in model.named_modules():
-        parts = [part for part in name.split('.') if not part.isdigit()]
-        is_counted = bool(parts) and parts[-1] in _COUNTED and 'rpn_head' not in parts
         number = getattr(module, 'num_classes', None)
-        if is_counted and isinstance(number, int) and 'RPN' not in type(module).__name__:
+        is_rpn = 'RPN' in type(module).__name__
+        if is_counted_head(name) and isinstance(number, int) and not is_rpn:
             yield name, number
 
 
@@ -171,6 +215,12 @@ def _check_table(name: str, dataset: Any) -> None:
         )
 
 
+def is_counted_head(name: str) -> bool:
+    """Whether a part of a model, by its dotted name, has one output for each class."""
+    parts = [part for part in name.split('.') if not part.isdigit()]
+    return bool(parts) and parts[-1] in _COUNTED and 'rpn_head' not in parts
+
+
 def _line(name: str, dataset: Any) -> str:
     summary = getattr(dataset, 'summary', None)
     if summary is None and len(dataset) > _MAX_COUNTED:
@@ -178,7 +228,12 @@ def _line(name: str, dataset: Any) -> str:
     return (summary or summary_of(dataset)).line(name)
 
 
-def _check_evaluator(name: str, dataset: Any, metrics: Sequence[Any]) -> None:
+def check_evaluator(name: str, dataset: Any, metrics: Sequence[Any]) -> None:
+    """Let metrics look at the file they judge by, and see whether there is something to find.
+
+    Raises:
+        InputError: a file does not fit, or nothing can be found.
+    """
     for metric in metrics:
         if hasattr(metric, 'check_truth'):
             metric.check_truth()

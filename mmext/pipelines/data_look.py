@@ -10,14 +10,12 @@ from mmengine import fileio
 from pycocotools import mask as run_lengths
 
 from mmext.errors import InputError
+from mmext.formats.panoptic_agreement import Box, segment_extents
 from mmext.formats.panoptic_files import decode_id_png
-from mmext.functional.row_runs import group_extents, row_runs
 
 NUM_IMAGES = 8
 _MIN_OVERLAP = 0.5
 _MIN_OBJECTS = 4  # fewer tell nothing about the form of the boxes
-
-Box = tuple[float, float, float, float]
 
 
 def look_at_data(dataset: Any, name: str, count: int = NUM_IMAGES) -> None:
@@ -94,18 +92,15 @@ def box_pairs(info: Mapping[str, Any]) -> Iterator[tuple[Box, Box]]:
 
 def segment_windows(path: str) -> dict[int, Box]:
     """The window of each segment of a panoptic PNG: x1, y1, x2, y2 in px."""
-    ids = decode_id_png(fileio.get(path), path)
-    starts, lengths = row_runs(ids)
-    found, groups = np.unique(ids.ravel()[starts], return_inverse=True)
-    extents = group_extents(starts, lengths, groups, len(found), ids.shape[1])
-    return dict(zip(found.tolist(), map(tuple, extents.tolist()), strict=True))
+    found, _, windows = segment_extents(decode_id_png(fileio.get(path), path))
+    return dict(zip(found.tolist(), map(tuple, windows.tolist()), strict=True))
 
 
 def mask_window(mask: Any, height: int | None, width: int | None) -> Box | None:
     """The window of polygons or of a run-length code; None where there is none."""
     if isinstance(mask, list) and mask:
-        points = np.concatenate([np.asarray(p, float).reshape(-1, 2) for p in mask])
-        return (*points.min(axis=0).tolist(), *points.max(axis=0).tolist())
+        xs, ys = ([v for polygon in mask for v in polygon[axis::2]] for axis in (0, 1))
+        return min(xs), min(ys), max(xs), max(ys)
     if not isinstance(mask, Mapping) or height is None or width is None:
         return None
     code: Any = mask

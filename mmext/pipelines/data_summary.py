@@ -26,6 +26,7 @@ class DataSummary:
         classes: names in the order of the labels.
         absent: classes without an object.
         unused: categories of the file that are no class.
+        filtered: images of the file that ``filter_cfg`` leaves out.
     """
 
     source: str
@@ -38,6 +39,7 @@ class DataSummary:
     classes: Sequence[str] = ()
     absent: Sequence[str] = ()
     unused: Sequence[str] = ()
+    filtered: int = 0
 
     def line(self, name: str) -> str:
         """The line that is said at the start of a run.

@@ -126,6 +126,7 @@ class CocoPanopticDataset(MMDetCocoPanopticDataset):
                 f'{self.ann_file}: {len(self.data_list)} images, none left by '
                 f'filter_cfg={self.filter_cfg} (filter_empty_gt asks for a thing that is no crowd)'
             )
+        self.summary.filtered = len(self.data_list) - len(kept)
         self.summary.images = len(kept)
         return kept
 

@@ -35,6 +35,7 @@ HOST_ALLOWED_BELOW = (
     'mmext.benchmark.',
     'mmext.inference.',
     'mmext.host_repairs.',  # mends the host
+    'mmext.data_report.',  # builds the data sets of the host's configs
 )
 
 ROOMS = sorted(path.parent for path in PACKAGE.rglob('registered.py'))

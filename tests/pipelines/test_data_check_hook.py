@@ -206,7 +206,7 @@ def test_the_hosts_metric_goes_by_name(tmp_path: Path) -> None:
     from mmdet.evaluation import CocoMetric
     from test_coco_dataset import ROWS, write
 
-    from mmext.pipelines.data_check_hook import _check_evaluator
+    from mmext.pipelines.data_check_hook import check_evaluator
 
     paths = write(tmp_path, ROWS)
     metric = CocoMetric(ann_file=str(tmp_path / 'truth.json'))
@@ -214,13 +214,13 @@ def test_the_hosts_metric_goes_by_name(tmp_path: Path) -> None:
         metric.cat_ids = None
         metainfo = dict(classes=('cow', 'cat', 'dog'))
         dataset = DATASETS.build(dict(paths, type=kind, metainfo=metainfo, test_mode=True))
-        _check_evaluator('val', dataset, [metric])
+        check_evaluator('val', dataset, [metric])
         assert metric.cat_ids == expected  # the host's data set numbers labels as the file does
     metainfo = dict(classes=('cow', 'cat', 'dog', 'yak'))
     dataset = DATASETS.build(dict(paths, type='mmext.CocoDataset', metainfo=metainfo))
     metric.cat_ids = None
     with pytest.raises(InputError, match="val_evaluator: its ann_file has no category 'yak'"):
-        _check_evaluator('val', dataset, [metric])
+        check_evaluator('val', dataset, [metric])
 
 
 def test_a_text_is_no_table_of_classes() -> None:

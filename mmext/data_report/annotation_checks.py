@@ -1,6 +1,7 @@
 """Problems that the annotations show by themselves, without a look at a photo."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -9,11 +10,9 @@ from mmext.data_report.object_table import Ints, ObjectTable
 from mmext.data_report.problems import Problem, Weight
 from mmext.data_report.statistics import BoxFacts, ClassRow, ImageFacts
 from mmext.errors import InputError
-from mmext.formats.panoptic_agreement import Box
-from mmext.pipelines.data_look import check_boxes, mask_window, overlap
+from mmext.formats.box_agreement import MIN_OVERLAP, Box, check_boxes, mask_window, overlap
 from mmext.pipelines.data_summary import some_names
 
-_MIN_OVERLAP = 0.5
 _FEW_OBJECTS = 10
 
 
@@ -110,8 +109,9 @@ def pair_problems(
     """
     if not pairs:
         return [], {}
-    boxes, windows = np.array(pairs, float).transpose(1, 0, 2)
-    wrong = np.flatnonzero(overlap(boxes, windows) < _MIN_OVERLAP)
+    numbers = chain.from_iterable(chain.from_iterable(pairs))
+    boxes, windows = np.fromiter(numbers, float).reshape(-1, 2, 4).transpose(1, 0, 2)
+    wrong = np.flatnonzero(overlap(boxes, windows) < MIN_OVERLAP)
     if not len(wrong):
         return [], {}
     images = {int(places[i]): 'suspicious: box not around its mask' for i in wrong[:100]}

@@ -110,6 +110,7 @@ def uncollected() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()  # nor go through them afterwards
         if was_enabled:
             gc.enable()
 

@@ -5,6 +5,7 @@ N objects, I images, S segments of stuff.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ def object_table(infos: Iterable[Mapping[str, Any]]) -> ObjectTable:
     return ObjectTable(
         np.array(places, np.int64),
         np.array(labels, np.int64),
-        np.array(boxes, np.float64).reshape(-1, 4),
+        np.fromiter(chain.from_iterable(boxes), np.float64).reshape(-1, 4),
         np.array(ignored, bool),
         np.array(sizes, np.float64).reshape(-1, 2),
         stuff_table[:, 0],

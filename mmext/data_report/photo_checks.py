@@ -12,9 +12,10 @@ from mmext.data_report.built_sets import Part
 from mmext.data_report.photo_files import PhotoFacts, equal_photos, look_at_photos
 from mmext.data_report.problems import Problem, Weight
 from mmext.data_report.samples import image_loader
+from mmext.formats.box_agreement import Box
 from mmext.formats.coco_records import some
 from mmext.formats.json_files import parse_json
-from mmext.formats.panoptic_agreement import Box, MapComparison, compare_map
+from mmext.formats.panoptic_agreement import MapComparison, compare_map
 from mmext.formats.panoptic_records import panoptic_records
 
 Advance = Callable[[int], None]

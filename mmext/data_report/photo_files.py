@@ -2,16 +2,18 @@
 
 import hashlib
 import io
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 _ORIENTATION = 0x0112  # EXIF's tag
 _TURNED = range(5, 9)  # orientations that swap width and height
+_HEAD_LOCK = threading.Lock()
 _END, _SCAN = b'\xff\xd9', b'\xff\xda'  # markers of JPEG: end of the image, start of its data
 
 
@@ -89,25 +91,42 @@ def look_at_photo(
         pixels = None
     if pixels is None or not np.size(pixels):
         return PhotoFacts(path, 'unreadable')
+    head = picture_head(io.BytesIO(data))
     return PhotoFacts(
         path,
         'ok',
         (pixels.shape[1], pixels.shape[0]),
-        orientation_of(data),
+        1 if head is None else head[1],
         data.startswith(b'\xff\xd8') and data.rfind(_END) < data.rfind(_SCAN),
         _digest(data),
         _digest(np.ascontiguousarray(pixels).data, str((pixels.shape, pixels.dtype)).encode()),
     )
 
 
-def orientation_of(data: bytes) -> int:
-    """EXIF's orientation of an encoded picture, 1 where it states none."""
+def picture_head(file: Any) -> tuple[tuple[int, int], int] | None:
+    """Width and height, and EXIF's orientation (1 where it states none), without the pixels.
+
+    Args:
+        file: a path, or the bytes in a file object.
+
+    Returns:
+        None where it is no picture.
+    """
+    with _HEAD_LOCK:  # the limit of PIL is global
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # no pixel is decoded
+        try:
+            with Image.open(file) as picture:
+                return picture.size, _orientation(picture)
+        except (OSError, ValueError, SyntaxError):  # the last is PIL's for broken files
+            return None
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _orientation(picture: Image.Image) -> int:
     try:
-        with Image.open(io.BytesIO(data)) as picture:  # reads no pixels
-            return int(picture.getexif().get(_ORIENTATION, 1))
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, TypeError):
-        return 1
-    except (SyntaxError, KeyError):  # PIL's for broken EXIF data
+        return int(picture.getexif().get(_ORIENTATION, 1))
+    except Exception:  # EXIF data is written by all kinds of cameras and programs
         return 1
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from mmext.data_report.object_table import ObjectTable
 
 _RARE_CLASSES = 4
+_MIN_CLASSES = 3  # of fewer none is rare
 
 
 def informative(
@@ -66,6 +67,8 @@ def _small(table: ObjectTable, count: int = 3) -> list[tuple[int, str]]:
 
 def _rare(table: ObjectTable, classes: Sequence[str]) -> list[tuple[int, str]]:
     """An image of each of the rarest classes, the rarest first."""
+    if len(classes) < _MIN_CLASSES:
+        return []
     labels = np.concatenate([table.labels, table.stuff_labels])
     images = np.concatenate([table.image_index, table.stuff_image_index])
     found, first, counts = np.unique(labels, return_index=True, return_counts=True)

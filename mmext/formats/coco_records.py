@@ -17,7 +17,7 @@ Format: https://cocodataset.org/#format-data.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -30,6 +30,7 @@ Json = dict[str, Any]
 Id = int | str
 
 _FLAGS = {None: 0, '': 0, '0': 0, '0.0': 0, 'false': 0, '1': 1, '1.0': 1, 'true': 1}
+_NUMBERS = {int, float}
 _NAMED = 3
 _MIN_POLYGON = 6  # numbers of three points
 
@@ -124,6 +125,10 @@ def coco_records(content: Any, source: str, with_names: bool = True) -> CocoReco
     annotations = []
     written = content.get('annotations') or []
     for number, raw in enumerate(written, start=1):
+        if _is_plain(raw, images, categories):
+            box = list(map(float, raw['bbox']))
+            annotations.append({**raw, 'id': number, 'bbox': box, 'area': float(raw['area'])})
+            continue
         annotation = _identified(raw, source, number, notes)
         image = images.get(annotation['image_id'])
         where = f'annotation {raw.get("id", f"number {number}")} of image {annotation["image_id"]}'
@@ -340,6 +345,26 @@ def _identified(raw: Mapping[str, Any], source: str, number: int, notes: _Notes)
     return annotation
 
 
+def _is_plain(raw: Mapping[str, Any], images: Mapping[Id, Json], categories: Container[Id]) -> bool:
+    """Whether an object is usable as it is written, as nearly all are: one look at each value."""
+    image_id, category_id, crowd = raw.get('image_id'), raw.get('category_id'), raw.get('iscrowd')
+    if type(image_id) is not int or type(category_id) is not int or type(crowd) is not int:
+        return False
+    if crowd or image_id not in images or category_id not in categories or 'ignore' in raw:
+        return False
+    box, area, image = raw.get('bbox'), raw.get('area'), images[image_id]
+    if type(box) is not list or len(box) != 4 or not {*map(type, box), type(area)} <= _NUMBERS:
+        return False
+    if not (is_usable_box(box, image) and 0 < area < math.inf):
+        return False
+    polygons = raw.get('segmentation')
+    return type(polygons) is list and bool(polygons) and all(map(_is_plain_polygon, polygons))
+
+
+def _is_plain_polygon(points: Any) -> bool:
+    return type(points) is list and _is_polygon(points)
+
+
 def _read_mask(annotation: Json, image: Mapping[str, Any], faults: Faults, where: str) -> None:
     """A run-length code, polygons, or no ``segmentation`` at all."""
     written = annotation.get('segmentation')
@@ -371,11 +396,7 @@ def _polygons(written: Any) -> list[list[float]] | None:
 
 def _is_polygon(points: Any) -> bool:
     try:
-        return (
-            len(points) >= _MIN_POLYGON
-            and len(points) % 2 == 0
-            and math.isfinite(math.fsum(points))
-        )
+        return len(points) >= _MIN_POLYGON and len(points) % 2 == 0 and math.isfinite(sum(points))
     except TypeError:
         return False
 

@@ -1,12 +1,14 @@
-"""Names of files that are made of ids and other names: legal, unique, and the same in every run."""
+"""Names of files made of ids and other names: legal, unique, and inside of their folder."""
 
 import hashlib
 import os
+import re
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
 MAX_NAME_BYTES = 255  # of one name on the file systems in use
 _HASH_DIGITS = 12
+_DRIVE = re.compile(r'^[A-Za-z]:')
 
 
 def id_name(image_id: object, suffix: str) -> str:
@@ -19,6 +21,16 @@ def inner_path(name: str) -> PurePosixPath:
     """A relative path without the steps that leave the folder it is joined with."""
     parts = PurePosixPath(name.replace('\\', '/')).parts
     return PurePosixPath(*(part for part in parts if part != '..' and not part.startswith('/')))
+
+
+def leaves_folder(name: str) -> bool:
+    r"""Whether a name of an annotation file stands for a place outside of its folder.
+
+    >>> [leaves_folder(name) for name in ('a/b.jpg', '../b.jpg', '/b.jpg', 'a\\..\\..\\b.jpg')]
+    [False, True, True, True]
+    """
+    path = PurePosixPath(name.replace('\\', '/'))
+    return path.is_absolute() or '..' in path.parts or _DRIVE.match(name) is not None
 
 
 def short_name(name: str, suffix: str) -> str:

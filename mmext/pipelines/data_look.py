@@ -1,21 +1,19 @@
 """A look at some images before a run: can they be loaded, are the boxes around the objects?"""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmdet.datasets.transforms import LoadAnnotations
 from mmengine import fileio
-from pycocotools import mask as run_lengths
 
 from mmext.errors import InputError
-from mmext.formats.panoptic_agreement import Box, segment_extents
+from mmext.formats.box_agreement import Box, check_boxes, mask_window
+from mmext.formats.panoptic_agreement import segment_extents
 from mmext.formats.panoptic_files import decode_id_png
 
 NUM_IMAGES = 8
-_MIN_OVERLAP = 0.5
-_MIN_OBJECTS = 4  # fewer tell nothing about the form of the boxes
 
 
 def look_at_data(dataset: Any, name: str, count: int = NUM_IMAGES) -> None:
@@ -41,33 +39,6 @@ def look_at_data(dataset: Any, name: str, count: int = NUM_IMAGES) -> None:
         if reads_objects:
             pairs += list(box_pairs(info))
     check_boxes(pairs, f'{name} ({getattr(dataset, "ann_file", type(dataset).__name__)})')
-
-
-def check_boxes(pairs: Sequence[tuple[Box, Box]], source: str) -> None:
-    """Compare boxes with the windows of the pixels they belong to.
-
-    Args:
-        pairs: box and window of each object: x1, y1, x2, y2 in px.
-        source: of the boxes, for the error.
-
-    Raises:
-        InputError: more than half of the boxes share less than half of their area with the object.
-    """
-    if len(pairs) < _MIN_OBJECTS:
-        return
-    boxes, windows = np.array(pairs, float).transpose(1, 0, 2)  # each [n, 4]
-    wrong = overlap(boxes, windows) < _MIN_OVERLAP
-    if wrong.mean() <= 0.5:
-        return
-    as_corners = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-    fit = (overlap(as_corners, windows) >= _MIN_OVERLAP).mean() > 0.5
-    meant = ', read as corners x1, y1, x2, y2 they would fit' if fit else ''
-    first = int(np.flatnonzero(wrong)[0])
-    raise InputError(
-        f'{source}: {wrong.sum()} of {len(pairs)} boxes that were looked at are not around the '
-        f'pixels of their object{meant} (first: bbox {_xywh(boxes[first])}, pixels '
-        f'{_xywh(windows[first])}). bbox is x, y, width, height in pixels of the photo'
-    )
 
 
 def box_pairs(info: Mapping[str, Any]) -> Iterator[tuple[Box, Box]]:
@@ -96,29 +67,6 @@ def segment_windows(path: str) -> dict[int, Box]:
     return dict(zip(found.tolist(), map(tuple, windows.tolist()), strict=True))
 
 
-def mask_window(mask: Any, height: int | None, width: int | None) -> Box | None:
-    """The window of polygons or of a run-length code; None where there is none."""
-    if isinstance(mask, list) and mask:
-        xs, ys = ([v for polygon in mask for v in polygon[axis::2]] for axis in (0, 1))
-        return min(xs), min(ys), max(xs), max(ys)
-    if not isinstance(mask, Mapping) or height is None or width is None:
-        return None
-    code: Any = mask
-    if isinstance(mask['counts'], list):
-        code = run_lengths.frPyObjects(mask, height, width)
-    x, y, w, h = run_lengths.toBbox(code).tolist()
-    return x, y, x + w, y + h
-
-
-def overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """IoU ``[n]`` of boxes x1, y1, x2, y2 ``[n, 4]``; 0 where the union has no area."""
-    low, high = np.maximum(boxes[:, :2], others[:, :2]), np.minimum(boxes[:, 2:], others[:, 2:])
-    shared = (high - low).clip(min=0).prod(axis=1)
-    areas = [(b[:, 2:] - b[:, :2]).clip(min=0).prod(axis=1) for b in (boxes, others)]
-    union = areas[0] + areas[1] - shared
-    return np.divide(shared, union, out=np.zeros(len(boxes)), where=union > 0)
-
-
 def _load(loader: LoadImageFromFile, info: Mapping[str, Any], name: str) -> None:
     """Load a photo and compare its size with that of the annotations."""
     path = info['img_path']
@@ -138,8 +86,3 @@ def _load(loader: LoadImageFromFile, info: Mapping[str, Any], name: str) -> None
 
 def _spread(size: int, count: int) -> list[int]:
     return np.unique(np.linspace(0, size - 1, min(size, count)).astype(int)).tolist()
-
-
-def _xywh(box: np.ndarray) -> str:
-    x1, y1, x2, y2 = (round(float(v), 1) for v in box)
-    return f'[{x1:g}, {y1:g}, {x2 - x1:g}, {y2 - y1:g}]'

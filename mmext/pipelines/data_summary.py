@@ -27,6 +27,7 @@ class DataSummary:
         absent: classes without an object.
         unused: categories of the file that are no class.
         filtered: images of the file that ``filter_cfg`` leaves out.
+        segments: of a panoptic file, with those of stuff.
     """
 
     source: str
@@ -40,6 +41,7 @@ class DataSummary:
     absent: Sequence[str] = ()
     unused: Sequence[str] = ()
     filtered: int = 0
+    segments: int | None = None
 
     def line(self, name: str) -> str:
         """The line that is said at the start of a run.
@@ -53,8 +55,10 @@ class DataSummary:
             + (f', {self._num_left_out} left out' if self._num_left_out else ''),
             f'{len(self.classes)} classes',
             *(f'left out: {text}' for text in self.left_out.values()),
-            *self.notes,
         ]
+        if self.segments is not None:
+            parts.append(f'{self.segments} segments, of which the things are the objects')
+        parts += self.notes
         if self.absent and self.usable:
             parts.append(f'no object of {some_names(self.absent)}')
         if self.unused:

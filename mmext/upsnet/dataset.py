@@ -192,7 +192,7 @@ class CocoPanopticDataset(MMDetCocoPanopticDataset):
         crowds = [i['ignore_flag'] for data in data_list for i in data['instances']]
         used = {s['category'] for data in data_list for s in data['segments_info']}
         classes = self._metainfo['classes']
-        notes = [f'{len(segments)} segments, of which the things are the objects']
+        notes = []
         if bare:
             notes.append(f'{len(bare)} images without annotation are left out ({some(bare)})')
         return DataSummary(
@@ -203,6 +203,7 @@ class CocoPanopticDataset(MMDetCocoPanopticDataset):
             ignored=sum(crowds),
             left_out={fault: faults.text(fault) for fault in Fault if fault in faults.counts},
             notes=notes,
+            segments=len(segments),
             classes=classes,
             absent=[name for label, name in enumerate(classes) if label not in used],
         )

@@ -11,8 +11,8 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine import fileio
 from mmengine.logging import MMLogger
 
+from mmext.formats.box_agreement import overlap
 from mmext.formats.panoptic_files import decode_id_png
-from mmext.pipelines.data_look import overlap
 from mmext.pipelines.loading import LoadImage  # noqa: F401 - its place until version 0.2
 from mmext.registry import TRANSFORMS
 from mmext.upsnet.annotation_maps import expand_masks, split_panoptic_map

@@ -10,7 +10,8 @@ from coco_panoptic_set import segment, write_set
 from pycocotools import mask as run_lengths
 
 from mmext.errors import InputError
-from mmext.pipelines.data_look import box_pairs, check_boxes, look_at_data, mask_window, overlap
+from mmext.formats.box_agreement import check_boxes, mask_window, overlap
+from mmext.pipelines.data_look import box_pairs, look_at_data
 from mmext.registry import DATASETS
 
 LOADERS = [dict(type='mmext.LoadImage'), dict(type='mmext.LoadPanopticAnnotations')]

@@ -1,20 +1,25 @@
 """Is a COCO data set complete and consistent? Every piece is looked at and explained."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from mmext.cli.prepare import coco_layout as layout
 from mmext.cli.prepare.coco_layout import Json
+from mmext.data_report.photo_files import picture_head
 from mmext.errors import InputError
-from mmext.formats.panoptic_files import decode_id_png, segment_positions
+from mmext.formats.box_agreement import Box, check_boxes, mask_window
+from mmext.formats.coco_records import CocoRecords, Fault, Faults, Id, coco_records, some
+from mmext.formats.panoptic_agreement import MapComparison, compare_map
+from mmext.formats.panoptic_records import PanopticRecords, panoptic_records
 
 OK, MISSING, BROKEN, ABSENT = 'ok', 'missing', 'broken', 'absent'
-_LISTED = 3
 Advance = Callable[[int], None]
+# COCO itself has boxes of less than a pixel; [] for no mask is the habit of many exporters
+_USUAL = (Fault.SMALL, Fault.BAD_MASK)
 
 
 class Finding(NamedTuple):
@@ -46,7 +51,7 @@ def check_split(
     Yields:
         One finding for each piece.
     """
-    photos: Json = {}
+    photos: dict[Id, Json] = {}
     for kind in layout.KINDS:
         path = layout.annotation_file(root, kind, split)
         name = str(path.relative_to(root))
@@ -55,14 +60,23 @@ def check_split(
             continue
         try:
             content = layout.read_annotations(path)
+            if kind == 'panoptic':
+                segmented = panoptic_records(content, name)
+                images, faults = segmented.images, segmented.faults
+                problems = _panoptic_problems(segmented)
+            else:
+                records = coco_records(content, name)
+                images, faults = records.images, records.faults
+                problems = _object_problems(records, content, name)
         except InputError as error:
             yield Finding(name, BROKEN, str(error))
             continue
-        photos |= {image['id']: image for image in content['images']}
-        problems = _annotation_problems(content, kind)
-        yield _finding(name, _counts(content, kind), problems)
+        photos |= images
+        notes = [faults.text(fault) for fault in _USUAL if fault in faults.counts]
+        text = '; '.join([_counts(content, kind), *notes])
+        yield _finding(name, text, problems)
         if kind == 'panoptic':
-            yield _check_maps(root, split, content, decode, advance)
+            yield _check_maps(root, split, segmented, decode, advance)
     yield _check_photos(root, split, list(photos.values()), advance)
 
 
@@ -76,48 +90,57 @@ def _absent_annotations(kind: str, name: str, path: Path) -> Finding:
 
 def _counts(content: Json, kind: str) -> str:
     categories, official = len(content['categories']), layout.NUM_CATEGORIES[kind]
+    annotations = content.get('annotations') or []
     text = (
-        f'{len(content["images"])} images, {len(content["annotations"])} annotations, '
-        f'{categories} categories'
+        f'{len(content["images"])} images, {len(annotations)} annotations, {categories} categories'
     )
     return text if categories == official else f'{text} (COCO has {official})'
 
 
-def _annotation_problems(content: Json, kind: str) -> Iterator[str]:
-    """Contradictions inside a JSON file."""
-    images = {image['id']: image for image in content['images']}
-    if len(images) < len(content['images']):
-        yield f'{len(content["images"]) - len(images)} image ids are used twice'
-    categories = {category['id'] for category in content['categories']}
-    annotations = content['annotations']
-    strangers = [a['image_id'] for a in annotations if a['image_id'] not in images]
-    if strangers:
-        yield f'{len(strangers)} annotations of images that are not in it ({_some(strangers)})'
-    objects = annotations
-    if kind == 'panoptic':
-        objects = [segment for a in annotations for segment in a['segments_info']]
-        annotated = {a['image_id'] for a in annotations}
-        bare = [image_id for image_id in images if image_id not in annotated]
-        if bare:
-            yield f'{len(bare)} images without annotation ({_some(bare)})'
-    unknown = sorted({o['category_id'] for o in objects} - categories)
-    if unknown:
-        yield f'category ids that are not in its table: {_some(unknown)}'
-    ids = [o['id'] for o in objects] if kind != 'panoptic' else []
+def _panoptic_problems(records: PanopticRecords) -> Iterator[str]:
+    """Contradictions inside a panoptic file."""
+    yield from _fault_problems(records.faults)
+    if records.unannotated:
+        yield f'{len(records.unannotated)} images without annotation ({some(records.unannotated)})'
+
+
+def _object_problems(records: CocoRecords, content: Json, name: str) -> Iterator[str]:
+    """Contradictions inside a file of objects."""
+    yield from _fault_problems(records.faults)
+    ids = [str(a['id']) for a in content.get('annotations') or () if 'id' in a]
     if len(set(ids)) < len(ids):
         yield f'{len(ids) - len(set(ids))} annotation ids are used twice'
-    if kind != 'panoptic':
-        outside = [a['id'] for a in annotations if _is_outside(a, images.get(a['image_id']))]
-        if outside:
-            yield f'{len(outside)} boxes reach out of their image (annotations {_some(outside)})'
+    outside = [a for a in records.annotations if _is_outside(a, records.images[a['image_id']])]
+    if outside:
+        first = some([f'{a["bbox"]} of image {a["image_id"]}' for a in outside])
+        yield f'{len(outside)} boxes reach out of their image ({first})'
+    try:
+        check_boxes(list(_pairs(records)), name)
+    except InputError as error:
+        yield str(error)
 
 
-def _is_outside(annotation: Json, image: Json | None) -> bool:
+def _fault_problems(faults: Faults) -> Iterator[str]:
+    for fault in faults.counts:
+        if fault not in _USUAL:
+            yield f'objects: {faults.text(fault)}'
+
+
+def _is_outside(annotation: Json, image: Json) -> bool:
     """COCO's own boxes end up to a pixel behind the border."""
-    x, y, w, h = annotation['bbox']
-    if image is None:
-        return False
+    x, y, w, h = annotation.get('bbox', (0, 0, 0, 0))
     return min(x, y) < -1 or x + w > image['width'] + 1 or y + h > image['height'] + 1
+
+
+def _pairs(records: CocoRecords) -> Iterator[tuple[Box, Box]]:
+    """Box and window of the mask of every object that has both; crowds have rough ones."""
+    for annotation in records.annotations:
+        mask, box = annotation.get('segmentation'), annotation.get('bbox')
+        if mask and box and not annotation['iscrowd']:
+            image = records.images[annotation['image_id']]
+            window = mask_window(mask, image['height'], image['width'])
+            if window is not None:
+                yield (box[0], box[1], box[0] + box[2], box[1] + box[3]), window
 
 
 def _check_photos(root: Path, split: str, images: Sequence[Json], advance: Advance) -> Finding:
@@ -125,11 +148,11 @@ def _check_photos(root: Path, split: str, images: Sequence[Json], advance: Advan
     if not folder.is_dir():
         text = f'not there (looked for {folder.absolute()}); it is {folder.name}.zip; '
         return Finding(folder.name, MISSING, f'{text}unpack it there or run with --download')
-    there = {path.name for path in folder.iterdir()}
+    there = _names(folder)
     missing = [i['file_name'] for i in images if i['file_name'] not in there]
     problems = []
     if missing:
-        problems.append(f'{len(missing)} photos of the annotations are missing ({_some(missing)})')
+        problems.append(f'{len(missing)} photos of the annotations are missing ({some(missing)})')
     elif not images:
         problems.append('no annotation file says which photos there should be')
     other = []
@@ -140,14 +163,16 @@ def _check_photos(root: Path, split: str, images: Sequence[Json], advance: Advan
                 other.append(f'{image["file_name"]}: {_words(size, image)}')
         advance(1)
     if other:
-        problems.append(f'{len(other)} photos cannot be used ({_some(other)})')
+        problems.append(f'{len(other)} photos cannot be used ({some(other)})')
     official = layout.NUM_IMAGES[split]
     whole = 'complete' if len(images) == official else f'a part of the {official} of COCO'
     text = f'{len(images)} photos of the right size, {whole}'
     return _finding(folder.name, text, problems, lacking=bool(missing))
 
 
-def _check_maps(root: Path, split: str, content: Json, decode: int, advance: Advance) -> Finding:
+def _check_maps(
+    root: Path, split: str, records: PanopticRecords, decode: int, advance: Advance
+) -> Finding:
     folder = layout.map_folder(root, split)
     name = str(folder.relative_to(root))
     if not folder.is_dir():
@@ -155,48 +180,51 @@ def _check_maps(root: Path, split: str, content: Json, decode: int, advance: Adv
         archive = Path(layout.ANNOTATION_ARCHIVES['panoptic']).name
         text += f'{folder.name}.zip inside {archive}; unpack it there or run with --download'
         return Finding(name, MISSING, text)
-    there = {path.name for path in folder.iterdir()}
-    annotations = content['annotations']
+    there = _names(folder)
+    annotations = list(records.annotations.values())
     missing = [a['file_name'] for a in annotations if a['file_name'] not in there]
     problems = []
     if missing:
-        problems.append(f'{len(missing)} PNGs of the JSON are not there ({_some(missing)})')
+        problems.append(f'{len(missing)} PNGs of the JSON are not there ({some(missing)})')
     present = [a for a in annotations if a['file_name'] in there]
-    images = {image['id']: image for image in content['images']}
-    wrong = []
     chosen = np.linspace(0, len(present) - 1, min(decode, len(present))).astype(int)
+    compared = []
     for index in chosen:
-        wrong += _map_problems(folder, present[index], images.get(present[index]['image_id']))
+        compared.append(_compare(folder, present[index], records))
         advance(1)
+    wrong = [problem for comparison in compared for problem in comparison.problems]
     if wrong:
-        problems.append(f'{len(wrong)} of {len(chosen)} PNGs do not fit the JSON ({_some(wrong)})')
+        problems.append(f'{len(wrong)} of {len(chosen)} PNGs do not fit the JSON ({some(wrong)})')
+    try:
+        check_boxes([pair for comparison in compared for pair in comparison.pairs], name)
+    except InputError as error:
+        problems.append(str(error))
     text = f'{len(present)} PNGs, {len(chosen)} compared by pixel'
     return _finding(name, text, problems, lacking=bool(missing))
 
 
-def _map_problems(folder: Path, annotation: Json, image: Json | None) -> list[str]:
+def _compare(folder: Path, annotation: Json, records: PanopticRecords) -> MapComparison:
     path = folder / annotation['file_name']
+    image = records.images[annotation['image_id']]
+    things = {i for i, category in records.categories.items() if category['isthing']}
+    size = image['width'], image['height']
     segments = annotation['segments_info']
-    try:
-        ids = decode_id_png(path.read_bytes(), path.name)
-        values, counts = np.unique(ids, return_counts=True)
-        positions = segment_positions(values, [s['id'] for s in segments], path.name)
-    except ValueError as error:
-        return [str(error)]
-    if image is not None and ids.shape != (image['height'], image['width']):
-        return [f'{path.name}: {_words(ids.shape[::-1], image)}']
-    areas = counts[positions]
-    wrong = [s['id'] for s, area in zip(segments, areas, strict=True) if s['area'] != area]
-    return [f'{path.name}: areas of segments {_some(wrong)} differ'] if wrong else []
+    return compare_map(path.read_bytes(), path.name, segments, size, things)
+
+
+def _names(folder: Path) -> set[str]:
+    """The files of a folder and of the folders in it, by their names below it."""
+    return {
+        Path(place, name).relative_to(folder).as_posix()
+        for place, _, names in os.walk(folder, followlinks=True)
+        for name in names
+    }
 
 
 def _picture_size(path: Path) -> tuple[int, int] | None:
     """Width and height from the file's head; None where it is no picture."""
-    try:
-        with Image.open(path) as picture:
-            return picture.size
-    except OSError:
-        return None
+    head = picture_head(path)
+    return None if head is None else head[0]
 
 
 def _words(size: tuple[int, ...] | None, image: Json) -> str:
@@ -211,8 +239,3 @@ def _finding(
     if not problems:
         return Finding(piece, OK, text)
     return Finding(piece, MISSING if lacking else BROKEN, '; '.join(problems))
-
-
-def _some(items: Sequence[object]) -> str:
-    more = f' and {len(items) - _LISTED} more' if len(items) > _LISTED else ''
-    return ', '.join(map(str, items[:_LISTED])) + more

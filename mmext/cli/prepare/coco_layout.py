@@ -10,11 +10,12 @@
     ROOT/annotations/person_keypoints_SPLIT2017.json
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from mmext.errors import InputError
+from mmext.formats.coco_records import check_form
+from mmext.formats.json_files import parse_json
 
 SPLITS = ('train', 'val')
 NUM_IMAGES = {'train': 118_287, 'val': 5_000}
@@ -49,13 +50,11 @@ def read_annotations(path: Path) -> Json:
     """An annotation file.
 
     Raises:
-        InputError: it is no JSON of COCO's form.
+        InputError: it cannot be read, or is no JSON of COCO's form.
     """
     try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, OSError) as error:
+        content = parse_json(path.read_bytes(), str(path))
+    except OSError as error:
         raise InputError(f'{path} cannot be read: {error}') from error
-    lacking = [key for key in ('images', 'annotations', 'categories') if key not in content]
-    if not isinstance(content, dict) or lacking:
-        raise InputError(f'{path} has no {", ".join(lacking)}: expected a JSON in the form of COCO')
+    check_form(content, str(path))
     return content

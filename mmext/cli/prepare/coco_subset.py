@@ -2,12 +2,15 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mmext.cli.prepare import coco_layout as layout
 from mmext.cli.prepare.coco_layout import Json
 from mmext.errors import InputError
+from mmext.formats.coco_records import Id, canonical_id, image_table, some
+from mmext.formats.file_names import leaves_folder
 
 
 def write_subset(
@@ -32,7 +35,8 @@ def write_subset(
         How many there are.
 
     Raises:
-        InputError: no annotations, a photo or PNG that is not there, or files of an earlier set.
+        InputError: no annotations, a photo or PNG that is not there or has a name outside of its
+            folder, or files of an earlier set.
     """
     kinds = [k for k in layout.KINDS if layout.annotation_file(root, k, split).is_file()]
     if not kinds:
@@ -41,37 +45,54 @@ def write_subset(
         if place.exists():
             raise InputError(f'--out: {place} is there already; name an empty folder')
     contents = {k: layout.read_annotations(layout.annotation_file(root, k, split)) for k in kinds}
-    chosen = _choose(list(contents.values()), count)
+    chosen = _choose(contents, count)
+    smalls = {kind: restrict(content, set(chosen)) for kind, content in contents.items()}
+    photos = [image['file_name'] for image in chosen.values()]
+    maps = [a['file_name'] for a in smalls.get('panoptic', {}).get('annotations', ())]
+    _refuse_outside([*photos, *maps], root)
     (out / 'annotations').mkdir(parents=True, exist_ok=True)
-    for kind, content in contents.items():
-        small = restrict(content, set(chosen))
+    for kind, small in smalls.items():
         layout.annotation_file(out, kind, split).write_text(json.dumps(small))
-        if kind == 'panoptic':
-            maps = [a['file_name'] for a in small['annotations']]
-            _copy(layout.map_folder(root, split), layout.map_folder(out, split), maps)
-    photos = [chosen[image_id]['file_name'] for image_id in chosen]
+    if maps:
+        _copy(layout.map_folder(root, split), layout.map_folder(out, split), maps)
     _copy(layout.photo_folder(root, split), layout.photo_folder(out, split), photos, advance)
     return len(photos)
 
 
-def restrict(content: Json, image_ids: set[int]) -> Json:
-    """The part of an annotation file that is about some images."""
+def restrict(content: Json, image_ids: set[Id]) -> Json:
+    """The part of an annotation file that is about some images, as it is written there."""
     return {
         **content,
-        'images': [image for image in content['images'] if image['id'] in image_ids],
-        'annotations': [a for a in content['annotations'] if a['image_id'] in image_ids],
+        'images': [i for i in content['images'] if canonical_id(i.get('id')) in image_ids],
+        'annotations': [
+            a
+            for a in content.get('annotations') or ()
+            if canonical_id(a.get('image_id')) in image_ids
+        ],
     }
 
 
-def _choose(contents: Sequence[Json], count: int) -> dict[int, Json]:
+def _choose(contents: Mapping[str, Json], count: int) -> dict[Id, Json]:
     """Images that all files have, evenly spread in the order of their ids."""
-    tables = [{image['id']: image for image in content['images']} for content in contents]
-    shared = sorted(set.intersection(*(set(table) for table in tables)))
+    tables = [image_table(content['images'], kind) for kind, content in contents.items()]
+    shared = sorted(
+        set.intersection(*(set(table) for table in tables)), key=lambda i: (isinstance(i, str), i)
+    )
     if not shared:
         raise InputError('the annotation files have no image in common')
     count = min(count, len(shared))
     positions = [i * len(shared) // count for i in range(count)]
     return {shared[i]: tables[0][shared[i]] for i in positions}
+
+
+def _refuse_outside(names: Sequence[Any], root: Path) -> None:
+    """Refuse files that would be read or written outside of the folders of the set."""
+    wrong = [n for n in names if not isinstance(n, str) or not n or leaves_folder(n)]
+    if wrong:
+        raise InputError(
+            f'{root}: file names outside of the folder of the set are not copied '
+            f'({some([repr(name) for name in wrong])})'
+        )
 
 
 def _copy(
@@ -80,9 +101,10 @@ def _copy(
     names: Sequence[str],
     advance: Callable[[int], None] = lambda count: None,
 ) -> None:
-    target.mkdir(parents=True)
     for name in names:
+        name = name.replace('\\', '/')
         if not (source / name).is_file():
             raise InputError(f'{source / name} is not there; check the set without --subset first')
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target / name)
         advance(1)

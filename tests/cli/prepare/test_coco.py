@@ -146,26 +146,30 @@ MAPS = 'annotations/panoptic_train2017'
         (
             panoptic(lambda c: c['annotations'][0]['segments_info'][0].update(category_id=3)),
             PANOPTIC,
-            'category ids that are not in its table: 3',
+            'category_id 3 of segment 70001 in the annotation of image 1 is not in its categories',
         ),
         (
             instances(lambda c: c['annotations'][0].update(image_id=77)),
             INSTANCES,
-            '1 annotations of images that are not in it (77)',
+            '1 of images that the file does not list (first: annotation 100 of image 77)',
         ),
         (
             instances(lambda c: c['annotations'][0].update(bbox=[0, 0, 99, 3])),
             INSTANCES,
-            '1 boxes reach out of their image (annotations 100)',
+            '1 boxes reach out of their image ([0.0, 0.0, 99.0, 3.0] of image 1)',
         ),
         (
             instances(lambda c: c['annotations'][0].update(id=200)),
             INSTANCES,
             '1 annotation ids are used twice',
         ),
-        (instances(lambda c: c['images'].append(c['images'][0])), INSTANCES, '1 image ids are'),
-        (instances(lambda c: c.pop('images')), INSTANCES, 'has no images: expected a JSON in'),
-        (lambda root: (root / INSTANCES).write_text('{'), INSTANCES, 'cannot be read'),
+        (
+            instances(lambda c: c['images'].append(c['images'][0])),
+            INSTANCES,
+            'image id 1 is used twice',
+        ),
+        (instances(lambda c: c.pop('images')), INSTANCES, "no COCO file, it has no 'images'"),
+        (lambda root: (root / INSTANCES).write_text('{'), INSTANCES, 'is cut off: '),
     ],
 )
 def test_finds_what_is_wrong(

@@ -260,3 +260,29 @@ def test_flags() -> None:
     for value in (2, 'yes', -1, 0.5, [], float('nan')):
         with pytest.raises(InputError, match=r'crowd is .*; expected 0 or 1'):
             flag(value, 'crowd')
+
+
+def test_the_short_path_reads_what_the_long_one_reads() -> None:
+    """An object marked "ignore": 0 is read value by value; it must come out the same."""
+    values: dict[str, list[Any]] = {
+        'bbox': [[1, 2, 3, 4], [1, 2, 0.5, 4], [-90, 2, 3, 4], [70, 2, 3, 4], None, [1, 2, 3],
+                 [1, 2, float('nan'), 4], [1, 2, float('inf'), 4], [True, 2, 3, 4], '1234', []],
+        'area': [7, 0, -1, None, '7', float('nan'), float('inf'), True],
+        'segmentation': [[[1, 2, 3, 4, 5, 6]], [], None, [1, 2, 3, 4, 5, 6], [[1, 2]], [['a'] * 6],
+                         [[1, 2, 3, 4, 5, float('inf')]], [[1, 2, 3, 4, 5, 6], [1]], 'text'],
+        'image_id': [1, 2, 9, '1', 1.0],
+        'category_id': [1, 5, '2', 2.0],
+        'iscrowd': [0, 1, None, '0', False],
+    }  # fmt: skip
+    for key, choices in values.items():
+        for value in choices:
+            short, long = plain(), plain()
+            for content in (short, long):
+                content['annotations'][1][key] = value
+            every(long, 'ignore', lambda _: 0)
+            read, expected = coco_records(short, 'a'), coco_records(long, 'a')
+            for annotation in expected.annotations:
+                del annotation['ignore']
+            text, expected_text = repr(read.annotations), repr(expected.annotations)
+            assert sorted(text) == sorted(expected_text), (key, value)  # keys in any order
+            assert (read.faults, read.notes) == (expected.faults, expected.notes), (key, value)

@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmext.cli.prepare.coco_check import Finding, check_split
 from mmext.errors import run_tool
@@ -304,3 +305,90 @@ def test_bad_input_is_one_line(
     assert prepare(*[argument.format(coco=coco) for argument in arguments]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count('\n') == 1
+
+
+def into_folders(root: Path) -> None:
+    """Photos and PNGs in folders of their own, and the files say so."""
+    for place in ('val2017', 'annotations/panoptic_val2017'):
+        files = [path for path in (root / place).iterdir() if path.is_file()]
+        (root / place / 'a/b').mkdir(parents=True)
+        for path in files:
+            path.rename(root / place / 'a/b' / path.name)
+
+    def rename(content: Json) -> None:
+        for item in (*content['images'], *content['annotations']):
+            if 'file_name' in item:
+                item['file_name'] = 'a\\b/' + item['file_name']
+
+    for kind in ('panoptic', 'instances', 'person_keypoints'):
+        change(root / f'annotations/{kind}_val2017.json', rename)
+
+
+def test_photos_in_folders_are_found_and_copied(
+    coco: Path, prepare: Prepare, tmp_path: Path
+) -> None:
+    into_folders(coco)
+    assert {f.state for f in found(coco, 'val').values()} == {'ok'}
+    out = tmp_path / 'small'
+    assert prepare('--root', coco, '--splits', 'val', '--subset', 2, '--out', out) == 0
+    copied = sorted(p.relative_to(out).as_posix() for p in (out / 'val2017').rglob('*.jpg'))
+    assert copied == ['val2017/a/b/000000000001.jpg', 'val2017/a/b/000000000002.jpg']
+
+
+@pytest.mark.parametrize('name', ['../../escaped.jpg', '{tmp}/escaped.jpg', 'a\\..\\..\\b.jpg'])
+@pytest.mark.parametrize('kind', ['images', 'annotations'])
+def test_a_subset_stays_in_its_folder(
+    name: str,
+    kind: str,
+    coco: Path,
+    prepare: Prepare,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = name.format(tmp=tmp_path)
+    panoptic(lambda c: c[kind][0].update(file_name=name))(coco)
+    before = set(tmp_path.rglob('*'))
+    (coco.parent / 'escaped.jpg').write_bytes(b'a photo')
+    if kind == 'images':  # all files name the photo; the first that does is asked
+        instances(lambda c: c['images'][0].update(file_name=name))(coco)
+    arguments = ('--splits', 'train', '--subset', 2, '--out', tmp_path / 'small')
+    assert prepare('--root', coco, *arguments) == 2
+    error = capsys.readouterr().err
+    assert 'outside of the folder' in error and error.count('\n') == 1
+    assert set(tmp_path.rglob('*')) == before | {coco.parent / 'escaped.jpg'}
+
+
+def test_corners_in_place_of_sizes_are_found(coco: Path) -> None:
+    def to_corners(content: Json) -> None:
+        for annotation in content['annotations']:
+            for item in annotation.get('segments_info', [annotation]):
+                x, y, w, h = item['bbox']
+                item['bbox'] = [x, y, x + w, y + h]
+
+    def move_down(content: Json) -> None:
+        """Away from the corner, where both forms are the same; with a mask."""
+        for annotation in content['annotations']:
+            annotation['bbox'] = [12, 8, 6, 5]
+            annotation['segmentation'] = [[12, 8, 18, 8, 18, 13, 12, 13]]
+
+    instances(move_down)(coco)
+    assert found(coco)[INSTANCES].state == 'ok'
+    instances(to_corners)(coco)
+    finding = found(coco)[INSTANCES]
+    assert finding.state == 'broken' and 'read as corners' in finding.text
+
+
+@pytest.mark.parametrize('key', ['area', 'iscrowd', 'id'])
+def test_what_can_be_left_out(key: str, coco: Path) -> None:
+    instances(lambda c: [a.pop(key) for a in c['annotations']])(coco)
+    if key != 'id':
+        panoptic(lambda c: [s.pop(key) for a in c['annotations'] for s in a['segments_info']])(coco)
+    assert {f.state for f in found(coco).values()} == {'ok'}
+
+
+def test_no_box_and_a_huge_photo(coco: Path) -> None:
+    instances(lambda c: c['annotations'][1].pop('bbox'))(coco)
+    Image.new('1', (20_000, 15_000)).save(coco / 'train2017/000000000001.jpg', format='PNG')
+    findings = found(coco)
+    assert '1 without bbox (first: annotation 200 of image 2)' in findings[INSTANCES].text
+    assert '000000000001.jpg: 20000x15000, expected 31x20' in findings['train2017'].text

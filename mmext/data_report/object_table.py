@@ -78,7 +78,7 @@ def object_table(infos: Iterable[Mapping[str, Any]]) -> ObjectTable:
         stuff += [
             (index, segment['category'])
             for segment in info.get('segments_info', ())
-            if not segment['is_thing'] and not segment.get('iscrowd')
+            if not segment.get('is_thing', True) and not segment.get('iscrowd')
         ]
     stuff_table = np.array(stuff, np.int64).reshape(-1, 2)
     return ObjectTable(

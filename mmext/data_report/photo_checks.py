@@ -119,7 +119,9 @@ def twin_problems(parts: Sequence[Part], facts: Mapping[str, PhotoFacts]) -> Ite
 
 
 def map_paths(part: Part) -> list[int]:
-    """Places of the images that have a panoptic PNG."""
+    """Places of the images that have a panoptic PNG; of data sets that read COCO's files."""
+    if not hasattr(part.dataset, 'cat2label'):
+        return []
     return [
         index
         for index, info in enumerate(part.infos)
@@ -137,7 +139,10 @@ def compare_maps(part: Part, threads: int, advance: Advance) -> MapFacts:
 
     def compare(index: int) -> tuple[int, MapComparison, dict[int, int]]:
         info = part.infos[index]
-        segments = records.annotations[info['img_id']]['segments_info']
+        annotation = records.annotations.get(info['img_id'])
+        if annotation is None:
+            return index, MapComparison([f'{info["seg_map_path"]} is of no annotation']), {}
+        segments = annotation['segments_info']
         try:
             data = read(info['seg_map_path'])
         except OSError:

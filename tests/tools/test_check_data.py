@@ -24,8 +24,8 @@ Json = dict[str, Any]
 Check = Callable[..., Json]
 WRITERS: dict[str, Any] = {
     'upsnet_demo.py': (write_panoptic_dataset, (5, 3, (64, 64))),
-    'retinaface_demo.py': (write_face_dataset, (3, 2, (96, 96))),
-    'vpsnet_demo.py': (write_video_dataset, (1, 1, (64, 48))),
+    'retinaface_demo.py': (write_face_dataset, (3, 2, (128, 128))),
+    'vpsnet_demo.py': (write_video_dataset, (1, 1, (64, 64))),
 }
 
 
@@ -242,7 +242,7 @@ def test_wrapped_sets_are_looked_at_each(config_file: Path, check: Check, tmp_pa
 
 
 def test_a_missing_set_is_one_line(config_file: Path, call: Callable[..., None]) -> None:
-    with pytest.raises(InputError, match='train data not found: .*nowhere'):
+    with pytest.raises(InputError, match=r'train data not found: .*nowhere'):
         call('check_data', config_file, '--cfg-options', 'data_root=nowhere/')
     with pytest.raises(InputError, match='has no val_dataloader'):
         arguments = ('--splits', 'val', '--cfg-options', 'val_dataloader=None')

@@ -45,7 +45,9 @@ def build_parser() -> argparse.ArgumentParser:
         '--out', type=Path, metavar='DIR', help='write report.html, report.json and the sheets'
     )
     parser.add_argument(
-        '--no-photos', action='store_true', help='open no photo, but those of the sheets'
+        '--no-photos',
+        action='store_true',
+        help='open no photo, but those of the sheets; compare the masks of 5000 images alone',
     )
     parser.add_argument(
         '--samples', type=int, default=12, help='pictures of a sheet; 0: none (default 12)'

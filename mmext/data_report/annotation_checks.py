@@ -1,6 +1,6 @@
 """Problems that the annotations show by themselves, without a look at a photo."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 import numpy as np
@@ -82,9 +82,15 @@ def suspicious_images(table: ObjectTable, boxes: BoxFacts, count: int = 3) -> di
     return found
 
 
-def mask_pairs(part: Part) -> Iterator[tuple[int, tuple[Box, Box]]]:
-    """Place of the image, box and window of the mask of each object that has one; no crowds."""
-    for index, info in enumerate(part.infos):
+def mask_pairs(part: Part, images: Iterable[int]) -> Iterator[tuple[int, tuple[Box, Box]]]:
+    """Place of the image, box and window of the mask of each object that has one; no crowds.
+
+    Args:
+        part: of the config.
+        images: places of the images to look at.
+    """
+    for index in images:
+        info = part.infos[index]
         height, width = info.get('height'), info.get('width')
         for instance in info.get('instances', ()):
             mask = instance.get('mask')

@@ -31,7 +31,7 @@ from mmext.data_report.photo_checks import (
 )
 from mmext.data_report.photo_files import PhotoFacts
 from mmext.data_report.problems import Problem, Weight, by_weight, reason_to_stop, sentence
-from mmext.data_report.selection import informative
+from mmext.data_report.selection import evenly, informative
 from mmext.data_report.sheets import Sheet, annotated_sheet, augmented_sheet
 from mmext.data_report.statistics import (
     BoxFacts,
@@ -42,6 +42,7 @@ from mmext.data_report.statistics import (
     image_facts,
 )
 
+_QUICK_IMAGES = 5000  # whose masks are compared with their boxes where photos are not opened
 Bar = Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]
 
 
@@ -133,7 +134,8 @@ def check_config(
             sets, problems = build_sets(config, options.loops, advance)
         problems += class_problems(sets, config.get('model') or {}, learned)
         problems += metric_problems(sets, config)
-        reports = [_count(part, problems) for each in sets for part in each.parts]
+        most = None if options.photos else _QUICK_IMAGES
+        reports = [_count(part, problems, most) for each in sets for part in each.parts]
     if options.photos:
         _look(reports, problems, options.threads, bar)
     sheets = _draw(sets, reports, problems, options, bar) if options.samples else []
@@ -141,7 +143,8 @@ def check_config(
     return Report(name, reports, by_weight(problems), sheets)
 
 
-def _count(part: Part, problems: list[Problem]) -> PartReport:
+def _count(part: Part, problems: list[Problem], most_masks: int | None) -> PartReport:
+    """Count the objects; compare boxes with masks in at most so many images."""
     table = object_table(part.infos)
     rows = class_rows(table, part.classes, part.num_things)
     images, boxes = image_facts(table), box_facts(table)
@@ -149,7 +152,7 @@ def _count(part: Part, problems: list[Problem]) -> PartReport:
     problems += summary_problems(part)
     problems += class_row_problems(part, rows)
     problems += form_problems(part, table, boxes, images)
-    found = list(mask_pairs(part))
+    found = list(mask_pairs(part, evenly(len(part.infos), most_masks or len(part.infos))))
     _take_pairs(report, problems, [index for index, _ in found], [pair for _, pair in found])
     report.suspicious |= suspicious_images(table, boxes)
     return report

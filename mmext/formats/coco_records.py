@@ -352,7 +352,9 @@ def _is_plain(raw: Mapping[str, Any], images: Mapping[Id, Json], categories: Con
         return False
     if crowd or image_id not in images or category_id not in categories or 'ignore' in raw:
         return False
-    box, area, image = raw.get('bbox'), raw.get('area'), images[image_id]
+    image = images[image_id]
+    box: Any = raw.get('bbox')
+    area: Any = raw.get('area')
     if type(box) is not list or len(box) != 4 or not {*map(type, box), type(area)} <= _NUMBERS:
         return False
     if not (is_usable_box(box, image) and 0 < area < math.inf):

@@ -27,6 +27,7 @@ MAY_IMPORT_HOST = {
     'mmext.configuration': "reads and changes the host's configs",
     'mmext.host': 'imports it quietly',
     'mmext.pipelines.data_checks': "reads the host's configs",
+    'mmext.pipelines.data_look': 'loads as its pipelines do',
     'mmext.metrics.panoptic.metric_base': 'base class of two metrics, itself none',
 }
 HOST_ALLOWED_BELOW = (

@@ -8,9 +8,9 @@ from pathlib import Path
 from mmext.benchmark import accuracy
 from mmext.benchmark.report import Line, Report
 from mmext.errors import InputError
+from mmext.hooks.mlflow_logging.delivery.answers import Outage, Refusal
 from mmext.hooks.mlflow_logging.delivery.names import encode
 from mmext.hooks.mlflow_logging.delivery.store import resolve_store
-from mmext.hooks.mlflow_logging.delivery.answers import Outage, Refusal
 from mmext.hooks.mlflow_logging.delivery.tracking import Point, RunRequest, Tracking
 
 EXPERIMENT = 'benchmark'

@@ -16,7 +16,6 @@ SYMBOLS = host_symbols()
 PRIVATE = {
     # it refuses `mmext::file.py`, and knows no checkout
     'mmengine.config.Config._get_cfg_path',
-    'mmdet.models.SSDHead.__init__',  # every class has one; wrapped to add what it forgets
 }
 
 # Names that exist, with what to use instead.
@@ -49,7 +48,11 @@ def test_host_has(symbol: str) -> None:
 
 
 def test_only_public_names() -> None:
-    private = {name for name in SYMBOLS if any(part[0] == '_' for part in name.split('.'))}
+    private = {
+        name
+        for name in SYMBOLS
+        if any(part[0] == '_' and not part.endswith('__') for part in name.split('.'))
+    }
     assert private <= PRIVATE, 'find a public way or state the reason in PRIVATE'
 
 

@@ -98,7 +98,9 @@ def test_a_photo_that_is_not_there(tmp_path: Path) -> None:
 def test_a_photo_of_another_size(tmp_path: Path) -> None:
     dataset = build(tmp_path)
     cv2.imwrite(str(tmp_path / 'photos/b/photo.PNG'), np.zeros((40, 30, 3), np.uint8))
-    with pytest.raises(ValueError, match='30x40'):
+    with pytest.raises(
+        ValueError, match='the photo is 30 x 40 pixels, its annotation says 40 x 30'
+    ):
         look_at_data(dataset, 'train')
 
 

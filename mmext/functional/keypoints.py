@@ -1,13 +1,13 @@
 """Points of instances under geometric changes of their image.
 
 Frame: that of the boxes. x to the right, y down, pixels, (0, 0) is the upper left *corner* of
-the image and (width, height) its lower right one; a mirror takes x to ``width - x``.
+the image and (width, height) its lower right one; a horizontal flip takes x to ``width - x``.
 
 Shapes: N instances, K points. Points are ``[N, K, D]`` with x, y first; a third number is a
 depth in pixels. Visibility is ``[N, K]``: 0 = not annotated, 1 = occluded, 2 = visible.
 
-A mirror image of a left hand is a right hand: whatever turns the handedness of the image
-(determinant below 0) renames the points as well, by a permutation.
+In a flipped image a left hand is a right hand. So every map that changes the handedness of the
+image (determinant below 0) renames the points as well, by a permutation.
 """
 
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ Array = TypeVar('Array', Floats, torch.Tensor)
 UNKNOWN, OCCLUDED, VISIBLE = 0, 1, 2
 
 
-def mirror_permutation(num_points: int, flip_pairs: Sequence[Sequence[int]]) -> Ints:
-    """Which point takes the name of each point in the mirror image, ``[K]``.
+def flip_permutation(num_points: int, flip_pairs: Sequence[Sequence[int]]) -> Ints:
+    """Which point takes the name of each point in the flipped image, ``[K]``.
 
     Args:
         num_points: K.
@@ -34,7 +34,7 @@ def mirror_permutation(num_points: int, flip_pairs: Sequence[Sequence[int]]) -> 
     Raises:
         ValueError: a pair is no pair, names a point that does not exist, or a point is in two.
 
-    >>> mirror_permutation(5, [(0, 1), (3, 4)])
+    >>> flip_permutation(5, [(0, 1), (3, 4)])
     array([1, 0, 2, 4, 3])
     """
     permutation = np.arange(num_points)
@@ -48,13 +48,16 @@ def mirror_permutation(num_points: int, flip_pairs: Sequence[Sequence[int]]) -> 
     return permutation
 
 
+mirror_permutation = flip_permutation  # its name until version 0.2
+
+
 def flip_points(points: Array, width_px: float, permutation: Ints | torch.Tensor) -> Array:
-    """The points in the horizontally mirrored image, renamed; numpy or torch.
+    """The points in the horizontally flipped image, renamed; numpy or torch.
 
     Args:
         points: ``[..., K, D]``.
         width_px: of the image.
-        permutation: ``[K]``, see :func:`mirror_permutation`.
+        permutation: ``[K]``, see :func:`flip_permutation`.
     """
     flipped: Array = points[..., permutation, :]  # a copy
     flipped[..., 0] = width_px - flipped[..., 0]
@@ -62,17 +65,17 @@ def flip_points(points: Array, width_px: float, permutation: Ints | torch.Tensor
 
 
 def turns_handedness(matrix: Floats) -> bool:
-    """Whether an affine map ``[3, 3]`` makes a mirror image."""
+    """Whether an affine map ``[3, 3]`` flips the image."""
     return float(np.linalg.det(np.asarray(matrix, np.float64)[:2, :2])) < 0
 
 
 def warp_points(points: Floats, matrix: Floats, permutation: Ints | None = None) -> Floats:
-    """The points after an affine map, renamed if it makes a mirror image.
+    """The points after an affine map, renamed if it flips the image.
 
     Args:
         points: ``[..., K, D]``; a depth is scaled by the mean scale of the map.
         matrix: ``[3, 3]``, acts on columns (x, y, 1).
-        permutation: ``[K]``, see :func:`mirror_permutation`; None keeps all names.
+        permutation: ``[K]``, see :func:`flip_permutation`; None keeps all names.
 
     Returns:
         As ``points``, in its type.
@@ -92,28 +95,29 @@ def warp_points(points: Floats, matrix: Floats, permutation: Ints | None = None)
 
 
 def is_inside(points: Array, shape: tuple[int, int]) -> Any:
-    """Which points lie in an image of ``shape`` (height, width), ``[..., K]`` bool; borders do."""
+    """Which points ``[..., K, D]`` lie in an image of ``shape`` (height, width), borders included.
+
+    Returns:
+        ``[..., K]`` bool.
+    """
     x, y = points[..., 0], points[..., 1]
     return (x >= 0) & (y >= 0) & (x <= shape[1]) & (y <= shape[0])
 
 
 def hide_outside(points: Floats, visible: Floats, shape: tuple[int, int]) -> Floats:
-    """The visibility with points outside of an image of ``shape`` (height, width) unknown."""
+    """The visibility ``[..., K]`` of points ``[..., K, D]``, ``UNKNOWN`` outside of the image.
+
+    ``shape`` is (height, width).
+    """
     return np.where(is_inside(points, shape), visible, np.asarray(UNKNOWN, visible.dtype))
 
 
 def clamp_points(points: Floats, shape: tuple[int, int]) -> Floats:
-    """The points moved onto the nearest border where they are outside of ``shape``."""
+    """The points ``[..., K, D]``, moved to the nearest border where they are outside of the image.
+
+    ``shape`` is (height, width).
+    """
     clamped = points.copy()
     clamped[..., 0] = np.clip(points[..., 0], 0, shape[1])
     clamped[..., 1] = np.clip(points[..., 1], 0, shape[0])
     return clamped
-
-
-def enclosing_boxes(points: Floats, visible: Floats) -> Floats:
-    """The smallest boxes around the annotated points, ``[N, 4]`` xyxy; 0 where there are none."""
-    known = (visible > UNKNOWN)[..., None]
-    low = np.where(known, points[..., :2], np.inf).min(axis=-2, initial=np.inf)
-    high = np.where(known, points[..., :2], -np.inf).max(axis=-2, initial=-np.inf)
-    boxes = np.concatenate([low, high], axis=-1)
-    return np.where(np.isfinite(boxes), boxes, 0).astype(points.dtype)

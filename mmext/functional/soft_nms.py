@@ -13,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mmext.functional.boxes import pairwise_iou
+
 
 class KeptBoxes(NamedTuple):
     """The best boxes of each image, best first."""
@@ -70,7 +72,8 @@ def soft_nms(
         if on_cpu and bool((best == -torch.inf).all()):
             break  # a GPU would have to wait to know
         chosen = boxes.gather(1, pick[..., None].expand(-1, -1, 4))  # [B, 1, 4]
-        iou = box_iou(chosen, boxes, extent_px) * (labels == labels.gather(1, pick))
+        iou = pairwise_iou(chosen, boxes, extent_px)[:, 0]  # [B, N]
+        iou = iou * (labels == labels.gather(1, pick))
         decay = torch.exp(-iou.square() / sigma)
         alive.scatter_(1, pick, -torch.inf)
         if corner_weights is not None:
@@ -86,21 +89,6 @@ def soft_nms(
         nothing = labels.new_zeros((len(scores), 0), dtype=torch.long)
         return KeptBoxes(boxes[:, :0], scores[:, :0], nothing)
     return KeptBoxes(torch.cat(pick_boxes, 1), torch.cat(pick_scores, 1), torch.cat(picks, 1))
-
-
-def box_iou(boxes1: Tensor, boxes2: Tensor, extent_px: float = 0.0) -> Tensor:
-    """IoU of boxes [..., 4] that broadcast; 0 for boxes without area."""
-    top_left = torch.maximum(boxes1[..., :2], boxes2[..., :2])
-    bottom_right = torch.minimum(boxes1[..., 2:], boxes2[..., 2:])
-    shared = _area(top_left, bottom_right, extent_px)
-    areas = [_area(b[..., :2], b[..., 2:], extent_px) for b in (boxes1, boxes2)]
-    union = areas[0] + areas[1] - shared
-    return shared / union.clamp(min=torch.finfo(union.dtype).tiny)
-
-
-def _area(top_left: Tensor, bottom_right: Tensor, extent_px: float) -> Tensor:
-    width, height = (bottom_right - top_left + extent_px).clamp(min=0).unbind(-1)
-    return width * height
 
 
 def _weighted_corners(boxes: Tensor, weights: Tensor) -> Tensor:

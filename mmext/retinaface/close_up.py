@@ -1,17 +1,17 @@
-"""A second look at every face that was found: a crop of the image, all faces at one size.
+"""A refinement stage: every face that was found is seen again in a crop, all faces at one size.
 
-What a cell of the pyramid knows of a face has to hold place, size, turn and expression of all faces
-around it, and a small face is two or three cells wide. Here a face fills the picture, whatever its
-size, and a few small convolutions see it: on the generated faces landmarks are better after 600
-steps than those of the head after 3000. Cascades of that kind go back to Sun et al., "Deep
-convolutional network cascade for facial point detection", CVPR 2013. Not part of RetinaFace; off
-unless a config asks for it.
+A cell of the pyramid has to hold the position, size, rotation and expression of all faces around
+it, and a small face is two or three cells wide. Here a face fills the crop, whatever its size, and
+a few small convolutions see it. On the generated faces its landmarks are better after 600 steps
+than those of the head after 3000. Cascades of this kind go back to Sun et al., "Deep convolutional
+network cascade for facial point detection", CVPR 2013. The stage is not part of RetinaFace and is
+off unless a config asks for it.
 
-At test there are two passes: the second turns each crop upright by the eyes of the first. Training
-takes the annotated faces for both, one crop as a detector may find them and one about upright by
-the true eyes, both shifted, scaled and turned at random. No gradient goes to the detector.
+Testing takes two passes: the second rotates each crop upright by the eyes of the first. Training
+takes two crops of each annotated face: one as a detector may find it, and one about upright by the
+annotated eyes. Both are shifted, scaled and rotated at random. No gradient goes to the detector.
 
-Shapes: M crops, K landmarks, F features.
+Shapes: M crops, K landmarks, F features, A attributes, V vertices.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,6 +25,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmext.registry import MODELS
+from mmext.renamed_keys import accept_old_keys
 from mmext.retinaface.encoding import Encoding
 from mmext.retinaface.face_crops import crops_around, from_crops, jittered, to_crops, upright
 from mmext.retinaface.face_fields import pad_annotations
@@ -51,13 +52,14 @@ class CloseUp(BaseModule):
         shift: deviation of the crops of training from the faces, see
             :func:`mmext.retinaface.face_crops.jittered`.
         scale: likewise.
-        turn: likewise, of the first pass; of the second it is half of that.
+        rotation: likewise, of the first pass; of the second it is half of that.
         landmark_weight: of the landmark loss, which is in sides of the crop.
 
     Raises:
         ValueError: a size that the stages cannot halve.
     """
 
+    @accept_old_keys(turn='rotation')
     def __init__(
         self,
         num_landmarks: int = 5,
@@ -69,7 +71,7 @@ class CloseUp(BaseModule):
         margin: float = 1.25,
         shift: float = 0.06,
         scale: float = 0.1,
-        turn: float = 0.2,
+        rotation: float = 0.2,
         landmark_weight: float = 4.0,
     ) -> None:
         super().__init__()
@@ -77,7 +79,7 @@ class CloseUp(BaseModule):
         if size_px % shrink:
             raise ValueError(f'size_px: expected a multiple of {shrink}, got {size_px}')
         self.num_landmarks, self.size_px, self.margin = num_landmarks, size_px, margin
-        self.shift, self.scale, self.turn = shift, scale, turn
+        self.shift, self.scale, self.rotation = shift, scale, rotation
         self.landmark_weight = landmark_weight
         layers = dict(padding=1, norm_cfg=dict(type='BN'))
         stages: list[nn.Module] = []
@@ -96,22 +98,24 @@ class CloseUp(BaseModule):
 
         Args:
             images: the network input ``[N, 3, H, W]``.
-            batch_gt_instances: as for the head; fields that not all images have cost nothing.
+            batch_gt_instances: as for the head; a field that some image lacks adds nothing.
 
         Returns:
             ``loss_close_landmark``, ``loss_close_attribute``, ``loss_close_mesh_vertex``,
             ``loss_close_mesh_edge``: those of the tasks that are on.
         """
-        truth = pad_annotations(batch_gt_instances)
-        image, face = _pairs([len(faces) for faces in batch_gt_instances], images.device)
-        own = {name: field[image, face] for name, field in truth.items()}
-        crops = self._training_crops(crops_around(own['bboxes'], image, self.margin), own)
-        own = {name: torch.cat((field, field)) for name, field in own.items()}
-        for name in own.keys() & {'keypoints', 'mesh'}:
-            own[name] = to_crops(own[name], crops)
+        padded_gt = pad_annotations(batch_gt_instances)
+        counts = [len(faces) for faces in batch_gt_instances]
+        image_index, face_index = _face_indices(counts, images.device)
+        gt = {name: field[image_index, face_index] for name, field in padded_gt.items()}
+        crops = crops_around(gt['bboxes'], image_index, self.margin)
+        crops = self._training_crops(crops, gt)  # [2M, 6]
+        matched_gt = {name: torch.cat((field, field)) for name, field in gt.items()}
+        for name in matched_gt.keys() & {'keypoints', 'mesh'}:
+            matched_gt[name] = to_crops(matched_gt[name], crops)
         features = self._features(images, crops)
-        sums: Sums = {'loss_landmark': self._landmark_loss(features, own)}
-        sums |= self.details.losses(*_as_levels(features), own)
+        sums: Sums = {'loss_landmark': self._landmark_loss(features, matched_gt)}
+        sums |= self.details.losses(*_as_levels(features), matched_gt)
         return {name.replace('_', '_close_', 1): loss for name, loss in means(sums).items()}
 
     def refine(
@@ -121,39 +125,42 @@ class CloseUp(BaseModule):
         with_attributes: bool = True,
         with_mesh: bool = True,
     ) -> None:
-        """Look again at found faces; ``keypoints`` and the other tasks' fields are set in place.
+        """Replace landmarks, meshes and attributes of faces by those of this stage, in place.
 
         Args:
             images: the network input ``[N, 3, H, W]``.
-            results: per image with ``bboxes``, in pixels of ``images``.
-            with_attributes: False leaves them as they are.
-            with_mesh: likewise.
+            results: per image the faces, with ``bboxes`` ``[n, 4]`` in pixels of ``images``.
+            with_attributes: False leaves the attributes as they are.
+            with_mesh: False leaves the meshes as they are.
         """
-        image, _ = _pairs([len(faces) for faces in results], images.device)
-        crops = crops_around(torch.cat([faces.bboxes for faces in results]), image, self.margin)
+        counts = [len(faces) for faces in results]
+        image_index, _ = _face_indices(counts, images.device)
+        boxes = torch.cat([faces.bboxes for faces in results])
+        crops = crops_around(boxes, image_index, self.margin)
         for _ in range(2):  # in the second pass upright
             features = self._features(images, crops)
             keypoints = from_crops(self._landmarks(features), crops)
-            looked_at = crops
+            crops_used = crops
             crops = upright(crops, keypoints[:, _EYES[0]], keypoints[:, _EYES[1]])
         fields = self.details.predict(*_as_levels(features), with_attributes, with_mesh)
         if 'mesh' in fields:
-            fields['mesh'] = from_crops(fields['mesh'], looked_at)
+            fields['mesh'] = from_crops(fields['mesh'], crops_used)
         for name, values in {**fields, 'keypoints': keypoints}.items():
-            for faces, part in zip(results, values.split([len(f) for f in results]), strict=True):
-                faces.set_field(part, name)
+            for faces, image_values in zip(results, values.split(counts), strict=True):
+                faces.set_field(image_values, name)
 
-    def _training_crops(self, crops: Tensor, own: Mapping[str, Tensor]) -> Tensor:
-        """Those of the first pass, then those of the second, ``[2M, 6]``."""
-        level = crops
-        if 'keypoints' in own:
-            points = torch.nan_to_num(own['keypoints'][:, _EYES])  # [M, 2, 2]
-            known = (own['keypoints_visible'][:, _EYES] > 0).all(dim=1, keepdim=True)
-            level = torch.where(known, upright(crops, points[:, 0], points[:, 1]), crops)
+    def _training_crops(self, crops: Tensor, gt: Mapping[str, Tensor]) -> Tensor:
+        """Crops ``[2M, 6]``: those of the first pass, then those of the second."""
+        upright_crops = crops
+        if 'keypoints' in gt:
+            eyes = torch.nan_to_num(gt['keypoints'][:, _EYES])  # [M, 2, 2]
+            annotated = (gt['keypoints_visible'][:, _EYES] > 0).all(dim=1, keepdim=True)
+            rotated = upright(crops, eyes[:, 0], eyes[:, 1])
+            upright_crops = torch.where(annotated, rotated, crops)
         return torch.cat(
             (
-                jittered(crops, self.shift, self.scale, self.turn),
-                jittered(level, self.shift, self.scale, self.turn / 2),
+                jittered(crops, self.shift, self.scale, self.rotation),
+                jittered(upright_crops, self.shift, self.scale, self.rotation / 2),
             )
         )
 
@@ -168,33 +175,34 @@ class CloseUp(BaseModule):
         return features
 
     def _landmarks(self, features: Tensor) -> Tensor:
-        """In the frames of the crops, ``[M, K, 2]``."""
+        """Landmarks ``[M, K, 2]`` in the frames of the crops."""
         return self.landmarks(features).float().unflatten(1, (self.num_landmarks, 2))
 
     def _landmark_loss(
-        self, features: Tensor, own: Mapping[str, Tensor]
+        self, features: Tensor, matched_gt: Mapping[str, Tensor]
     ) -> tuple[Tensor, Tensor | int]:
         """Sum over the annotated points, and the number of faces that have one."""
-        found = self._landmarks(features)
-        if 'keypoints' not in own:
-            return found.sum() * 0, 0
-        known = own['keypoints_visible'] > 0  # [M, K]
-        distance = smooth_l1(found, own['keypoints'], _BETA, known[..., None])
-        return self.landmark_weight * distance, known.any(dim=1).sum()
+        landmarks = self._landmarks(features)
+        if 'keypoints' not in matched_gt:
+            return landmarks.sum() * 0, 0
+        annotated = matched_gt['keypoints_visible'] > 0  # [M, K]
+        distance = smooth_l1(landmarks, matched_gt['keypoints'], _BETA, annotated[..., None])
+        return self.landmark_weight * distance, annotated.any(dim=1).sum()
 
 
-def _pairs(counts: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Numbers of the image and of the face in it, ``[M]`` each, from the faces of each image."""
-    image = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-    face = torch.cat([torch.arange(0), *(torch.arange(count) for count in counts)])
-    return image.to(device), face.to(device)
+def _face_indices(counts: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Of every face its image and its index in that image, ``[M]`` each."""
+    image_index = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    face_index = torch.cat([torch.arange(0), *(torch.arange(count) for count in counts)])
+    return image_index.to(device), face_index.to(device)
 
 
 def _as_levels(features: Tensor) -> tuple[list[Tensor], Tensor, Tensor, Tensor]:
-    """Levels, image, prior and its place, as :class:`SparseTasks` takes them.
+    """Levels, image index, prior index and priors, as :class:`SparseTasks` takes them.
 
-    A crop is an image of one cell with one prior, of which points are in units already.
+    A crop is an image of one cell with one prior. The prior is the unit square, because points
+    are in sides of the crop already.
     """
-    image = torch.arange(len(features), device=features.device)
-    place = features.new_tensor([0.0, 0.0, 1.0, 1.0]).float().expand(len(features), 4)
-    return [features[:, :, None, None]], image, torch.zeros_like(image), place
+    image_index = torch.arange(len(features), device=features.device)
+    priors = features.new_tensor([0.0, 0.0, 1.0, 1.0]).float().expand(len(features), 4)
+    return [features[:, :, None, None]], image_index, torch.zeros_like(image_index), priors

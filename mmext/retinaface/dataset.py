@@ -26,6 +26,8 @@ from mmext.formats.wider_face_files import (
 from mmext.formats.wider_face_ground_truth import FACES_FILE, read_ground_truth
 from mmext.functional.keypoints import mirror_permutation
 from mmext.pipelines.class_tables import given_metainfo
+from mmext.functional.boxes import xywh_to_xyxy
+from mmext.functional.keypoints import flip_permutation
 from mmext.registry import DATASETS
 
 Box = tuple[float, float, float, float]
@@ -183,7 +185,7 @@ class WiderFaceDataset(BaseDetDataset):
             )
         self._metainfo['attributes'] = table
         if details.mesh is not None:
-            mirror_permutation(details.mesh.num_vertices, details.mesh.flip_pairs)
+            flip_permutation(details.mesh.num_vertices, details.mesh.flip_pairs)
             self._metainfo['num_mesh_vertices'] = details.mesh.num_vertices
             self._metainfo['mesh_flip_pairs'] = details.mesh.flip_pairs
             self._metainfo['mesh_triangles'] = details.mesh.triangles
@@ -270,9 +272,8 @@ def _image_details(
 
 def _instances(image: ImageFaces, details: ImageDetails) -> tuple[list[dict[str, Any]], int]:
     """The faces of an image that have area, and how many have none."""
-    boxes = image.boxes_xywh.copy()
-    has_area = (boxes[:, 2:] > 0).all(axis=1)
-    boxes[:, 2:] += boxes[:, :2]
+    boxes = xywh_to_xyxy(image.boxes_xywh)
+    has_area = (image.boxes_xywh[:, 2:] > 0).all(axis=1)
     keypoints = np.concatenate([image.landmarks, image.visible[..., None]], axis=-1)
     instances = []
     for face in np.flatnonzero(has_area):

@@ -1,8 +1,8 @@
 """The network as it is deployed: one tensor in, decoded faces of all priors out.
 
 Preprocessing, softmax and decoding are inside; the score threshold and non-maximum suppression,
-which every runtime has its own fast operation for, stay outside. Mesh, attributes and the second
-look, which are evaluated at the faces that suppression leaves, are not part of it.
+which every runtime has its own fast operation for, stay outside. Mesh, attributes and the
+refinement stage are not part of it, because they see only the faces that suppression leaves.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,9 @@
-"""RetinaFace: a single-stage detector of faces, at one size or at several with flips.
+"""RetinaFace: a single-stage detector of faces, with test-time augmentation if wanted.
 
-Deng et al., arXiv 1905.00641 v2. Testing at several sizes is part of the model and not of a data
-pipeline, so that every tool of the host and ours has it: each view is the network input,
-stretched (and mirrored); the faces of all views go through one suppression.
+Deng et al., arXiv 1905.00641 v2. Test-time augmentation predicts at several sizes, with and without
+a flip. It is part of the model and not of a data pipeline, so that every tool of the host and ours
+has it. Each view is the network input, resized and perhaps flipped; the faces of all views go
+through one suppression.
 """
 
 from collections.abc import Iterator
@@ -18,24 +19,24 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmext.registry import MODELS
-from mmext.retinaface.face_fields import mirror_faces, scale_faces
+from mmext.retinaface.face_fields import flip_faces, scale_faces
 
 _SPARSE_TASKS = ('attributes', 'mesh')
 
 
 @MODELS.register_module()
 class RetinaFace(SingleStageDetector):
-    """mmdet's single-stage base with test-time views.
+    """mmdet's single-stage base with test-time augmentation and a refinement stage.
 
     Args:
-        flip_pairs: landmarks that swap in a mirror image.
+        flip_pairs: landmarks that swap in a flipped image.
         mesh_flip_pairs: likewise for mesh vertices.
-        close_up: a second look at the faces, :class:`mmext.retinaface.close_up.CloseUp`; what it
-            predicts replaces what the head does. It learns beside the head.
+        close_up: a refinement stage, :class:`mmext.retinaface.close_up.CloseUp`. It learns beside
+            the head, and its predictions replace those of the head.
         **kwargs: ``backbone``, ``neck``, ``bbox_head``, ``train_cfg``, ``test_cfg``,
-            ``data_preprocessor``, ``init_cfg`` as in mmdet. ``test_cfg.views``, if given, holds
-            ``short_edges_px`` (of the stretched input; ``None`` in it is the size as it is),
-            ``max_long_edge_px`` and ``flip``.
+            ``data_preprocessor``, ``init_cfg`` as in mmdet. ``test_cfg.views`` turns test-time
+            augmentation on; it holds ``short_edges_px`` (of the resized input; ``None`` in it
+            keeps the size), ``max_long_edge_px`` and ``flip``.
     """
 
     def __init__(
@@ -54,16 +55,22 @@ class RetinaFace(SingleStageDetector):
         has_mesh = details.mesh_branch is not None and test_cfg.get('mesh', True)
         if views.get('flip') and has_mesh and not mesh_flip_pairs:
             raise ValueError(
-                'mesh_flip_pairs: needed to merge meshes with those of mirror images; '
+                'mesh_flip_pairs: needed to merge meshes with those of flipped images; '
                 'else set mesh=False or views.flip=False in test_cfg'
             )
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
-        """The head's losses, and those of the second look."""
+        """The losses of the head and of the refinement stage.
+
+        Args:
+            batch_inputs: normalized images, ``[N, 3, H, W]``.
+            batch_data_samples: with ``gt_instances``, see
+                :meth:`mmext.retinaface.head.RetinaFaceHead.loss_by_feat`.
+        """
         losses = super().loss(batch_inputs, batch_data_samples)
         if self.close_up is not None:
-            truth, _, _ = unpack_gt_instances(batch_data_samples)
-            losses |= self.close_up.loss(batch_inputs, truth)
+            gt_instances, _, _ = unpack_gt_instances(batch_data_samples)
+            losses |= self.close_up.loss(batch_inputs, gt_instances)
         return losses
 
     def predict(
@@ -72,7 +79,7 @@ class RetinaFace(SingleStageDetector):
         """The faces of every image.
 
         Args:
-            batch_inputs: normalised images, ``[N, 3, H, W]``.
+            batch_inputs: normalized images, ``[N, 3, H, W]``.
             batch_data_samples: the image meta; predictions are added to them.
             rescale: to pixels of the original images, else of the network input.
 
@@ -98,22 +105,22 @@ class RetinaFace(SingleStageDetector):
         return self.add_pred_to_datasample(batch_data_samples, results)
 
     def _predict_views(self, image: Tensor, meta: dict) -> InstanceData:
-        """The faces of all views of one image ``[1, 3, h, w]``, in its pixels."""
-        found = []
+        """Test-time augmentation: the faces of one image ``[1, 3, h, w]``, in its pixels."""
+        faces_of_views = []
         for view, flipped in self._views(image):
             features = self.extract_feat(view)
             (faces,) = self.bbox_head.predict_by_feat(
                 *self.bbox_head(features), features, batch_img_metas=[meta], with_nms=False
             )
             if flipped:
-                mirror_faces(faces, view.shape[3], self.flip_pairs)
+                flip_faces(faces, view.shape[3], self.flip_pairs)
             factors = [image.shape[axis] / view.shape[axis] for axis in (3, 2)]
             scale_faces(faces, factors)
-            found.append(faces)
-        return self.bbox_head.suppress(InstanceData.cat(found))
+            faces_of_views.append(faces)
+        return self.bbox_head.suppress(InstanceData.cat(faces_of_views))
 
     def _views(self, image: Tensor) -> Iterator[tuple[Tensor, bool]]:
-        """The image in all sizes, and mirrored."""
+        """The image in all sizes, each as it is and flipped; and whether it is flipped."""
         cfg = self.test_cfg.views
         height, width = image.shape[2:]
         for short_edge in cfg.short_edges_px:

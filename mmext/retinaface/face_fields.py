@@ -1,4 +1,4 @@
-"""The fields of a set of faces, handled together: stretched, mirrored, padded.
+"""The fields of a set of faces, handled together: stretched, flipped, padded.
 
 A set of faces is an ``InstanceData`` of mmengine (this file needs only its access by name) with
 ``bboxes`` ``[n, 4]``, ``scores``, ``labels``, ``keypoints`` ``[n, K, 2]``, ``mesh`` ``[n, V, 3]``,
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from mmext.functional.keypoints import flip_points, mirror_permutation
+from mmext.functional.keypoints import flip_permutation, flip_points
 
 _ANNOTATIONS = ('keypoints', 'keypoints_visible', 'attributes', 'mesh', 'mesh_valid')
 
@@ -29,30 +29,34 @@ def scale_faces(faces: Any, factors_xy: Sequence[float]) -> None:
             faces.set_field(faces[name] * faces[name].new_tensor(factors), name)
 
 
-def mirror_faces(
+def flip_faces(
     faces: Any, width_px: float, flip_pairs: Mapping[str, Sequence[Sequence[int]]]
 ) -> None:
-    """Faces of an image as they lie in its mirror image, in place.
+    """Move the faces to where they are in the horizontally flipped image, in place.
 
     Args:
         faces: the set.
-        width_px: of the image.
-        flip_pairs: for ``keypoints`` and ``mesh`` the points that swap their names.
+        width_px: width of the image.
+        flip_pairs: for ``keypoints`` and ``mesh`` the pairs of points that swap their names.
     """
     x1, y1, x2, y2 = faces.bboxes.unbind(-1)
     faces.bboxes = torch.stack((width_px - x2, y1, width_px - x1, y2), dim=-1)
     for name, pairs in flip_pairs.items():
         if name in faces:
             points = faces[name]
-            permutation = torch.from_numpy(mirror_permutation(points.shape[1], pairs))
+            permutation = torch.from_numpy(flip_permutation(points.shape[1], pairs))
             faces.set_field(flip_points(points, width_px, permutation.to(points.device)), name)
 
 
 def pad_annotations(batch: Sequence[Any]) -> dict[str, Tensor]:
-    """The annotations that all images of a batch have, with as many faces for each.
+    """The annotations of a batch, padded to the number of faces of the fullest image.
+
+    Args:
+        batch: the faces of each image; boxes are required.
 
     Returns:
-        ``[N, G, ...]`` by name; 0 for the faces that are not there.
+        ``[N, G, ...]`` by name, 0 for the faces that are not there. A field that some image lacks
+        is left out.
     """
     padded = {
         name: pad_sequence([faces[name] for faces in batch], batch_first=True)
@@ -64,6 +68,6 @@ def pad_annotations(batch: Sequence[Any]) -> dict[str, Tensor]:
 
 
 def box_tensor(faces: Any) -> Tensor:
-    """The boxes ``[n, 4]``, out of the host's box type as well."""
+    """The boxes ``[n, 4]`` as a tensor, also where they are of the host's box type."""
     tensor: Tensor = getattr(faces.bboxes, 'tensor', faces.bboxes)
     return tensor

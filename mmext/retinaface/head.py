@@ -36,7 +36,7 @@ _FACE_LOGITS = 2  # background, face
 
 @MODELS.register_module()
 class RetinaFaceHead(BaseDenseHead):
-    """Predicts faces with all that is asked for.
+    """Predicts faces: box, score, landmarks, and if wanted attributes and a mesh.
 
     Args:
         in_channels: of the pyramid levels.
@@ -73,18 +73,20 @@ class RetinaFaceHead(BaseDenseHead):
         self.rules = make_preset(preset, **(rules or {}))
         self.test_cfg = test_cfg
         self.num_landmarks = num_landmarks
-        per_cell = self.rules.priors.per_cell
+        priors_per_cell = self.rules.priors.priors_per_cell
 
-        def convs(numbers: int) -> nn.ModuleList:
+        def convs(channels: int) -> nn.ModuleList:
             count = 1 if shared else len(self.rules.priors.strides)
             return nn.ModuleList(
-                nn.Conv2d(in_channels, per_cell * numbers, 1) for _ in range(count)
+                nn.Conv2d(in_channels, priors_per_cell * channels, 1) for _ in range(count)
             )
 
         self.face_convs = convs(_FACE_LOGITS)
         self.box_convs = convs(4)
         self.landmark_convs = convs(2 * num_landmarks) if num_landmarks else None
-        self.details = SparseTasks(in_channels, per_cell, self.rules.encoding, attributes, mesh)
+        self.details = SparseTasks(
+            in_channels, priors_per_cell, self.rules.encoding, attributes, mesh
+        )
 
     def forward(self, x: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
         """The outputs of all priors.
@@ -107,15 +109,15 @@ class RetinaFaceHead(BaseDenseHead):
         )
 
     def priors_of(self, x: Sequence[Tensor]) -> Tensor:
-        """The priors of these pyramid levels, ``[P, 4]`` as (centre, size)."""
+        """The priors of these pyramid levels, ``[P, 4]`` as (center, size)."""
         sizes = [(level.shape[2], level.shape[3]) for level in x]
         return make_priors(self.rules.priors, sizes, x[0].device)
 
     def loss(self, x: Sequence[Tensor], batch_data_samples: SampleList) -> dict[str, Tensor]:
-        """The losses of a batch, see :meth:`loss_by_feat`."""
-        truth, ignored, metas = unpack_gt_instances(batch_data_samples)
+        """The losses of a batch, from pyramid levels ``[N, C, H_i, W_i]``: :meth:`loss_by_feat`."""
+        gt_instances, ignored, metas = unpack_gt_instances(batch_data_samples)
         faces, boxes, landmarks = self(x)
-        return self.loss_by_feat(faces, boxes, landmarks, x, truth, metas, ignored)
+        return self.loss_by_feat(faces, boxes, landmarks, x, gt_instances, metas, ignored)
 
     def loss_by_feat(
         self,
@@ -127,13 +129,15 @@ class RetinaFaceHead(BaseDenseHead):
         batch_img_metas: list[dict],
         batch_gt_instances_ignore: Sequence[InstanceData | None] | None = None,
     ) -> dict[str, Tensor]:
-        """The losses of all tasks; what an image's annotation lacks costs nothing.
+        """The losses of all tasks.
+
+        A task that the annotation of an image leaves out adds nothing for that image.
 
         Args:
-            face_logits: this and the next two from :meth:`forward`.
-            box_deltas: see there.
-            landmark_offsets: see there.
-            x: the pyramid levels, for the branches that are evaluated at faces alone.
+            face_logits: ``[N, P, 2]`` (background, face), see :meth:`forward`.
+            box_deltas: ``[N, P, 4]``.
+            landmark_offsets: ``[N, P, K, 2]``, or ``None`` without landmarks.
+            x: the pyramid levels ``[N, C, H_i, W_i]``, for the branches that see faces alone.
             batch_gt_instances: ``bboxes``; ``keypoints`` ``[n, K, 2]`` px with
                 ``keypoints_visible`` ``[n, K]`` (0 = not annotated); ``attributes`` ``[n, A]``
                 (-1 = unknown); ``mesh`` ``[n, V, 3]`` px with ``mesh_valid`` ``[n]``.
@@ -148,8 +152,8 @@ class RetinaFaceHead(BaseDenseHead):
             face_logits, box_deltas, landmark_offsets
         )
         rules, priors = self.rules, self.priors_of(x)
-        truth = pad_annotations(batch_gt_instances)
-        self._check_annotations(truth)
+        padded_gt = pad_annotations(batch_gt_instances)
+        self._check_annotations(padded_gt)
         assigned = match_priors(
             to_corners(priors),
             [box_tensor(faces) for faces in batch_gt_instances],
@@ -158,29 +162,31 @@ class RetinaFaceHead(BaseDenseHead):
         )
         entropy = face_cross_entropy(face_logits, assigned)
         mined = mine(entropy.detach(), assigned, rules.mining)
-        image, prior = (mined & (assigned >= 0)).nonzero(as_tuple=True)  # [M]
-        face = assigned[image, prior]
-        own = {name: field[image, face] for name, field in truth.items()}
-        place = priors[prior]
+        image_index, prior_index = (mined & (assigned >= 0)).nonzero(as_tuple=True)  # [M]
+        face_index = assigned[image_index, prior_index]
+        matched_gt = {name: field[image_index, face_index] for name, field in padded_gt.items()}
+        matched_priors = priors[prior_index]  # [M, 4]
 
-        boxes = encode_boxes(own['bboxes'], place, rules.encoding)
+        boxes = encode_boxes(matched_gt['bboxes'], matched_priors, rules.encoding)
         sums: Sums = dict(
             loss_face=(
                 rules.losses.face_weight * torch.where(mined, entropy, 0.0).sum(),
-                mined.sum() if rules.losses.mean_over == 'mined' else len(image),
+                mined.sum() if rules.losses.mean_over == 'mined' else len(prior_index),
             ),
             loss_bbox=(
                 rules.losses.box_weight
-                * smooth_l1(box_deltas[image, prior], boxes, rules.losses.beta),
-                len(image),
+                * smooth_l1(box_deltas[image_index, prior_index], boxes, rules.losses.beta),
+                len(prior_index),
             ),
         )
         if landmark_offsets is not None:
-            sums['loss_landmark'] = self._landmark_loss(landmark_offsets[image, prior], own, place)
-        sums |= self.details.losses(x, image, prior, place, own)
+            sums['loss_landmark'] = self._landmark_loss(
+                landmark_offsets[image_index, prior_index], matched_gt, matched_priors
+            )
+        sums |= self.details.losses(x, image_index, prior_index, matched_priors, matched_gt)
         return means(sums)
 
-    def _check_annotations(self, truth: Mapping[str, Tensor]) -> None:
+    def _check_annotations(self, padded_gt: Mapping[str, Tensor]) -> None:
         """Refuse annotations of other landmarks, attributes or meshes than the head has."""
         wanted = dict(
             keypoints=(self.num_landmarks, 2),
@@ -188,27 +194,27 @@ class RetinaFaceHead(BaseDenseHead):
             mesh=(self.details.num_vertices, 3),
         )
         for name, shape in wanted.items():
-            if shape[0] and name in truth and truth[name].shape[2:] != shape:
+            if shape[0] and name in padded_gt and padded_gt[name].shape[2:] != shape:
                 raise ValueError(
                     f'gt_instances.{name}: expected {list(shape)} for each face as '
-                    f'{type(self).__name__} has, got {list(truth[name].shape[2:])}'
+                    f'{type(self).__name__} has, got {list(padded_gt[name].shape[2:])}'
                 )
 
     def _landmark_loss(
-        self, offsets: Tensor, own: Mapping[str, Tensor], place: Tensor
+        self, offsets: Tensor, matched_gt: Mapping[str, Tensor], matched_priors: Tensor
     ) -> tuple[Tensor, Tensor | int]:
         """Sum over the annotated points, and the number of faces that have one."""
-        if 'keypoints' not in own:
+        if 'keypoints' not in matched_gt:
             return offsets.sum() * 0, 0
-        target = encode_points(own['keypoints'], place, self.rules.encoding)
-        known = own['keypoints_visible'] > 0  # [M, K]
-        distance = smooth_l1(offsets, target, self.rules.losses.beta, known[..., None])
-        return self.rules.losses.landmark_weight * distance, known.any(dim=1).sum()
+        target = encode_points(matched_gt['keypoints'], matched_priors, self.rules.encoding)
+        annotated = matched_gt['keypoints_visible'] > 0  # [M, K]
+        distance = smooth_l1(offsets, target, self.rules.losses.beta, annotated[..., None])
+        return self.rules.losses.landmark_weight * distance, annotated.any(dim=1).sum()
 
     def predict(
         self, x: Sequence[Tensor], batch_data_samples: SampleList, rescale: bool = False
     ) -> InstanceList:
-        """The faces of a batch, see :meth:`predict_by_feat`."""
+        """The faces of a batch, from levels ``[N, C, H_i, W_i]``: :meth:`predict_by_feat`."""
         metas = [sample.metainfo for sample in batch_data_samples]
         faces, boxes, landmarks = self(x)
         return self.predict_by_feat(faces, boxes, landmarks, x, metas, rescale)
@@ -226,10 +232,10 @@ class RetinaFaceHead(BaseDenseHead):
         """The faces of a batch, best first.
 
         Args:
-            face_logits: this and the next two from :meth:`forward`.
-            box_deltas: see there.
-            landmark_offsets: see there.
-            x: the pyramid levels.
+            face_logits: ``[N, P, 2]`` (background, face), see :meth:`forward`.
+            box_deltas: ``[N, P, 4]``.
+            landmark_offsets: ``[N, P, K, 2]``, or ``None`` without landmarks.
+            x: the pyramid levels ``[N, C, H_i, W_i]``.
             batch_img_metas: with ``scale_factor`` (x, y) if ``rescale``.
             rescale: to pixels of the original images.
             with_nms: else all candidates over ``score_thr``, at most ``nms_pre``.
@@ -248,19 +254,22 @@ class RetinaFaceHead(BaseDenseHead):
         threshold = _logit(self.test_cfg.score_thr)
         results = []
         for i, margin in enumerate(margins):
-            (chosen,) = (margin > threshold).nonzero(as_tuple=True)
-            if len(chosen) > self.test_cfg.nms_pre:
-                chosen = chosen[margin[chosen].topk(self.test_cfg.nms_pre).indices]
-            place = priors[chosen]
+            (chosen_index,) = (margin > threshold).nonzero(as_tuple=True)
+            if len(chosen_index) > self.test_cfg.nms_pre:
+                best = margin[chosen_index].topk(self.test_cfg.nms_pre).indices
+                chosen_index = chosen_index[best]
+            chosen_priors = priors[chosen_index]
             faces = InstanceData(
-                bboxes=decode_boxes(box_deltas[i, chosen], place, self.rules.encoding),
-                scores=margin[chosen].sigmoid(),
-                labels=torch.zeros_like(chosen),
-                priors=chosen,
+                bboxes=decode_boxes(
+                    box_deltas[i, chosen_index], chosen_priors, self.rules.encoding
+                ),
+                scores=margin[chosen_index].sigmoid(),
+                labels=torch.zeros_like(chosen_index),
+                prior_index=chosen_index,
             )
             if landmark_offsets is not None:
-                offsets = landmark_offsets[i, chosen]
-                faces.keypoints = decode_points(offsets, place, self.rules.encoding)
+                offsets = landmark_offsets[i, chosen_index]
+                faces.keypoints = decode_points(offsets, chosen_priors, self.rules.encoding)
             results.append(self.suppress(faces) if with_nms else faces)
         self._add_details(results, x, priors)
         if rescale:
@@ -271,24 +280,25 @@ class RetinaFaceHead(BaseDenseHead):
     def suppress(self, faces: InstanceData) -> InstanceData:
         """Non-maximum suppression, with box voting if ``test_cfg`` asks for it."""
         nms = dict(self.test_cfg.nms)
-        _, kept = batched_nms(faces.bboxes, faces.scores, faces.labels, nms, class_agnostic=True)
-        kept = kept[: self.test_cfg.max_per_img]
-        found = faces[kept]
+        boxes, scores, labels = faces.bboxes, faces.scores, faces.labels
+        _, kept_index = batched_nms(boxes, scores, labels, nms, class_agnostic=True)
+        kept_index = kept_index[: self.test_cfg.max_per_img]
+        kept_faces = faces[kept_index]
         if self.test_cfg.get('vote', False):
-            found.bboxes = vote_boxes(faces.bboxes, faces.scores, kept, nms['iou_threshold'])
-        return found
+            kept_faces.bboxes = vote_boxes(boxes, scores, kept_index, nms['iou_threshold'])
+        return kept_faces
 
     def _add_details(self, results: InstanceList, x: Sequence[Tensor], priors: Tensor) -> None:
         """Evaluate the sparse tasks at the priors of the faces, in place."""
         counts = [len(faces) for faces in results]
-        prior = torch.cat([faces.pop('priors') for faces in results])
-        image = torch.arange(len(counts), device=prior.device)
-        image = image.repeat_interleave(torch.tensor(counts, device=prior.device))
+        prior_index = torch.cat([faces.pop('prior_index') for faces in results])
+        image_index = torch.arange(len(counts), device=prior_index.device)
+        image_index = image_index.repeat_interleave(torch.tensor(counts, device=prior_index.device))
         wanted = (self.test_cfg.get(task, True) for task in ('attributes', 'mesh'))
-        fields = self.details.predict(x, image, prior, priors[prior], *wanted)
+        fields = self.details.predict(x, image_index, prior_index, priors[prior_index], *wanted)
         for name, values in fields.items():
-            for faces, part in zip(results, values.split(counts), strict=True):
-                faces.set_field(part, name)
+            for faces, image_values in zip(results, values.split(counts), strict=True):
+                faces.set_field(image_values, name)
 
 
 def _full_precision(
@@ -306,12 +316,12 @@ def _logit(probability: float) -> float:
     return math.log(probability / (1 - probability))
 
 
-def _per_prior(convs: nn.ModuleList, x: Sequence[Tensor], numbers: int) -> Tensor:
-    """Outputs of all levels in the order of the priors, ``[N, P, numbers]``."""
+def _per_prior(convs: nn.ModuleList, x: Sequence[Tensor], channels: int) -> Tensor:
+    """Outputs of all levels in the order of the priors, ``[N, P, channels]``."""
     shared = len(convs) == 1
     outputs = [convs[0 if shared else i](level) for i, level in enumerate(x)]
     return torch.cat(
-        [maps.permute(0, 2, 3, 1).reshape(maps.shape[0], -1, numbers) for maps in outputs], dim=1
+        [maps.permute(0, 2, 3, 1).reshape(maps.shape[0], -1, channels) for maps in outputs], dim=1
     )
 
 
@@ -321,7 +331,11 @@ def _boxes(batch: Sequence[InstanceData | None] | None, like: Tensor) -> list[Te
 
 
 def means(sums: Sums) -> dict[str, Tensor]:
-    """Divide each sum by its count, averaged over the processes and 1 at least."""
+    """The losses, from their sums and counts.
+
+    A count is first averaged over the processes, and is 1 at least. Sum and count of a loss are
+    scalars ``[]``, or have one entry for each attribute, ``[A]``; the means of these are added.
+    """
     like = next(iter(sums.values()))[0]
     counts = [torch.as_tensor(n, device=like.device).to(like.dtype) for _, n in sums.values()]
     sizes = [max(count.numel(), 1) for count in counts]

@@ -11,7 +11,8 @@
     biubug6/Pytorch_Retinaface, the port that most checkpoints in use come from. Not kept: a face
     below an overlap of 0.2 with all priors still took its best prior's target over.
 
-A config names one and changes single numbers: ``preset='pytorch', mining=dict(min_negatives=32)``.
+A config names one and changes single numbers:
+``preset='pytorch', rules=dict(mining=dict(min_negatives=32))``.
 """
 
 import dataclasses

@@ -42,8 +42,8 @@ class PriorRules:
         object.__setattr__(self, 'sizes_px', tuple(tuple(sizes) for sizes in self.sizes_px))
 
     @property
-    def per_cell(self) -> int:
-        """Priors around each cell."""
+    def priors_per_cell(self) -> int:
+        """Number of priors around each cell."""
         return len(self.sizes_px[0])
 
 
@@ -86,7 +86,10 @@ def _make_priors(
 def compute_priors(
     rules: PriorRules, level_sizes: Sequence[tuple[int, int]], device: torch.device | str
 ) -> Tensor:
-    """As :func:`make_priors`, without its memory and its check; sizes may be symbols."""
+    """All priors ``[P, 4]``, as :func:`make_priors`, but neither cached nor checked.
+
+    The sizes may be symbols, for export.
+    """
     levels = zip(rules.strides, rules.sizes_px, level_sizes, strict=True)
     return torch.cat(
         [
@@ -111,6 +114,6 @@ def _level_priors(
 
 
 def to_corners(priors: Tensor) -> Tensor:
-    """(centre, size) ``[..., 4]`` to (x1, y1, x2, y2)."""
+    """(centre, size) ``[..., 4]`` to (x1, y1, x2, y2) ``[..., 4]``."""
     centers, half = priors[..., :2], priors[..., 2:] / 2
     return torch.cat((centers - half, centers + half), dim=-1)

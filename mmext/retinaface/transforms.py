@@ -8,7 +8,7 @@ import numpy as np
 from mmcv.transforms.base import BaseTransform
 from mmdet.structures.bbox import HorizontalBoxes
 
-from mmext.functional.keypoints import mirror_permutation
+from mmext.functional.keypoints import flip_permutation
 from mmext.pipelines.keypoint_following import Follower, add_followers, record_warp
 from mmext.pipelines.keypoint_transforms import LoadKeypoints
 from mmext.registry import TRANSFORMS
@@ -19,11 +19,11 @@ from mmext.retinaface.square_crops import centers_inside, choose_crop, draw_crop
 class LoadFaceAnnotations(LoadKeypoints):
     """Landmarks, attributes and meshes of the faces; put it after ``LoadAnnotations``.
 
-    What ``mmext.LoadKeypoints`` adds, and as far as the data set has it
+    Adds what ``mmext.LoadKeypoints`` adds, and, as far as the data set has them:
 
     - ``gt_attributes`` ``[N, A]`` int64, -1 = unknown;
     - ``gt_mesh`` ``[N, V, 3]`` float32 in pixels, 0 where there is none, and ``gt_mesh_valid``
-      ``[N]`` bool; in mirror images the pairs of ``mesh_flip_pairs`` swap.
+      ``[N]`` bool; in flipped images the pairs of ``mesh_flip_pairs`` swap.
 
     Raises:
         ValueError: as there; attributes or a mesh of the wrong size.
@@ -50,8 +50,8 @@ class LoadFaceAnnotations(LoadKeypoints):
             _check_lengths('mesh', filled, num_vertices, source)
             arrays['gt_mesh'] = np.array(filled, np.float32).reshape(-1, num_vertices, 3)
             arrays['gt_mesh_valid'] = np.array([mesh is not None for mesh in meshes], bool)
-            mirror = mirror_permutation(num_vertices, results.get('mesh_flip_pairs', ()))
-            how['gt_mesh'] = Follower('points', mirror)
+            permutation = flip_permutation(num_vertices, results.get('mesh_flip_pairs', ()))
+            how['gt_mesh'] = Follower('points', permutation)
             how['gt_mesh_valid'] = Follower('per_instance')
         add_followers(results, arrays, how)
         return results

@@ -43,19 +43,6 @@ def affinity(embeddings: Tensor, remembered: Tensor) -> Tensor:
     return torch.cat((products.new_zeros(len(products), 1), products), dim=1)
 
 
-def box_iou(boxes_xyxy: Tensor, others_xyxy: Tensor) -> Tensor:
-    """Intersection over union [n, m] of boxes [n, 4] and [m, 4]; 0 where both have no area."""
-    corners = torch.maximum(boxes_xyxy[:, None, :2], others_xyxy[None, :, :2])
-    ends = torch.minimum(boxes_xyxy[:, None, 2:], others_xyxy[None, :, 2:])
-    intersection = (ends - corners).clamp(min=0).prod(dim=-1)
-    areas, other_areas = (
-        (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(dim=-1)
-        for boxes in (boxes_xyxy, others_xyxy)
-    )
-    union = areas[:, None] + other_areas[None] - intersection
-    return intersection / union.where(union > 0, 1)
-
-
 def association_scores(
     affinities: Tensor,
     probabilities: Tensor,

@@ -17,8 +17,9 @@ import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmext.functional.boxes import pairwise_iou
 from mmext.registry import TASK_UTILS
-from mmext.vpsnet.association import NEW, affinity, associate, association_scores, box_iou
+from mmext.vpsnet.association import NEW, affinity, associate, association_scores
 
 
 @dataclass
@@ -98,7 +99,7 @@ class VPSNetTracker:
         scores = association_scores(
             affinity(embeddings, memory.embeddings),
             detections.scores,
-            box_iou(boxes, memory.boxes_xyxy),
+            pairwise_iou(boxes, memory.boxes_xyxy),
             labels[:, None] == memory.labels,
             **self.weights,
         )

@@ -9,11 +9,10 @@ import torch
 
 from mmext.functional.keypoints import (
     clamp_points,
-    enclosing_boxes,
+    flip_permutation,
     flip_points,
     hide_outside,
     is_inside,
-    mirror_permutation,
     turns_handedness,
     warp_points,
 )
@@ -21,11 +20,11 @@ from mmext.functional.keypoints import (
 PAIRS = [(0, 1), (3, 4)]
 
 
-def test_mirror_permutation_swaps_pairs_and_keeps_the_rest() -> None:
-    permutation = mirror_permutation(5, PAIRS)
+def test_flip_permutation_swaps_pairs_and_keeps_the_rest() -> None:
+    permutation = flip_permutation(5, PAIRS)
     assert permutation.tolist() == [1, 0, 2, 4, 3]
     assert permutation[permutation].tolist() == list(range(5))
-    assert mirror_permutation(3, []).tolist() == [0, 1, 2]
+    assert flip_permutation(3, []).tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +39,7 @@ def test_mirror_permutation_swaps_pairs_and_keeps_the_rest() -> None:
 )
 def test_wrong_pairs_are_named(pairs: list[tuple[int, ...]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        mirror_permutation(5, pairs)
+        flip_permutation(5, pairs)
 
 
 @pytest.mark.parametrize('library', ['numpy', 'torch'])
@@ -48,13 +47,13 @@ def test_flip_moves_and_renames(library: str) -> None:
     points = np.random.default_rng(0).uniform(-5, 45, (3, 5, 3)).astype(np.float32)
     given = points if library == 'numpy' else torch.from_numpy(points)
     before = points.copy()
-    flipped = np.asarray(flip_points(given, 40.0, mirror_permutation(5, PAIRS)))
+    flipped = np.asarray(flip_points(given, 40.0, flip_permutation(5, PAIRS)))
     for face in range(3):
         for new, old in enumerate([1, 0, 2, 4, 3]):
             x, y, z = before[face, old]
             np.testing.assert_allclose(flipped[face, new], [40 - x, y, z], rtol=1e-6)
     np.testing.assert_array_equal(points, before)
-    again = flip_points(flipped, 40.0, mirror_permutation(5, PAIRS))
+    again = flip_points(flipped, 40.0, flip_permutation(5, PAIRS))
     np.testing.assert_allclose(again, before, atol=1e-5)
 
 
@@ -73,7 +72,7 @@ def test_warp_equals_a_loop_over_points(seed: int) -> None:
             expected[face, point] = (
                 a * x + b * y + c, d * x + e * y + f, z * math.sqrt(abs(determinant))
             )  # fmt: skip
-    warped = warp_points(points, np.array(matrix), mirror_permutation(5, PAIRS))
+    warped = warp_points(points, np.array(matrix), flip_permutation(5, PAIRS))
     assert warped.dtype == np.float32
     np.testing.assert_allclose(warped, expected, rtol=1e-4, atol=1e-4)
     assert turns_handedness(np.array(matrix)) == (determinant < 0)
@@ -89,7 +88,7 @@ def test_warp_of_nothing_and_of_a_projective_map() -> None:
 
 def test_vertical_mirror_renames_and_half_turn_does_not() -> None:
     points = np.array([[[1, 2], [3, 4]]], np.float32)
-    swap = mirror_permutation(2, [(0, 1)])
+    swap = flip_permutation(2, [(0, 1)])
     upside_down = warp_points(points, np.array([[1, 0, 0], [0, -1, 10.0], [0, 0, 1]]), swap)
     assert upside_down.tolist() == [[[3, 6], [1, 8]]]
     turned = warp_points(points, np.array([[-1, 0, 10.0], [0, -1, 10.0], [0, 0, 1]]), swap)
@@ -105,10 +104,3 @@ def test_outside() -> None:
     assert clamped.tolist() == [[[0, 2], [0, 0], [8, 5], [8, 5], [3, 5]]]
     assert visible.tolist() == [[2, 1, 2, 2, 1]]
     assert points[0, 0, 0] == -1
-
-
-def test_enclosing_boxes_of_annotated_points() -> None:
-    points = np.array([[[1, 9], [4, 2], [7, 7]], [[1, 1], [2, 2], [3, 3]]], np.float32)
-    visible = np.array([[2, 1, 0], [0, 0, 0]], np.float32)
-    assert enclosing_boxes(points, visible).tolist() == [[1, 2, 4, 9], [0, 0, 0, 0]]
-    assert enclosing_boxes(np.zeros((0, 3, 2)), np.zeros((0, 3))).shape == (0, 4)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmcv.ops import batched_nms
 
-from mmext.functional.soft_nms import box_iou, soft_nms
+from mmext.functional.soft_nms import soft_nms
 
 
 def random_scene(seed: int, count: int = 40, classes: int = 3):
@@ -119,12 +119,6 @@ def test_boxes_that_do_not_count() -> None:
     assert [part.shape[1] for part in nothing] == [0, 0, 0]
     empty = soft_nms(torch.zeros(2, 0, 4), torch.zeros(2, 0), torch.zeros(2, 0).long(), 10)
     assert empty.scores.shape == (2, 0)
-
-
-def test_iou_of_boxes_without_area_is_zero() -> None:
-    point = torch.tensor([3.0, 3, 3, 3])
-    assert box_iou(point, point) == 0
-    assert box_iou(point, point, extent_px=1.0) == 1
 
 
 def test_wrong_shapes_are_named() -> None:

@@ -4,8 +4,8 @@ import pytest
 import torch
 from mmcv.ops import nms
 
+from mmext.functional.boxes import pairwise_iou
 from mmext.retinaface.box_voting import vote_boxes
-from mmext.retinaface.matching import pairwise_iou
 
 
 def plain_voting(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> torch.Tensor:

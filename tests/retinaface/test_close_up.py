@@ -42,7 +42,7 @@ def test_it_learns_beside_the_head(with_close_up: BaseDetector, face_sample: Cal
 
 
 def test_the_second_pass_learns_from_upright_faces(face_sample: Callable) -> None:
-    model = CloseUp(shift=0.0, scale=0.0, turn=0.0, **SMALL)
+    model = CloseUp(shift=0.0, scale=0.0, rotation=0.0, **SMALL)
     truth = face_sample(3).gt_instances
     points, visible = truth.keypoints, truth.keypoints_visible.clone()
     visible[2, 0] = 0  # an eye that is not annotated

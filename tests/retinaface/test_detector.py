@@ -7,7 +7,7 @@ import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
 
-from mmext.retinaface.matching import pairwise_iou
+from mmext.functional.boxes import pairwise_iou
 
 
 def predict(model: BaseDetector, images: torch.Tensor, samples: list[DetDataSample]) -> list:

@@ -59,7 +59,7 @@ def test_upright_eyes_are_level() -> None:
 def test_jitter_has_the_deviations_asked_for() -> None:
     torch.manual_seed(0)
     crops = random_crops(1).expand(4000, 6)
-    moved = jittered(crops, shift=0.1, scale=0.2, turn=0.3)
+    moved = jittered(crops, shift=0.1, scale=0.2, rotation=0.3)
     assert torch.equal(jittered(crops, 0.0, 0.0, 0.0), crops)
     shifts = (moved[:, 1:3] - crops[:, 1:3]) / crops[:, 3:5]
     assert shifts.std(dim=0).tolist() == pytest.approx([0.1, 0.1], rel=0.05)

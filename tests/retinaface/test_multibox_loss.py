@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmext.retinaface.matching import BACKGROUND, LEFT_OUT
+from mmext.retinaface.matching import BACKGROUND, IGNORE
 from mmext.retinaface.multibox_loss import MiningRules, face_cross_entropy, mine, smooth_l1
 from mmext.retinaface.presets import PRESETS
 
@@ -33,7 +33,7 @@ def test_mining_equals_sorting(name: str, share: float) -> None:
     torch.manual_seed(0)
     losses = torch.rand(3, 400)
     assigned = torch.where(torch.rand(3, 400) < share, 2, BACKGROUND)
-    assigned[torch.rand(3, 400) < 0.1] = LEFT_OUT
+    assigned[torch.rand(3, 400) < 0.1] = IGNORE
     mined = mine(losses, assigned, RULES[name])
     wanted = [
         plain_mine(row, numbers, RULES[name])

@@ -8,7 +8,7 @@ import torch
 from mmengine.structures import InstanceData
 
 from mmext.registry import TASK_UTILS
-from mmext.vpsnet.association import NEW, affinity, associate, association_scores, box_iou
+from mmext.vpsnet.association import NEW, affinity, associate, association_scores
 
 torch.set_num_threads(1)
 
@@ -235,12 +235,6 @@ def test_dummy_has_the_label_term():
     )
     base = -math.log(3) + math.log(0.5)
     torch.testing.assert_close(scores, base + torch.tensor([[10.0, 10.5, 0.0]]))
-
-
-def test_iou_of_boxes_without_area_is_zero():
-    boxes = torch.tensor([[1.0, 1.0, 1.0, 1.0], [5.0, 5.0, 2.0, 2.0]])
-    assert (box_iou(boxes, boxes) == 0).all()
-    assert box_iou(boxes, boxes[:0]).shape == (2, 0)
 
 
 def test_affinity_is_a_dot_product_in_single_precision():

@@ -32,12 +32,13 @@ from torch import Tensor
 
 from mmext.benchmark.rows import Row
 from mmext.benchmark.timing import milliseconds_in_turn
+from mmext.functional.boxes import pairwise_iou
 from mmext.host import import_mmdet
 from mmext.inference.onnx_export import NEEDED, export_onnx
 from mmext.registry import MODELS
 from mmext.retinaface.box_voting import vote_boxes
 from mmext.retinaface.deployment import FaceNetwork
-from mmext.retinaface.matching import match_priors, pairwise_iou
+from mmext.retinaface.matching import match_priors
 from mmext.retinaface.presets import PRESETS
 from mmext.retinaface.priors import compute_priors, make_priors, to_corners
 

@@ -12,24 +12,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+
+from mmext.functional.boxes import pairwise_iou
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
 Normaliser = str | tuple[int, int]
 
 BOX_NORMALISERS = ('box_size', 'box_diagonal', 'box_height', 'box_width')
-
-
-def box_iou(first_xyxy: Floats, second_xyxy: Floats) -> Floats:
-    """IoU ``[M, N]`` of boxes; 0 where both are empty."""
-    low = np.maximum(first_xyxy[:, None, :2], second_xyxy[None, :, :2])
-    high = np.minimum(first_xyxy[:, None, 2:], second_xyxy[None, :, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=2)
-    sides = [np.clip(b[:, 2:] - b[:, :2], 0, None) for b in (first_xyxy, second_xyxy)]
-    areas = [np.prod(side, axis=1) for side in sides]
-    union = areas[0][:, None] + areas[1][None] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
 def match_by_box(
@@ -49,7 +41,7 @@ def match_by_box(
     chosen = np.full(len(faces_xyxy), -1)
     if not len(boxes_xyxy) or not len(faces_xyxy):
         return chosen
-    iou = box_iou(boxes_xyxy, faces_xyxy)
+    iou = pairwise_iou(torch.from_numpy(boxes_xyxy), torch.from_numpy(faces_xyxy)).numpy()
     best = iou.argmax(axis=1)
     order = np.argsort(-np.asarray(scores, np.float64), kind='stable')
     order = order[iou[order, best[order]] >= min_iou]

@@ -53,12 +53,12 @@ class CenterPool(BaseModule):
         self.out = ConvModule(channels, channels, 3, padding=1, norm_cfg=norm_cfg)
 
     def forward(self, features: Tensor) -> Tensor:
-        """[N, C, H, W] to [N, C, H, W]."""
+        """``[N, C, H, W]`` to ``[N, C, H, W]``."""
         merged = self.merge(self.pool(features)) + self.skip(features)
         return cast(Tensor, self.out(self.relu(merged)))
 
     def pool(self, features: Tensor) -> Tensor:
-        """Both pooled branches, added: [N, pool_channels, H, W]."""
+        """Both pooled branches, added: ``[N, pool_channels, H, W]``."""
         return cross_maximum(self.branch1(features), self.branch2(features))
 
 
@@ -99,7 +99,7 @@ class CascadeCornerPool(CenterPool):
         self.between2 = nn.Conv2d(pool_channels, pool_channels, 3, padding=1, bias=False)
 
     def pool(self, features: Tensor) -> Tensor:
-        """Both cascades, added: [N, pool_channels, H, W]."""
+        """Both cascades, added: ``[N, pool_channels, H, W]``."""
         across = directional_maximum(self.look1(features), self.horizontal)
         first = self.between1(self.branch1(features) + across)
         down = directional_maximum(self.look2(features), self.vertical)

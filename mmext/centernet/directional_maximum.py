@@ -20,13 +20,13 @@ def directional_maximum(features: Tensor, direction: Direction) -> Tensor:
     The gradient goes to the first cell, seen from the far border, that has the maximum.
 
     Args:
-        features: [N, C, H, W], any floating dtype.
+        features: ``[N, C, H, W]``, any floating dtype.
         direction: where the maximum grows to: 'top' looks at the cells below
             (``out[i] = max(x[i:])``), 'bottom' at those above, 'left' at those on the
             right, 'right' at those on the left.
 
     Returns:
-        [N, C, H, W].
+        ``[N, C, H, W]``.
 
     Raises:
         ValueError: for an unknown direction.
@@ -51,11 +51,11 @@ def cross_maximum(column_features: Tensor, row_features: Tensor) -> Tensor:
     """The maximum of each cell's column plus the maximum of its row.
 
     Args:
-        column_features: [N, C, H, W], of which whole columns are pooled.
-        row_features: [N, C, H, W], of which whole rows are pooled.
+        column_features: ``[N, C, H, W]``, of which whole columns are pooled.
+        row_features: ``[N, C, H, W]``, of which whole rows are pooled.
 
     Returns:
-        [N, C, H, W]. Cells that share a maximum share its gradient.
+        ``[N, C, H, W]``. Cells that share a maximum share its gradient.
     """
     return column_features.amax(2, keepdim=True) + row_features.amax(3, keepdim=True)
 
@@ -80,7 +80,7 @@ def doubling_maximum(features: Tensor, axis: int, upwards: bool) -> Tensor:
 
 
 class _ColumnMaximum(torch.autograd.Function):
-    """Running maximum down the columns of [N, C, H, W], or up."""
+    """Running maximum down the columns of ``[N, C, H, W]``, or up."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, upwards: bool) -> Tensor:

@@ -66,7 +66,7 @@ class DLA(BaseModule):
         self.num_stages = len(widths)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """[B, 3, H, W] -> the stages of ``out_indices``, [B, widths[i], H/2^i, W/2^i] each."""
+        """``[B, 3, H, W]`` -> the stages of ``out_indices``, ``[B, C_i, H/2^i, W/2^i]``."""
         outputs = []
         x = self.base_layer(images)
         for stage in range(max(self.out_indices) + 1):

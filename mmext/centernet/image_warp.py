@@ -70,7 +70,7 @@ def random_warp(
 
 
 def warp_boxes(boxes: NDArray[np.floating], matrix: Matrix) -> NDArray[np.float32]:
-    """Boxes [N, 4] xyxy after a map that keeps the axes."""
+    """Boxes ``[N, 4]`` xyxy after a map that keeps the axes."""
     corners = boxes.reshape(-1, 2, 2).astype(np.float64)
     moved = corners @ matrix[:2, :2].T + matrix[:2, 2]
     return np.concatenate([moved.min(1), moved.max(1)], 1).astype(np.float32)
@@ -93,7 +93,7 @@ def color_matrix(
             ImageNet (Krizhevsky et al. 2012, section 4.1).
 
     Returns:
-        [3, 4], acts on columns (r, g, b, 1).
+        ``[3, 4]``, acts on columns (r, g, b, 1).
     """
     change = np.eye(3, 4)
     towards = {

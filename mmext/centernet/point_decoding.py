@@ -16,13 +16,13 @@ class PointDetections(NamedTuple):
     """The K best of each image, best first, in cells of the map."""
 
     boxes: Tensor
-    """[B, K, 4] x1 y1 x2 y2."""
+    """``[B, K, 4]`` x1 y1 x2 y2."""
     scores: Tensor
-    """[B, K] in 0..1."""
+    """``[B, K]`` in 0..1."""
     labels: Tensor
-    """[B, K]."""
+    """``[B, K]``."""
     centers: Tensor
-    """[B, K, 2] x y."""
+    """``[B, K, 2]`` x y."""
     peaks: Peaks
 
 
@@ -32,9 +32,9 @@ def decode_points(
     """Boxes around the K largest local maxima.
 
     Args:
-        center_logits: [B, C, H, W].
-        sizes: [B, 2, H, W] width and height in cells.
-        offsets: [B, 2, H, W] in cells, or None: half a cell.
+        center_logits: ``[B, C, H, W]``.
+        sizes: ``[B, 2, H, W]`` width and height in cells.
+        offsets: ``[B, 2, H, W]`` in cells, or None: half a cell.
         k: K becomes ``min(k, C * H * W)``. Where there are fewer maxima, the
             rest has score 0.
         kernel_size: window of a local maximum in cells.
@@ -52,18 +52,18 @@ def merge_flipped_scores(logits: Tensor, permutation: Tensor | None = None) -> T
     """Averages the probabilities of images with those of their mirror images.
 
     Args:
-        logits: [2B, C, H, W], the second half from mirrored inputs.
-        permutation: [C] channel that a channel becomes in a mirror, None: itself.
+        logits: ``[2B, C, H, W]``, the second half from mirrored inputs.
+        permutation: ``[C]`` channel that a channel becomes in a mirror, None: itself.
 
     Returns:
-        Logits of the means, [B, C, H, W].
+        Logits of the means, ``[B, C, H, W]``.
     """
     probs = logits.float().sigmoid()
     return average_flipped(probs, permutation).logit()
 
 
 def average_flipped(maps: Tensor, permutation: Tensor | None = None) -> Tensor:
-    """Averages maps [2B, C, H, W] with their mirrored second half: [B, C, H, W]."""
+    """Averages maps ``[2B, C, H, W]`` with their mirrored second half: ``[B, C, H, W]``."""
     plain, mirrored = maps.chunk(2)
     mirrored = mirrored.flip(3)
     if permutation is not None:
@@ -108,7 +108,7 @@ def to_pixels(
     """Points in cells, each image by its own :func:`frame_transform`.
 
     Args:
-        points: [B, ..., 2m], x and y in turns.
+        points: ``[B, ..., 2m]``, x and y in turns.
         metas: of the B images.
         map_shape: H, W.
         rescale: to the original images.

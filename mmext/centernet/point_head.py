@@ -34,7 +34,7 @@ from mmext.functional.gaussian_targets import RadiusMode
 from mmext.registry import MODELS
 
 Maps = dict[str, Tensor]
-"""Output of one stack: branch -> [B, channels, H, W]."""
+"""Output of one stack: branch -> ``[B, channels, H, W]``."""
 
 _PRIOR = 0.1  # of a centre, in each cell at the start: bias -2.19 (section 3)
 
@@ -110,7 +110,7 @@ class CenterNetPointHead(BaseDenseHead):
         """The maps of each stack; outside of training of the last one alone.
 
         Args:
-            features: S maps [B, in_channels, H, W].
+            features: S maps ``[B, in_channels, H, W]``.
 
         Raises:
             ValueError: another number of features than stacks.
@@ -184,7 +184,7 @@ class CenterNetPointHead(BaseDenseHead):
         plain image.
 
         Args:
-            maps: [2B, ...], mirrored images in the second half.
+            maps: ``[2B, ...]``, mirrored images in the second half.
             batch_img_metas: of the B images.
         """
         return dict(
@@ -206,8 +206,8 @@ class CenterNetPointHead(BaseDenseHead):
             rescale: to the original image.
 
         Returns:
-            ``bboxes`` [n, 4], ``scores`` [n], ``labels`` [n] and ``centers`` [n, 2] of each
-            image.
+            Per image ``bboxes`` ``[n, 4]``, ``scores`` ``[n]``, ``labels`` ``[n]`` and ``centers``
+            ``[n, 2]``.
         """
         maps = stack_maps[-1]
         if not batch_img_metas:
@@ -231,7 +231,7 @@ class CenterNetPointHead(BaseDenseHead):
     def detection_fields(
         self, maps: Maps, decoded: PointDetections, batch_img_metas: list[dict], rescale: bool
     ) -> dict[str, Tensor]:
-        """What is known of the detections: name -> [B, K, ...]."""
+        """What is known of the detections: name -> ``[B, K, ...]``."""
         boxes, centers = (
             to_pixels(points, batch_img_metas, _map_shape(maps), rescale)
             for points in (decoded.boxes, decoded.centers)

@@ -28,19 +28,19 @@ class PointTargets(NamedTuple):
     """Targets of a batch, see the module's shape legend."""
 
     heatmap: Heatmaps
-    """[B, C, H, W] in 0..1, 1 at the centres."""
+    """``[B, C, H, W]`` in 0..1, 1 at the centres."""
     images: Tensor
-    """[N] image of each object."""
+    """``[N]`` image of each object."""
     centers: Tensor
-    """[N, 2] integer x, y of the cell, clamped to the map."""
+    """``[N, 2]`` integer x, y of the cell, clamped to the map."""
     radii: Tensor
-    """[N] cells."""
+    """``[N]`` cells."""
     sizes: Tensor
-    """[N, 2] width and height in cells."""
+    """``[N, 2]`` width and height in cells."""
     offsets: Tensor
-    """[N, 2] where in its cell the centre is, x and y in 0..1."""
+    """``[N, 2]`` where in its cell the centre is, x and y in 0..1."""
     weights: Tensor
-    """[N] 1 or, for objects that cannot be learned, 0."""
+    """``[N]`` 1 or, for objects that cannot be learned, 0."""
 
 
 def point_targets(
@@ -55,9 +55,9 @@ def point_targets(
     """Targets of all objects of a batch at once.
 
     Args:
-        boxes: per image [n, 4], x1 y1 x2 y2 in pixels of the network's input; cut at
+        boxes: per image ``[n, 4]``, x1 y1 x2 y2 in pixels of the network's input; cut at
             its border.
-        labels: per image [n], 0..C-1.
+        labels: per image ``[n]``, 0..C-1.
         num_classes: C.
         map_shape: H, W.
         image_shape: height and width of the padded input, px.
@@ -115,7 +115,7 @@ def check_labels(labels: Sequence[Tensor], boxes: Sequence[Tensor], num_classes:
 
 
 def image_indices(per_image: Sequence[Tensor]) -> Tensor:
-    """The image of each row of tensors that are going to be concatenated, [N].
+    """The image of each row of tensors that are going to be concatenated, ``[N]``.
 
     Raises:
         ValueError: no image.
@@ -128,7 +128,7 @@ def image_indices(per_image: Sequence[Tensor]) -> Tensor:
 
 
 def values_at(maps: Tensor, images: Tensor, centers: Tensor) -> Tensor:
-    """What maps [B, D, H, W] predict at the cells of the objects, [N, D]."""
+    """What maps ``[B, D, H, W]`` predict at the cells of the objects, ``[N, D]``."""
     return maps.permute(0, 2, 3, 1)[images, centers[:, 1], centers[:, 0]]
 
 
@@ -136,9 +136,9 @@ def mean_absolute_error(predicted: Tensor, targets: Tensor, weights: Tensor) -> 
     """L1 per number: the sum over the weighted numbers divided by how many they are.
 
     Args:
-        predicted: [N, ...].
+        predicted: ``[N, ...]``.
         targets: like ``predicted``.
-        weights: [N, ...] 0 or 1, broadcast over the last axis.
+        weights: ``[N, ...]`` 0 or 1, broadcast over the last axis.
 
     Returns:
         Scalar, 0 with a zero gradient where nothing has weight.

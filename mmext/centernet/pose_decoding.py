@@ -18,17 +18,17 @@ class JointCandidates(NamedTuple):
     """Local maxima of the joint heat-maps, in cells."""
 
     points: Tensor
-    """[B, J, M, 2]."""
+    """``[B, J, M, 2]``."""
     scores: Tensor
-    """[B, J, M] in 0..1."""
+    """``[B, J, M]`` in 0..1."""
 
 
 def regressed_joints(detections: PointDetections, vectors: Tensor) -> Tensor:
-    """Where the objects themselves say that their joints are: [B, K, J, 2], cells.
+    """Where the objects themselves say that their joints are: ``[B, K, J, 2]``, cells.
 
     Args:
         detections: of the same maps.
-        vectors: [B, 2J, H, W], x and y of each joint from the cell of a centre.
+        vectors: ``[B, 2J, H, W]``, x and y of each joint from the cell of a centre.
     """
     corners = torch.stack([detections.peaks.xs, detections.peaks.ys], 2)
     at_peaks = gather_cells(vectors, detections.peaks.cells).unflatten(2, (-1, 2))
@@ -41,8 +41,8 @@ def joint_candidates(
     """The K best local maxima of every joint.
 
     Args:
-        joint_logits: [B, J, H, W].
-        offsets: [B, 2, H, W] in cells, of all joints; None: half a cell.
+        joint_logits: ``[B, J, H, W]``.
+        offsets: ``[B, 2, H, W]`` in cells, of all joints; None: half a cell.
         k: M becomes ``min(k, H * W)``.
         kernel_size: window of a local maximum in cells.
     """
@@ -71,15 +71,15 @@ def match_joints(
     further than ``max_distance_ratio`` times its longer side, or no candidate is good.
 
     Args:
-        boxes: [B, K, 4] x1 y1 x2 y2.
-        regressed: [B, K, J, 2].
+        boxes: ``[B, K, 4]`` x1 y1 x2 y2.
+        regressed: ``[B, K, J, 2]``.
         candidates: all in one frame.
         min_score: candidates below do not count.
         max_distance_ratio: of the longer side of the box.
 
     Returns:
-        Joints [B, K, J, 2]; whether each was snapped [B, K, J]; the score of its nearest
-        candidate [B, K, J].
+        Joints ``[B, K, J, 2]``; whether each was snapped ``[B, K, J]``; the score of its nearest
+        candidate ``[B, K, J]``.
     """
     queries = regressed.transpose(1, 2)  # [B, J, K, 2]
     distances = torch.cdist(
@@ -98,11 +98,11 @@ def match_joints(
 
 
 def scores_at(joint_logits: Tensor, points: Tensor) -> Tensor:
-    """Scores of the joint heat-maps at given places, 0 outside: [B, K, J].
+    """Scores of the joint heat-maps at given places, 0 outside: ``[B, K, J]``.
 
     Args:
-        joint_logits: [B, J, H, W].
-        points: [B, K, J, 2], cells.
+        joint_logits: ``[B, J, H, W]``.
+        points: ``[B, K, J, 2]``, cells.
     """
     height, width = joint_logits.shape[2:]
     xs, ys = points.floor().unbind(3)
@@ -113,13 +113,13 @@ def scores_at(joint_logits: Tensor, points: Tensor) -> Tensor:
 
 
 def average_flipped_vectors(vectors: Tensor, permutation: Tensor) -> Tensor:
-    """Averages joint vectors [2B, 2J, H, W] with their mirrored second half: [B, 2J, H, W].
+    """Averages joint vectors ``[2B, 2J, H, W]`` with their mirrored second half: ``[B, 2J, H, W]``.
 
     A mirror turns x around and makes a left joint a right one.
 
     Args:
         vectors: second half from mirrored inputs.
-        permutation: [J] joint that a joint becomes.
+        permutation: ``[J]`` joint that a joint becomes.
     """
     plain, mirrored = vectors.unflatten(1, (-1, 2)).chunk(2)  # [B, J, 2, H, W]
     mirrored = mirrored.flip(4)[:, permutation]
@@ -130,7 +130,7 @@ def average_flipped_vectors(vectors: Tensor, permutation: Tensor) -> Tensor:
 def joint_permutation(
     num_joints: int, flip_pairs: Sequence[Sequence[int]], device: torch.device
 ) -> Tensor:
-    """The joint that each joint becomes in a mirror image, [J].
+    """The joint that each joint becomes in a mirror image, ``[J]``.
 
     Raises:
         ValueError: a pair is none, names a joint that does not exist, or a joint is in two.

@@ -76,7 +76,7 @@ class CenterNetPoseHead(CenterNetPointHead):
         map_shape: tuple[int, int],
         batch_img_metas: list[dict],
     ) -> PoseTargets:
-        """Targets of boxes, and of ``keypoints`` [n, J, 2] and ``keypoints_visible`` [n, J].
+        """Targets of boxes, ``keypoints`` ``[n, J, 2]`` and ``keypoints_visible`` ``[n, J]``.
 
         Raises:
             ValueError: no key points, or of another number of joints.
@@ -141,7 +141,7 @@ class CenterNetPoseHead(CenterNetPointHead):
     def detection_fields(
         self, maps: Maps, decoded: PointDetections, batch_img_metas: list[dict], rescale: bool
     ) -> dict[str, Tensor]:
-        """Adds ``keypoints`` [B, K, J, 2] and ``keypoint_scores`` [B, K, J].
+        """Adds ``keypoints`` ``[B, K, J, 2]`` and ``keypoint_scores`` ``[B, K, J]``.
 
         The score of a joint is that of the candidate it was matched with, or its heat-map
         at the regressed place. The score of an object is that of its centre, as released.

@@ -23,15 +23,15 @@ class PoseTargets(NamedTuple):
     """As for plain detection; an object without any annotated joint does not train size
     and offset, as released."""
     joint_vectors: Tensor
-    """[N, J, 2] from the cell of the object's centre, in cells."""
+    """``[N, J, 2]`` from the cell of the object's centre, in cells."""
     joint_weights: Tensor
-    """[N, J] 1 for annotated joints on the map."""
+    """``[N, J]`` 1 for annotated joints on the map."""
     joint_heatmap: Heatmaps
-    """[B, J, H, W]."""
+    """``[B, J, H, W]``."""
     joint_cells: Tensor
-    """[N, J, 2] integer x, y, clamped to the map."""
+    """``[N, J, 2]`` integer x, y, clamped to the map."""
     joint_offsets: Tensor
-    """[N, J, 2] where in its cell the joint is."""
+    """``[N, J, 2]`` where in its cell the joint is."""
 
 
 def pose_targets(
@@ -44,8 +44,8 @@ def pose_targets(
 
     Args:
         objects: of the same objects in the same order.
-        joints: per image [n, J, 2], px of the network's input.
-        visible: per image [n, J], 0 = not annotated.
+        joints: per image ``[n, J, 2]``, px of the network's input.
+        visible: per image ``[n, J]``, 0 = not annotated.
         image_shape: height and width of the padded input, px.
 
     Raises:

@@ -52,14 +52,14 @@ class TripletMaps(NamedTuple):
     """What the network says about a batch."""
 
     top_left_heat: Tensor
-    """[B, C, H, W] logits; the same for the other two."""
+    """``[B, C, H, W]`` logits; the same for the other two."""
     bottom_right_heat: Tensor
     center_heat: Tensor
     top_left_tag: Tensor
-    """[B, 1, H, W]"""
+    """``[B, 1, H, W]``"""
     bottom_right_tag: Tensor
     top_left_offset: Tensor
-    """[B, 2, H, W] x, y in cells; the same for the other two."""
+    """``[B, 2, H, W]`` x, y in cells; the same for the other two."""
     bottom_right_offset: Tensor
     center_offset: Tensor
 
@@ -68,48 +68,48 @@ class Keypoints(NamedTuple):
     """Key points of one kind, best first."""
 
     points_xy: Tensor
-    """[B, K, 2]"""
+    """``[B, K, 2]``"""
     scores: Tensor
-    """[B, K] in 0..1, -inf where an image has fewer"""
+    """``[B, K]`` in 0..1, -inf where an image has fewer"""
     labels: Tensor
-    """[B, K]"""
+    """``[B, K]``"""
 
 
 class CornerPairs(NamedTuple):
     """Boxes that nobody confirmed yet."""
 
     boxes: Tensor
-    """[B, D, 4] x1 y1 x2 y2"""
+    """``[B, D, 4]`` x1 y1 x2 y2"""
     scores: Tensor
-    """[B, D] mean of both corners' scores; -inf for what is no box"""
+    """``[B, D]`` mean of both corners' scores; -inf for what is no box"""
     corner_scores: Tensor
-    """[B, D, 2]"""
+    """``[B, D, 2]``"""
     labels: Tensor
-    """[B, D]"""
+    """``[B, D]``"""
 
 
 class Views(NamedTuple):
     """Where each image of a batch is in the network's input."""
 
     origins_xy: Tensor
-    """[B, 2] its upper left corner, px of the input"""
+    """``[B, 2]`` its upper left corner, px of the input"""
     sizes_xy: Tensor
-    """[B, 2] its width and height, px of the input"""
+    """``[B, 2]`` its width and height, px of the input"""
     scales_xy: Tensor
-    """[B, 2] px of the input for a pixel of the image"""
+    """``[B, 2]`` px of the input for a pixel of the image"""
 
 
 class Detections(NamedTuple):
     """The best boxes of each image, best first."""
 
     boxes: Tensor
-    """[B, M, 4]"""
+    """``[B, M, 4]``"""
     scores: Tensor
-    """[B, M], -inf where an image has fewer"""
+    """``[B, M]``, -inf where an image has fewer"""
     labels: Tensor
-    """[B, M]"""
+    """``[B, M]``"""
     centers_xy: Tensor
-    """[B, M, 2] the key point that confirmed each box"""
+    """``[B, M, 2]`` the key point that confirmed each box"""
 
 
 def decode_maps(
@@ -147,11 +147,11 @@ def decode_maps(
 
 
 def find_keypoints(heat_logits: Tensor, offsets: Tensor, top_k: int) -> tuple[Keypoints, Tensor]:
-    """The best local maxima, and the cells [B, K] they are in.
+    """The best local maxima, and the cells ``[B, K]`` they are in.
 
     Args:
-        heat_logits: [B, C, H, W].
-        offsets: [B, 2, H, W], added to the place of the cell.
+        heat_logits: ``[B, C, H, W]``.
+        offsets: ``[B, 2, H, W]``, added to the place of the cell.
         top_k: how many.
     """
     peaks = find_peaks(heat_logits, top_k)
@@ -173,8 +173,8 @@ def pair_corners(
     Args:
         top_left: corners.
         bottom_right: corners.
-        top_left_tags: [B, K].
-        bottom_right_tags: [B, K].
+        top_left_tags: ``[B, K]``.
+        bottom_right_tags: ``[B, K]``.
         settings: ``max_tag_distance`` and ``max_pairs``.
     """
     first, second = top_left.points_xy[:, :, None], bottom_right.points_xy[:, None]
@@ -233,8 +233,8 @@ def confirm_pairs(pairs: CornerPairs, centers: Keypoints) -> tuple[Tensor, Tenso
         centers: in pixels of the image. The first that is in the middle counts, not the best.
 
     Returns:
-        Scores [B, D], the mean of the three key points, -inf without centre; and the
-        index [B, D] of the centre.
+        Scores ``[B, D]``, the mean of the three key points, -inf without centre; and the
+        index ``[B, D]`` of the centre.
     """
     top_left, bottom_right = pairs.boxes.split(2, dim=2)
     area = (bottom_right - top_left).prod(2)
@@ -288,10 +288,10 @@ def detect(
 
 
 def _side_by_side(values: Tensor) -> Tensor:
-    """[2B, D, ...] to [B, 2D, ...]."""
+    """``[2B, D, ...]`` to ``[B, 2D, ...]``."""
     return torch.cat(values.chunk(2), 1)
 
 
 def _take(values: Tensor, index: Tensor) -> Tensor:
-    """Rows of [B, D, n] by an index [B, M]: [B, M, n]."""
+    """Rows of ``[B, D, n]`` by an index ``[B, M]``: ``[B, M, n]``."""
     return values.gather(1, index[..., None].expand(-1, -1, values.shape[2]))

@@ -32,7 +32,7 @@ class CenterNetTripletDetector(SingleStageDetector):
         """Adds ``pred_instances`` to each sample.
 
         Args:
-            batch_inputs: [B, 3, H, W].
+            batch_inputs: ``[B, 3, H, W]``.
             batch_data_samples: one for each image.
             rescale: whether boxes are in pixels of the original images.
         """

@@ -83,7 +83,7 @@ class TripletBranches(BaseModule):
             nn.init.constant_(getattr(self, f'{kind}_heat')[-1].bias, HEAT_BIAS)
 
     def forward(self, features: Tensor) -> TripletMaps:
-        """All maps from features [B, channels, h, w]."""
+        """All maps from features ``[B, channels, h, w]``."""
         top_left = self.top_left_pool(features)
         bottom_right = self.bottom_right_pool(features)
         center = self.center_pool(features)
@@ -158,7 +158,7 @@ class CenterNetTripletHead(BaseDenseHead):
         """The maps of all stacks.
 
         Args:
-            features: the output of each stack [B, in_channels, h, w].
+            features: the output of each stack ``[B, in_channels, h, w]``.
         """
         if len(features) != len(self.stacks):
             raise ValueError(
@@ -259,7 +259,7 @@ class CenterNetTripletHead(BaseDenseHead):
 
         Returns:
             For each image ``bboxes``, ``scores``, ``labels`` and ``centers``, the key point
-            [n, 2] in the middle of each box.
+            ``[n, 2]`` in the middle of each box.
         """
         pairs, centers = self.candidates(stacks[-1], batch_img_metas)
         detections = detect(pairs, centers, self.settings)

@@ -27,9 +27,9 @@ def pull_push_loss(
     """Makes the tags of an object's corners equal, and those of different objects differ.
 
     Args:
-        top_left_tags: [B, M].
-        bottom_right_tags: [B, M].
-        is_object: [B, M] bool.
+        top_left_tags: ``[B, M]``.
+        bottom_right_tags: ``[B, M]``.
+        is_object: ``[B, M]`` bool.
         reduction: over the images. 'sum' is what was released: the weight of these
             losses grows with the batch on one device, which had 6 images.
 
@@ -59,9 +59,9 @@ def offset_loss(offsets: Tensor, targets: Tensor, is_object: Tensor) -> Tensor:
     """Smooth L1 of the places within cells, over the objects of the batch.
 
     Args:
-        offsets: [B, M, 2] predicted at the cells of the objects.
-        targets: [B, M, 2].
-        is_object: [B, M] bool.
+        offsets: ``[B, M, 2]`` predicted at the cells of the objects.
+        targets: ``[B, M, 2]``.
+        is_object: ``[B, M]`` bool.
 
     Returns:
         Scalar: the sum over x and y divided by the number of objects.

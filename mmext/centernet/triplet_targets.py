@@ -29,11 +29,11 @@ class KeypointTargets(NamedTuple):
     """What one kind of key point should be."""
 
     heatmap: Heatmaps
-    """[B, C, H, W] in 0..1, 1 at the key points."""
+    """``[B, C, H, W]`` in 0..1, 1 at the key points."""
     cells: Tensor
-    """[B, M] index ``y * W + x`` of each object's key point; 0 where there is no object."""
+    """``[B, M]`` index ``y * W + x`` of each object's key point; 0 where there is no object."""
     offsets: Tensor
-    """[B, M, 2] where in its cell the key point is, x and y in 0..1."""
+    """``[B, M, 2]`` where in its cell the key point is, x and y in 0..1."""
 
 
 class TripletTargets(NamedTuple):
@@ -43,7 +43,7 @@ class TripletTargets(NamedTuple):
     bottom_right: KeypointTargets
     center: KeypointTargets
     is_object: Tensor
-    """[B, M] bool, False where an image has fewer objects."""
+    """``[B, M]`` bool, False where an image has fewer objects."""
 
 
 def triplet_targets(
@@ -58,10 +58,10 @@ def triplet_targets(
     """Heat-maps, cells and offsets of all objects of a batch.
 
     Args:
-        boxes: per image [n, 4], x1 y1 x2 y2 in pixels of the network's input. What
+        boxes: per image ``[n, 4]``, x1 y1 x2 y2 in pixels of the network's input. What
             lies outside is cut off; a box of which nothing remains, or with a coordinate
             that is not a number, is left out.
-        labels: per image [n], 0..C-1.
+        labels: per image ``[n]``, 0..C-1.
         num_classes: C.
         map_shape: H, W.
         image_shape: height and width of the padded input, px.
@@ -103,7 +103,7 @@ def _keypoint_targets(
     shape: tuple[int, int, int, int],
     sigmas_per_diameter: float,
 ) -> KeypointTargets:
-    """Targets of one kind of key point at ``points_xy`` [B, M, 2], in cells."""
+    """Targets of one kind of key point at ``points_xy`` ``[B, M, 2]``, in cells."""
     batch, _, height, width = shape
     # a corner on the border of the map belongs to the last cell
     cells_xy = points_xy.long().minimum(labels.new_tensor([width - 1, height - 1]))

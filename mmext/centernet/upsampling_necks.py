@@ -55,7 +55,7 @@ class CenterNetDeconvNeck(BaseModule):
             self.steps.append(nn.Sequential(OrderedDict(conv=convolution, up=upsampling)))
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor]:
-        """Of the last map [B, C, h, w] -> one map [B, out_channels[-1], 8h, 8w]."""
+        """One map ``[B, out_channels, 8h, 8w]`` from the last map ``[B, in_channels, h, w]``."""
         x = features[-1]
         for step in self.steps:
             x = step(x)
@@ -138,7 +138,7 @@ class _Aggregation(nn.Module):
         )
 
     def forward(self, finest: Tensor, others: Sequence[Tensor]) -> list[Tensor]:
-        """[B, C, H, W] and coarser maps -> as many maps [B, C, H, W] as ``others``."""
+        """``[B, C, H, W]`` and coarser maps -> as many maps ``[B, C, H, W]`` as ``others``."""
         merged, previous = [], finest
         for other, project, up, node in zip(
             others, self.projections, self.ups, self.nodes, strict=True

@@ -46,17 +46,17 @@ def deformable_conv2d(
     the inputs are), for one group and one deformable group.
 
     Args:
-        inputs: [N, C, H, W].
-        offsets: [N, 2*K, h, w], px of the input, (y, x) per tap, taps row-major.
-        weight: [O, C, kh, kw].
-        bias: [O] or None.
-        mask: [N, K, h, w] factor per sample (v2) or None (v1).
+        inputs: ``[N, C, H, W]``.
+        offsets: ``[N, 2*K, h, w]``, px of the input, (y, x) per tap, taps row-major.
+        weight: ``[O, C, kh, kw]``.
+        bias: ``[O]`` or None.
+        mask: ``[N, K, h, w]`` factor per sample (v2) or None (v1).
         stride: (y, x).
         padding: (y, x).
         dilation: (y, x).
 
     Returns:
-        [N, O, h, w] in channels-last memory, so that a following layer needs no
+        ``[N, O, h, w]`` in channels-last memory, so that a following layer needs no
         transposition. It can be differentiated once.
 
     Raises:
@@ -83,7 +83,7 @@ def deformable_conv2d(
 def _sampling_corners(
     offsets: Tensor, in_size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> tuple[Tensor, Tensor]:
-    """Row numbers (int32) and bilinear weights of the samples, both [P*K, 4].
+    """Row numbers (int32) and bilinear weights of the samples, both ``[P*K, 4]``.
 
     The weights carry the gradient to the offsets; a corner outside the input
     has weight 0 and some valid row number.
@@ -117,7 +117,7 @@ def _sampling_corners(
 class _SampleAndMultiply(torch.autograd.Function):
     """``samples @ matrix`` where a sample is a weighted sum of four rows.
 
-    rows [R, C], corner ids and weights [P*K, 4], matrix [K*C, O] -> [P, O].
+    rows ``[R, C]``, corner ids and weights ``[P*K, 4]``, matrix ``[K*C, O]`` -> ``[P, O]``.
     """
 
     @staticmethod
@@ -163,7 +163,7 @@ def _chunks(positions: int, taps: int, matrix: Tensor) -> list[tuple[slice, slic
 def _resample(
     rows: Tensor, ids: Tensor, weights: Tensor, grad_sampled: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The samples [M, C] once more and the gradient [M, 4] of their corner weights."""
+    """The samples ``[M, C]`` once more and the gradient ``[M, 4]`` of their corner weights."""
     weights = weights.detach().requires_grad_()
     with torch.enable_grad():
         sampled = gather_rows(rows, ids, weights)

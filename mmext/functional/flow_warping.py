@@ -22,11 +22,11 @@ def resize_flow(flow: Tensor, size_hw: tuple[int, int]) -> Tensor:
     """A flow on another grid, its values in the cells of that grid.
 
     Args:
-        flow: [N, 2, H, W], (x, y) in its own pixels.
+        flow: ``[N, 2, H, W]``, (x, y) in its own pixels.
         size_hw: h and w.
 
     Returns:
-        [N, 2, h, w], bilinear with half-pixel centres.
+        ``[N, 2, h, w]``, bilinear with half-pixel centres.
     """
     height, width = flow.shape[-2:]
     if (height, width) == tuple(size_hw):
@@ -43,12 +43,12 @@ def warp(features: Tensor, flow: Tensor, align_corners: bool = True) -> Tensor:
     cell from 256 cells on.
 
     Args:
-        features: [N, C, h, w], of the reference.
-        flow: [N, 2, h, w], (x, y) in cells, from target to reference.
+        features: ``[N, C, h, w]``, of the reference.
+        flow: ``[N, 2, h, w]``, (x, y) in cells, from target to reference.
         align_corners: see the module text.
 
     Returns:
-        [N, C, h, w] in the dtype of ``features``. Differentiable in both.
+        ``[N, C, h, w]`` in the dtype of ``features``. Differentiable in both.
 
     Raises:
         ValueError: on shapes that do not fit.
@@ -70,7 +70,7 @@ def warp(features: Tensor, flow: Tensor, align_corners: bool = True) -> Tensor:
 
 
 def _cells(height: int, width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """The position (x, y) of each cell, [h, w, 2]."""
+    """The position (x, y) of each cell, ``[h, w, 2]``."""
     rows = torch.arange(height, device=device, dtype=dtype)
     columns = torch.arange(width, device=device, dtype=dtype)
     return torch.stack(torch.meshgrid(columns, rows, indexing='xy'), dim=-1)

@@ -28,9 +28,9 @@ class SparseMaps(NamedTuple):
     """Maps that are 0 but for some cells."""
 
     cells: Tensor
-    """[M] distinct, ascending index into the flattened maps."""
+    """``[M]`` distinct, ascending index into the flattened maps."""
     values: Tensor
-    """[M]"""
+    """``[M]``"""
     shape: tuple[int, ...]
     """Of the maps."""
 
@@ -107,16 +107,16 @@ def gaussian_heatmaps(
 
     Args:
         shape: (B, C, H, W) of the result.
-        images: [N] in ``0..B-1``.
-        channels: [N] in ``0..C-1``.
-        cells_xy: [N, 2] integer x, y of the peaks; an object outside the map
+        images: ``[N]`` in ``0..B-1``.
+        channels: ``[N]`` in ``0..C-1``.
+        cells_xy: ``[N, 2]`` integer x, y of the peaks; an object outside the map
             leaves no trace.
-        radii: [N] integers; further away along x or y the target is 0.
+        radii: ``[N]`` integers; further away along x or y the target is 0.
         sigmas_per_diameter: sigma is ``(2 * radius + 1)`` divided by this: 6, or 5
             for the centres of keypoint triplets.
 
     Returns:
-        float32 [B, C, H, W] in 0..1, exactly 1 at every peak. All 0 without objects.
+        float32 ``[B, C, H, W]`` in 0..1, exactly 1 at every peak. All 0 without objects.
         On a CPU :class:`SparseMaps`, elsewhere a tensor, as the host would have to wait
         for the number of cells.
     """
@@ -148,7 +148,7 @@ def _quotient(values: Tensor, divisor: float) -> Tensor:
 
 
 class _Gaussians(NamedTuple):
-    """One for each object, all fields [N]."""
+    """One for each object, all fields ``[N]``."""
 
     planes: Tensor
     """In ``0..B*C-1``."""
@@ -165,7 +165,7 @@ def _drawn(shape: tuple[int, int, int, int], objects: _Gaussians) -> Tensor:
     """Dense maps, by way of a whole map for every object."""
 
     def profiles(centers: Tensor, size: int) -> Tensor:
-        """Along one axis, 0 beyond the radius: [N, size]."""
+        """Along one axis, 0 beyond the radius: ``[N, size]``."""
         distances = torch.arange(size, device=centers.device) - centers[:, None]
         values = torch.exp(objects.exponents[:, None] * distances**2)
         return values * (distances.abs() <= objects.radii[:, None])
@@ -203,10 +203,10 @@ def _largest_of_each(cells: Tensor, values: Tensor, is_unsorted: Tensor) -> tupl
     """The largest of the values of each cell.
 
     Args:
-        cells: [M], ascending but for the unsorted, which share out their places among
+        cells: ``[M]``, ascending but for the unsorted, which share out their places among
             themselves.
-        values: [M] in 0..1.
-        is_unsorted: [M] bool.
+        values: ``[M]`` in 0..1.
+        is_unsorted: ``[M]`` bool.
 
     Returns:
         Cells, ascending and distinct, and their values.

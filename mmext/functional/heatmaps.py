@@ -38,7 +38,7 @@ def find_peaks(logits: Tensor, k: int, kernel_size: int = 3) -> Peaks:
     logits apart (it cannot above 16), and leaves the sigmoid of K values to be taken.
 
     Args:
-        logits: [B, C, H, W], any floating dtype. NaN is never a maximum.
+        logits: ``[B, C, H, W]``, any floating dtype. NaN is never a maximum.
         k: wanted peaks, K becomes ``min(k, C * H * W)``.
         kernel_size: odd side of the window in cells.
 
@@ -70,7 +70,7 @@ def top_k(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
     replaces one of the whole map.
 
     Args:
-        values: [B, ..., W].
+        values: ``[B, ..., W]``.
         k: K becomes ``min(k, values per image)``.
 
     Returns:
@@ -98,11 +98,11 @@ def gather_cells(features: Tensor, cells: Tensor) -> Tensor:
     """The feature vectors at some cells.
 
     Args:
-        features: [B, C, H, W].
-        cells: [B, K] integers ``y * W + x``.
+        features: ``[B, C, H, W]``.
+        cells: ``[B, K]`` integers ``y * W + x``.
 
     Returns:
-        [B, K, C].
+        ``[B, K, C]``.
     """
     index = cells[:, None].expand(-1, features.shape[1], -1)
     return features.flatten(2).gather(2, index).transpose(1, 2)
@@ -148,7 +148,7 @@ def _line_maximum(lines: Tensor, kernel_size: int) -> Tensor:
 
 
 def _window_maximum(maps: Tensor, kernel_size: int) -> Tensor:
-    """The maximum of each window, first along x and then along y: [B, C, H, W].
+    """The maximum of each window, first along x and then along y: ``[B, C, H, W]``.
 
     Shifted maps compared as wholes: fifty times faster on a CPU than max_pool2d.
     """

@@ -37,8 +37,8 @@ def roi_align(
     as 0. Computed in float32 (float64 if the features are).
 
     Args:
-        features: [N, C, H, W].
-        rois: [R, 5], image number and box_xyxy in px.
+        features: ``[N, C, H, W]``.
+        rois: ``[R, 5]``, image number and box_xyxy in px.
         output_size: (oh, ow).
         spatial_scale: cells per px.
         sampling_ratio: samples per bin and axis; 0: one per cell, rounded up.
@@ -46,12 +46,12 @@ def roi_align(
             without the half cell shift and with RoIs of at least one cell.
 
     Returns:
-        [R, C, oh, ow] in channels-last memory and the dtype of ``features``;
+        ``[R, C, oh, ow]`` in channels-last memory and the dtype of ``features``;
         0 for a RoI without area in the adaptive mode. Differentiable once, with
         respect to ``features``.
 
     Raises:
-        ValueError: if ``rois`` is not [R, 5] or holds a value that is not finite.
+        ValueError: if ``rois`` is not ``[R, 5]`` or holds a value that is not finite.
     """
     if rois.dim() != 2 or rois.shape[1] != 5:
         raise ValueError(f'rois: expected [R, 5], got {list(rois.shape)}')
@@ -113,7 +113,7 @@ def _entries(
 
     Returns:
         Flat row numbers (int32) and weights, the number of entries per bin
-        [R*oh*ow] with the bins in group order, and that order of the RoIs [R].
+        ``[R*oh*ow]`` with the bins in group order, and that order of the RoIs ``[R]``.
     """
     grids, groups = torch.unique(boxes.samples, dim=0, return_inverse=True)
     ids, weights, lengths = [], [], []
@@ -136,7 +136,7 @@ def _entries(
 def _axis_entries(
     boxes: _Bins, axis: int, samples: int, bins: int, size: int
 ) -> tuple[Tensor, Tensor]:
-    """Cells and weights [R, bins, E] that average ``samples`` samples along one axis."""
+    """Cells and weights ``[R, bins, E]`` that average ``samples`` samples along one axis."""
     sizes = boxes.sizes[:, axis, None, None]
     bin_ids = torch.arange(bins, device=sizes.device)[:, None]
     steps = torch.arange(samples, device=sizes.device) + 0.5
@@ -161,7 +161,7 @@ def _axis_entries(
 
 
 class _PoolRows(torch.autograd.Function):
-    """rows [N*H*W, C] and what ``_entries`` returns -> [R*oh*ow, C] in RoI order."""
+    """rows ``[N*H*W, C]`` and what ``_entries`` returns -> ``[R*oh*ow, C]`` in RoI order."""
 
     @staticmethod
     def forward(

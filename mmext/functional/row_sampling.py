@@ -14,16 +14,16 @@ from torch.nn.functional import embedding_bag
 
 
 def pixels_to_rows(maps: Tensor) -> Tensor:
-    """[N, C, H, W] -> contiguous [N*H*W, C]; the gradient keeps the memory format of ``maps``.
+    """Maps ``[N, C, H, W]`` as contiguous rows ``[N*H*W, C]``, without a copy if channels-last.
 
-    Free for channels-last maps.
+    The gradient has the memory format of ``maps``.
     """
     rows: Tensor = _PixelsToRows.apply(maps)
     return rows
 
 
 def rows_to_pixels(rows: Tensor, images: int, height: int, width: int) -> Tensor:
-    """[N*H*W, C] -> [N, C, H, W] in channels-last memory, without a copy."""
+    """``[N*H*W, C]`` -> ``[N, C, H, W]`` in channels-last memory, without a copy."""
     return rows.view(images, height, width, rows.shape[1]).permute(0, 3, 1, 2)
 
 
@@ -33,13 +33,13 @@ def gather_rows(
     """Weighted sums of rows, one per bag.
 
     Args:
-        rows: [R, C], contiguous.
-        ids: row numbers, [B, E] for B bags of E entries, or flat with ``bag_starts``.
+        rows: ``[R, C]``, contiguous.
+        ids: row numbers, ``[B, E]`` for B bags of E entries, or flat with ``bag_starts``.
         weights: like ``ids``.
-        bag_starts: [B], where each bag begins in flat ``ids``; dtype of ``ids``.
+        bag_starts: ``[B]``, where each bag begins in flat ``ids``; dtype of ``ids``.
 
     Returns:
-        [B, C]; an empty bag gives 0.
+        ``[B, C]``; an empty bag gives 0.
     """
     return embedding_bag(ids, rows, bag_starts, per_sample_weights=weights, mode='sum')
 
@@ -52,14 +52,14 @@ def spread_rows(
     Sorting by row turns the scatter into one more gather, without races.
 
     Args:
-        values: [B, C], contiguous.
+        values: ``[B, C]``, contiguous.
         ids: as in ``gather_rows``.
         weights: like ``ids``.
-        bag_ids: int64, the bag of each entry of flat ``ids``; None for [B, E] ids.
+        bag_ids: int64, the bag of each entry of flat ``ids``; None for ``[B, E]`` ids.
         num_rows: R.
 
     Returns:
-        [R, C].
+        ``[R, C]``.
     """
     sorted_ids, order = ids.reshape(-1).sort()
     rows = torch.arange(num_rows, dtype=ids.dtype, device=ids.device)

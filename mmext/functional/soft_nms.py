@@ -20,11 +20,11 @@ class KeptBoxes(NamedTuple):
     """The best boxes of each image, best first."""
 
     boxes: Tensor
-    """[B, M, 4], merged if that was wanted."""
+    """``[B, M, 4]``, merged if that was wanted."""
     scores: Tensor
-    """[B, M], decayed; -inf where an image has fewer boxes."""
+    """``[B, M]``, decayed; -inf where an image has fewer boxes."""
     indices: Tensor
-    """[B, M] place of each in the input."""
+    """``[B, M]`` place of each in the input."""
 
 
 def soft_nms(
@@ -42,14 +42,14 @@ def soft_nms(
     """The best boxes after decay by overlap, class by class.
 
     Args:
-        boxes: [B, N, 4], x1 y1 x2 y2.
-        scores: [B, N]; -inf for boxes that do not count.
-        labels: [B, N] integers.
+        boxes: ``[B, N, 4]``, x1 y1 x2 y2.
+        scores: ``[B, N]``; -inf for boxes that do not count.
+        labels: ``[B, N]`` integers.
         max_boxes: M becomes ``min(max_boxes, N)``; all if it is not positive.
         sigma: scores decay by ``exp(-IoU^2 / sigma)``.
         min_score: a box that decays below is dropped.
         extent_px: added to widths and heights; 1 where a box includes its last pixel.
-        corner_weights: [B, N, 2] scores of the two corners of each box. If given, each
+        corner_weights: ``[B, N, 2]`` scores of the two corners of each box. If given, each
             corner of a kept box is the mean of that of the boxes it suppresses and its
             own, weighted by these, for several views of one image.
         merge_exponent: that mean counts a box with ``(1 - decay) ** merge_exponent``.
@@ -92,7 +92,7 @@ def soft_nms(
 
 
 def _weighted_corners(boxes: Tensor, weights: Tensor) -> Tensor:
-    """Weighted means of both corners, [B, 1, 4], from boxes [B, N, 4] and weights [B, N, 2]."""
+    """Means ``[B, 1, 4]`` of both corners of boxes ``[B, N, 4]``, with weights ``[B, N, 2]``."""
     corners = boxes.unflatten(2, (2, 2))  # [B, N, 2 corners, xy]
     total = weights.sum(1).clamp(min=torch.finfo(weights.dtype).tiny)
     means: Tensor = (corners * weights[..., None]).sum(1) / total[..., None]  # [B, 2, 2]

@@ -44,8 +44,8 @@ def upsampled_cross_entropy(
     (float64 for float64 logits), also for half precision and under autocast.
 
     Args:
-        logits: [N, C, h, w], any floating dtype.
-        labels: [N, s*h, s*w], integers in ``0..C-1`` or ``ignore_index``.
+        logits: ``[N, C, h, w]``, any floating dtype.
+        labels: ``[N, s*h, s*w]``, integers in ``0..C-1`` or ``ignore_index``.
         scale_factor: ``s``, an integer of at least 1.
         ignore_index: label of the pixels that add nothing.
         normalisation: 'valid' divides by the number of pixels that are not
@@ -113,9 +113,9 @@ def _strip_loss(
     """Loss of one strip of rows, phase by phase; adds its gradient to ``grad``.
 
     Args:
-        padded: [N, C, rows+2, w+2], the strip with a halo of one cell.
-        labels: [N, s*rows, s*w], in range everywhere.
-        valid: [N, s*rows, s*w] bool.
+        padded: ``[N, C, rows+2, w+2]``, the strip with a halo of one cell.
+        labels: ``[N, s*rows, s*w]``, in range everywhere.
+        valid: ``[N, s*rows, s*w]`` bool.
         scale: ``s``.
         grad: like ``padded``, added to in place; None: not wanted.
 
@@ -167,7 +167,7 @@ def _strips(logits: Tensor) -> Iterator[slice]:
 
 
 def _fold_border(grad: Tensor) -> Tensor:
-    """Transposed replicate padding: [N, C, h+2, w+2] -> [N, C, h, w] (in place)."""
+    """Transposed replicate padding: ``[N, C, h+2, w+2]`` -> ``[N, C, h, w]`` (in place)."""
     grad[:, :, 1] += grad[:, :, 0]
     grad[:, :, -2] += grad[:, :, -1]
     grad[..., 1] += grad[..., 0]

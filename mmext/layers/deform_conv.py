@@ -58,7 +58,7 @@ class DeformConv2dPack(ops.DeformConv2dPack):
             nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] -> [N, O, h, w]."""
+        """``[N, C, H, W]`` -> ``[N, O, h, w]``."""
         with torch.autocast(x.device.type, enabled=False):
             x_full = x.to(self.weight.dtype)
             offsets = self.conv_offset(x_full)
@@ -101,7 +101,7 @@ class ModulatedDeformConv2dPack(ops.ModulatedDeformConv2dPack):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] -> [N, O, h, w]."""
+        """``[N, C, H, W]`` -> ``[N, O, h, w]``."""
         with torch.autocast(x.device.type, enabled=False):
             x_full = x.to(self.weight.dtype)
             # mmcv's order: all offsets, (y, x) per tap, then one mask logit per tap

@@ -1,6 +1,6 @@
-"""What a streaming model keeps of the frame before: its place in the video, features and picture.
+"""What a streaming model keeps of the previous frame: its position in the video and its maps.
 
-One frame, whatever the length of the video.
+It keeps one frame, whatever the length of the video. Shapes: N frames of a call.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 
 class VideoOrder:
-    """Tells frames that continue a video from those that begin one.
+    """Tells frames that continue a video from frames that begin one.
 
-    A frame continues the video if its meta has the ``video_id`` of the frame before and a higher
-    ``frame_id``; gaps are allowed, and so is any first number. A frame without ``video_id`` stands
-    alone.
+    A frame continues the video if it has the ``video_id`` of the previous frame and a higher
+    ``frame_id``. Gaps are allowed, and a video may begin with any number. A frame without
+    ``video_id`` is a video of its own.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class VideoOrder:
         self.frame_id = 0
 
     def follows(self, meta: Mapping[str, Any]) -> bool:
-        """Whether the frame continues the video of the frame of the last call.
+        """Whether this frame continues the video of the frame of the previous call.
 
         Raises:
             ValueError: a frame of a video without ``frame_id``.
@@ -48,7 +48,7 @@ class VideoOrder:
 
 
 class FrameMemory:
-    """The frame before each frame of a stream; the first frame of a video has itself."""
+    """Remembers the previous frame of a stream, which is the reference of the next one."""
 
     def __init__(self) -> None:
         self._order = VideoOrder()
@@ -63,36 +63,41 @@ class FrameMemory:
     def references(
         self, frames: Sequence[Tensor], metas: Sequence[Mapping[str, Any]]
     ) -> tuple[tuple[Tensor, ...], dict[int, int]]:
-        """Take in consecutive frames and say what their references are.
+        """Take in consecutive frames and return the reference of each: the frame before it.
+
+        The reference of a frame is the frame itself where there is no previous frame of its video
+        and where the previous frame has another size. A previous frame with other padding is
+        padded anew.
 
         Args:
-            frames: what is kept of them, each [N, C_i, h_i, w_i]; the pictures last.
-            metas: with ``video_id`` and ``frame_id``, and ``img_shape``, the size without padding;
-                without it the picture has none.
+            frames: the maps to remember, each ``[N, C_i, h_i, w_i]``, with the images last.
+            metas: one per frame, with ``video_id``, ``frame_id`` and ``img_shape``, the size of
+                the image without padding. Without ``img_shape`` the image has no padding.
 
         Returns:
-            The same of the references, in the same shapes, and for each frame that has another one
-            than itself its position and the number of its reference. A frame of another size than
-            the one before has itself; one of another padding has its own.
+            The maps of the references, ``[N, C_i, h_i, w_i]`` each, and a dict. The dict has an
+            entry for every frame that has a previous frame as its reference: position in this
+            call -> ``frame_id`` of the reference.
         """
-        references, numbers = [], {}
+        references, ref_frame_ids = [], {}
         for index, meta in enumerate(metas):
-            own = tuple(maps[index] for maps in frames)
-            number = self._order.frame_id
-            last = self._last if self._order.follows(meta) else None
+            current = tuple(maps[index] for maps in frames)
+            previous_id = self._order.frame_id
+            reference = self._last if self._order.follows(meta) else None
             size = tuple(meta.get('img_shape', frames[-1].shape[-2:]))[:2]
-            if last is None or size != self._size:
-                last = own
+            if reference is None or size != self._size:
+                reference = current
             else:
-                numbers[index] = number
-            references.append([_padded_to(a, b.shape[-2:]) for a, b in zip(last, own, strict=True)])
-            self._last, self._size = own, size
+                ref_frame_ids[index] = previous_id
+            pairs = zip(reference, current, strict=True)
+            references.append([_padded_to(map_, like.shape[-2:]) for map_, like in pairs])
+            self._last, self._size = current, size
         if self._last is not None:
             # not a view, which would keep the whole batch
             self._last = tuple(map_.detach().clone() for map_ in self._last)
-        return tuple(torch.stack(maps) for maps in zip(*references, strict=True)), numbers
+        return tuple(torch.stack(maps) for maps in zip(*references, strict=True)), ref_frame_ids
 
 
 def _padded_to(map_: Tensor, size_hw: Sequence[int]) -> Tensor:
-    """A map [C, h, w] with as much padding below and on the right as a batch of this size has."""
+    """A map ``[C, h, w]``, padded (or cut) below and on the right to ``size_hw``."""
     return F.pad(map_, (0, size_hw[1] - map_.shape[2], 0, size_hw[0] - map_.shape[1]))

@@ -36,12 +36,12 @@ class OpticalFlow(BaseModule, ABC):
         """Flow from target to reference.
 
         Args:
-            targets: [N, 3, H, W], RGB 0..255 of the network input, padding included.
+            targets: ``[N, 3, H, W]``, RGB 0..255 of the network input, padding included.
             references: in the same shape.
             metas: one per pair, that of the target, with ``ref_frame_id``.
 
         Returns:
-            [N, 2, H, W], float32, (x, y) in pixels: the content of target pixel p is at
+            ``[N, 2, H, W]``, float32, (x, y) in pixels: the content of target pixel p is at
             ``p + flow(p)`` in the reference.
         """
 
@@ -62,7 +62,7 @@ class DISFlow(OpticalFlow):
 
     @torch.no_grad()
     def forward(self, targets: Tensor, references: Tensor, metas: Sequence[dict]) -> Tensor:
-        """Flow [N, 2, H, W], see :class:`OpticalFlow`."""
+        """Flow ``[N, 2, H, W]``, see :class:`OpticalFlow`."""
         if max(targets.shape[-2:]) < _DIS_SMALLEST_SIDE_PX:
             raise ValueError(
                 f'DIS flow needs a side of {_DIS_SMALLEST_SIDE_PX} px, '
@@ -84,8 +84,8 @@ class PrecomputedFlow(OpticalFlow):
     without it by ``scale_factor`` and ``flip`` (resizing and horizontal flips alone).
 
     Args:
-        pattern: path of a ``.flo`` file (Middlebury) or a ``.npz`` (its only array, [H, W, 2], or
-            the one named ``flow``), with fields of the target's meta in braces, as in
+        pattern: path of a ``.flo`` file (Middlebury) or of a ``.npz`` file with one array
+            ``[H, W, 2]`` or one named ``flow``. It has fields of the target's meta in braces:
             ``'data/flow/{video_id}/{frame_id:04d}_{ref_frame_id:04d}.flo'``.
     """
 
@@ -97,7 +97,7 @@ class PrecomputedFlow(OpticalFlow):
 
     @torch.no_grad()
     def forward(self, targets: Tensor, references: Tensor, metas: Sequence[dict]) -> Tensor:
-        """Flow [N, 2, H, W], see :class:`OpticalFlow`.
+        """Flow ``[N, 2, H, W]``, see :class:`OpticalFlow`.
 
         Raises:
             FileNotFoundError: naming the file that a pair lacks.
@@ -160,7 +160,7 @@ class RAFTFlow(OpticalFlow):
 
     @torch.no_grad()
     def forward(self, targets: Tensor, references: Tensor, metas: Sequence[dict]) -> Tensor:
-        """Flow [N, 2, H, W], see :class:`OpticalFlow`."""
+        """Flow ``[N, 2, H, W]``, see :class:`OpticalFlow`."""
         height, width = targets.shape[-2:]
         # whole cells of 1/8, of which it compares at least 16 each way
         padding = (0, max(-width % 8, 128 - width), 0, max(-height % 8, 128 - height))
@@ -174,13 +174,13 @@ class RAFTFlow(OpticalFlow):
 
 
 def _grey(frames: Tensor) -> list[npt.NDArray[np.uint8]]:
-    """RGB [N, 3, H, W] as pictures of one channel."""
+    """RGB ``[N, 3, H, W]`` as pictures of one channel."""
     pictures = frames.round().clamp(0, 255).byte().movedim(1, -1).contiguous().cpu().numpy()
     return [np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8) for picture in pictures]
 
 
 def _in_frame_of_input(flow: Tensor, meta: dict[str, Any], size_hw: Sequence[int]) -> Tensor:
-    """A flow [2, H, W] of the original picture as one of the network input, 0 in its padding.
+    """A flow ``[2, H, W]`` of the original picture as one of the network input, 0 in its padding.
 
     Args:
         flow: (x, y) in pixels of the original picture.
@@ -202,7 +202,7 @@ def _in_frame_of_input(flow: Tensor, meta: dict[str, Any], size_hw: Sequence[int
 
 
 def _matrix(meta: dict[str, Any]) -> npt.NDArray[np.floating]:
-    """Affine [3, 3] from points of the original picture to the network input."""
+    """Affine ``[3, 3]`` from points of the original picture to the network input."""
     if meta.get('homography_matrix') is not None:
         return np.asarray(meta['homography_matrix'])
     height, width = meta['img_shape'][:2]

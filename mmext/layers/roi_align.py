@@ -33,7 +33,7 @@ class RoIAlign(ops.RoIAlign):
         self.inclusive_ends = inclusive_ends
 
     def forward(self, features: Tensor, rois: Tensor) -> Tensor:
-        """[N, C, H, W] and [R, 5] (image, box_xyxy in px) -> [R, C, oh, ow]."""
+        """``[N, C, H, W]`` and ``[R, 5]`` (image, box_xyxy in px) -> ``[R, C, oh, ow]``."""
         if self.inclusive_ends:
             rois = rois - rois.new_tensor([0, 0, 0, 1, 1])
         if features.device.type != 'cpu' or self.pool_mode != 'avg' or self.use_torchvision:

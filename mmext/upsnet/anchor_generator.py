@@ -29,12 +29,12 @@ class RoundedAnchorGenerator(AnchorGenerator):
 
         Args:
             base_size: side of a cell, px.
-            scales: [S].
-            ratios: [R], height by width.
+            scales: ``[S]``.
+            ratios: ``[R]``, height by width.
             center: (x, y) px; None is ``center_offset`` of the cell.
 
         Returns:
-            [R * S, 4], ``x1, y1, x2, y2`` in px.
+            ``[R * S, 4]``, ``x1, y1, x2, y2`` in px.
         """
         x, y = center or (self.center_offset * base_size,) * 2
         widths = (base_size**2 / ratios.double()).sqrt().round()  # halves to even, as NumPy does

@@ -68,7 +68,7 @@ class Window(NamedTuple):
         )
 
     def view(self, image: Tensor) -> Tensor:
-        """View of ``image`` [..., H, W] inside the window, which must lie within the image."""
+        """View of ``image`` ``[..., H, W]`` inside the window, which must lie within the image."""
         return image[..., self.top : self.bottom, self.left : self.right]
 
     def minus(self, other: Window) -> list[Window]:
@@ -89,11 +89,11 @@ def window_bounds(boxes_xyxy: Tensor, rounding: Rounding = 'official') -> tuple[
     """Integer bounds of the two windows of every box, not clipped.
 
     Args:
-        boxes_xyxy: [n, 4] in pixels of the indexed map.
+        boxes_xyxy: ``[n, 4]`` in pixels of the indexed map.
         rounding: see the module text.
 
     Returns:
-        Two int64 tensors [n, 4] with ``left, top, right, bottom`` (ends exclusive): the
+        Two int64 tensors ``[n, 4]`` with ``left, top, right, bottom`` (ends exclusive): the
         segmentation window and the mask window.
 
     Raises:
@@ -116,7 +116,7 @@ def host_windows(
     """Segmentation and mask windows of every box as Python integers, by one device transfer.
 
     Args:
-        boxes_xyxy: [n, 4] in pixels of the indexed map.
+        boxes_xyxy: ``[n, 4]`` in pixels of the indexed map.
         rounding: see the module text.
 
     Returns:

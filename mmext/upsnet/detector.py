@@ -69,7 +69,7 @@ class UPSNet(TwoStagePanopticSegmentor):
         """The losses of the RPN, the box and mask branches, the semantic and the panoptic head.
 
         Args:
-            batch_inputs: normalised images, ``[N, 3, H, W]``.
+            batch_inputs: normalized images, ``[N, 3, H, W]``.
             batch_data_samples: with ``gt_instances`` (boxes, labels, masks), ``gt_sem_seg``.
 
         Returns:
@@ -87,7 +87,7 @@ class UPSNet(TwoStagePanopticSegmentor):
         """Panoptic, instance and semantic segmentation of every image from one pass.
 
         Args:
-            batch_inputs: normalised images, ``[N, 3, H, W]``.
+            batch_inputs: normalized images, ``[N, 3, H, W]``.
             batch_data_samples: the image meta; predictions are added to them.
             rescale: predict at the size of the original images, else of the network input.
 
@@ -113,25 +113,29 @@ class UPSNet(TwoStagePanopticSegmentor):
         """The losses of the semantic and the panoptic head."""
         semantic_logits = self.semantic_head(features)
         losses = self.semantic_head.loss(semantic_logits, batch_data_samples)
-        kept = self.panoptic_fusion_head.sample_instances(batch_data_samples)
-        mask_logits = self._mask_logits(features, kept)
+        sampled_gt = self.panoptic_fusion_head.sample_instances(batch_data_samples)
         mask_logits = [
-            _of_class(logits, image.labels) for logits, image in zip(mask_logits, kept, strict=True)
+            _of_class(logits, image.labels)
+            for logits, image in zip(
+                self._mask_logits(features, sampled_gt), sampled_gt, strict=True
+            )
         ]
         losses.update(
-            self.panoptic_fusion_head.loss(semantic_logits, mask_logits, kept, batch_data_samples)
+            self.panoptic_fusion_head.loss(
+                semantic_logits, mask_logits, sampled_gt, batch_data_samples
+            )
         )
         return losses
 
     def _predict_from_features(
         self, features: tuple[Tensor, ...], batch_data_samples: SampleList, rescale: bool
     ) -> SampleList:
-        """What :meth:`predict` promises, from the pyramid levels of the images."""
+        """The predictions of :meth:`predict`, from the pyramid levels of the images."""
         metas = [sample.metainfo for sample in batch_data_samples]
         candidates = self._box_candidates(features, batch_data_samples, metas)
         detections = [_select(image, self.test_cfg.rcnn) for image in candidates]
         segments = [_select(image, self.test_cfg.panoptic) for image in candidates]
-        self._identify(features, segments, detections, metas)
+        self._assign_instance_ids(features, segments, detections, metas)
         mask_logits = self._mask_logits(features, detections + segments)
         maps = self.panoptic_fusion_head.predict(
             self.semantic_head(features),
@@ -154,16 +158,17 @@ class UPSNet(TwoStagePanopticSegmentor):
             sample.pred_instances = image_instances
         return batch_data_samples
 
-    def _identify(
+    def _assign_instance_ids(
         self,
         features: tuple[Tensor, ...],
         segments: InstanceList,
         detections: InstanceList,
         metas: list[dict],
     ) -> None:
-        """For a model of videos: add ``instances_ids`` to the segments and detections.
+        """Add ``instances_ids`` to the segments and detections; a model of single images adds none.
 
-        An id over 0 becomes the instance number of its segment in the panoptic map.
+        The panoptic head takes these ids, which are over 0, as instance numbers. Without them it
+        numbers the instances itself.
         """
 
     def _raw_outputs(

@@ -30,12 +30,12 @@ def paste_logits(mask_logits: Tensor, window: Window, clip: Window) -> Tensor:
     """One instance's mask logits at the resolution of the image.
 
     Args:
-        mask_logits: [m, m], float.
+        mask_logits: ``[m, m]``, float.
         window: where the mask lies, may reach over the border.
         clip: part of ``window`` that is wanted, not empty.
 
     Returns:
-        [clip.height, clip.width], bilinear with half-pixel centres.
+        ``[clip.height, clip.width]``, bilinear with half-pixel centres.
     """
     size_hw = (window.height, window.width)
     resized = F.interpolate(
@@ -58,16 +58,16 @@ def prune_masks(
     host, one the verdicts.
 
     Args:
-        mask_logits: [n, m, m], logits of each detection's own class.
-        boxes_xyxy: [n, 4] in pixels of the network input.
-        labels: [n], integers.
-        scores: [n].
+        mask_logits: ``[n, m, m]``, logits of each detection's own class.
+        boxes_xyxy: ``[n, 4]`` in pixels of the network input.
+        labels: ``[n]``, integers.
+        scores: ``[n]``.
         size_hw: height and width of the network input.
         max_overlap_ratio: largest allowed share of a mask under kept masks of its class.
 
     Returns:
-        int64 [k], indices into the detections by descending score, of equal scores the later one
-        first; empty if none stays.
+        int64 ``[k]``, indices into the detections by descending score; of equal scores the later
+        one comes first. Empty if none stays.
 
     Raises:
         ValueError: if a box is not finite.
@@ -92,7 +92,10 @@ def prune_masks(
 def _prune_class(
     masks: list[tuple[Tensor, Window]], image: Window, max_overlap_ratio: float
 ) -> list[Tensor]:
-    """Verdicts, bool [], on the masks (logits [m, m], window) of one class by descending score."""
+    """Whether each mask of one class stays, bool ``[]``; masks come best first.
+
+    A mask is its logits ``[m, m]`` and its window.
+    """
     # uint8 instead of bool: `&` with a 0-d verdict is vectorised for it
     canvas = masks[0][0].new_zeros((image.height, image.width), dtype=torch.uint8)
     verdicts: list[Tensor] = []

@@ -48,11 +48,11 @@ class PanopticComposition(NamedTuple):
     """Decision of the panoptic head for one image."""
 
     channels: Tensor
-    """int32 [H, W]: 0..S-1 stuff, S..S+k-1 kept instances, S+k unknown (if it competes)."""
+    """int32 ``[H, W]``: 0..S-1 stuff, S..S+k-1 kept instances, S+k unknown (if it competes)."""
     semantic_labels: Tensor
-    """int32 [H, W], argmax of the upsampled semantic logits in label order."""
+    """int32 ``[H, W]``, argmax of the upsampled semantic logits in label order."""
     kept: Tensor
-    """int64 [k], index into the detections of each instance channel."""
+    """int64 ``[k]``, index into the detections of each instance channel."""
 
 
 @torch.no_grad()
@@ -73,11 +73,11 @@ def compose_panoptic(
     """Mask pruning, panoptic logits and their argmax for one image.
 
     Args:
-        semantic_logits: [C, h, w], float, label order.
-        mask_logits: [n, m, m], float, of each detection's own class.
-        boxes_xyxy: [n, 4] in pixels of the network input.
-        labels: [n], integers 0..T-1.
-        scores: [n].
+        semantic_logits: ``[C, h, w]``, float, label order.
+        mask_logits: ``[n, m, m]``, float, of each detection's own class.
+        boxes_xyxy: ``[n, 4]`` in pixels of the network input.
+        labels: ``[n]``, integers 0..T-1.
+        scores: ``[n]``.
         num_things: T.
         factor: size of the network input over size of the logits, a power of two.
         max_overlap_ratio: see :func:`~mmext.upsnet.mask_pruning.prune_masks`.
@@ -87,7 +87,7 @@ def compose_panoptic(
             instance claims go to the best stuff class.
 
     Returns:
-        The decision at [factor*h, factor*w].
+        The decision at ``[factor*h, factor*w]``.
 
     Raises:
         ValueError: on shapes that do not fit, a label that is no thing, or a semantic logit or a
@@ -133,7 +133,7 @@ class _RunningArgmax:
         self.channels = channels  # int32 [H, W]
 
     def offer(self, window: Window, values: Tensor | float, channel: int) -> None:
-        """Let ``channel`` compete with ``values`` [window.height, window.width], or a constant."""
+        """Let ``channel`` compete with ``values``, as large as the window, or with a constant."""
         best, channels = window.view(self.values), window.view(self.channels)
         channels.masked_fill_(torch.lt(best, values), channel)
         best.clamp_(min=values)
@@ -160,7 +160,7 @@ def _add_instances(
     factor: int,
     outside: Outside,
 ) -> Tensor:
-    """Offer every instance channel to ``argmax``; returns max_i S_i [H, W] (0 without instance)."""
+    """Offer every instance to ``argmax``; returns max_i S_i ``[H, W]``, 0 without instances."""
     height, width = argmax.values.shape
     image = common = Window(0, height, 0, width)
     largest_term = torch.zeros_like(argmax.values)

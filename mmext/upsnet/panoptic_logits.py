@@ -40,18 +40,18 @@ def panoptic_logits(
     """Panoptic logits of one image, differentiable in both kinds of logits.
 
     Args:
-        semantic_logits: [C, h, w], float, label order.
-        mask_logits: [n, m, m], float, of each instance's own class.
-        boxes_xyxy: [n, 4] in pixels of the network input.
-        labels: [n], integers 0..T-1.
+        semantic_logits: ``[C, h, w]``, float, label order.
+        mask_logits: ``[n, m, m]``, float, of each instance's own class.
+        boxes_xyxy: ``[n, 4]`` in pixels of the network input.
+        labels: ``[n]``, integers 0..T-1.
         num_things: T.
         stride: pixels of the network input per cell of the logits.
         rounding: see :mod:`mmext.upsnet.box_windows`.
         with_unknown: whether there is an unknown channel.
 
     Returns:
-        [S + n + 1, h, w]: stuff, instances in the given order, unknown if wanted. At least float32,
-        also under autocast: the terms are sums of logits that half precision would round visibly.
+        ``[S + n + 1, h, w]``: stuff, instances in the given order, unknown if wanted. At least
+        float32, also under autocast: half precision would round sums of logits visibly.
     """
     dtype = torch.promote_types(semantic_logits.dtype, torch.float32)
     with torch.autocast(semantic_logits.device.type, enabled=False):
@@ -67,13 +67,13 @@ def panoptic_logits(
 
 
 def _unknown(things: Tensor, seg_terms: Tensor) -> Tensor:
-    """V [1, h, w] from the thing logits [T, h, w] and S [n, h, w]."""
+    """V ``[1, h, w]`` from the thing logits ``[T, h, w]`` and S ``[n, h, w]``."""
     unknown = things.amax(dim=0, keepdim=True)
     return unknown - seg_terms.amax(dim=0) if len(seg_terms) else unknown
 
 
 def _seg_terms(things: Tensor, labels: Tensor, bounds: Tensor) -> Tensor:
-    """S [n, h, w] from the thing logits [T, h, w] and the windows [n, 4]."""
+    """S ``[n, h, w]`` from the thing logits ``[T, h, w]`` and the windows ``[n, 4]``."""
     _, height, width = things.shape
     rows = _inside(bounds[:, 1], bounds[:, 3], height)
     columns = _inside(bounds[:, 0], bounds[:, 2], width)
@@ -82,7 +82,7 @@ def _seg_terms(things: Tensor, labels: Tensor, bounds: Tensor) -> Tensor:
 
 
 def _mask_terms(mask_logits: Tensor, bounds: Tensor, size_hw: torch.Size) -> Tensor:
-    """M [n, h, w] from the mask logits [n, m, m] and the windows [n, 4]."""
+    """M ``[n, h, w]`` from the mask logits ``[n, m, m]`` and the windows ``[n, 4]``."""
     height, width = size_hw
     rows = _resize_weights(bounds[:, 1], bounds[:, 3], height, mask_logits)
     columns = _resize_weights(bounds[:, 0], bounds[:, 2], width, mask_logits)
@@ -90,7 +90,7 @@ def _mask_terms(mask_logits: Tensor, bounds: Tensor, size_hw: torch.Size) -> Ten
 
 
 def _inside(starts: Tensor, ends: Tensor, size: int) -> Tensor:
-    """Whether the positions 0..size-1 lie in ``start:end``, [n, size]."""
+    """Whether the positions 0..size-1 lie in ``start:end``, ``[n, size]``."""
     positions = torch.arange(size, device=starts.device)
     return (positions >= starts[:, None]) & (positions < ends[:, None])
 
@@ -98,7 +98,7 @@ def _inside(starts: Tensor, ends: Tensor, size: int) -> Tensor:
 def _resize_weights(starts: Tensor, ends: Tensor, size: int, samples: Tensor) -> Tensor:
     """Bilinear weights of the m ``samples`` of an axis stretched over ``start:end``.
 
-    Returns [n, size, m] in the dtype of ``samples``; 0 at positions outside ``start:end``.
+    Returns ``[n, size, m]`` in the dtype of ``samples``; 0 at positions outside ``start:end``.
     """
     count = samples.shape[-1]
     positions = torch.arange(size, device=starts.device)

@@ -1,17 +1,18 @@
 """From the panoptic head's channels to the published panoptic map.
 
 Source: the released evaluation of UPSNet (Xiong et al., CVPR 2019; the paper mentions the area
-limit only). At the resolution of the original image:
+limit only). All of it happens at the resolution of the original image:
 
-* an instance of whose pixels at least half have the same **stuff** class as their semantic label
-  becomes that stuff (the paper says more than half); the most frequent label is the first in the
-  paper's channel order, stuff before things, on ties. Otherwise it keeps its detected class;
-* instances are numbered by channel among those that own a pixel, the ones that become stuff
-  included, so numbers may have gaps;
-* afterwards a stuff class with less area than a limit becomes void (4096 pixels on COCO, 2048 on
-  Cityscapes); things have no limit. Unknown is void.
+* Each pixel of an instance votes for its semantic label. If the label with the most votes is a
+  **stuff** class and has at least half of the votes (the paper says more than half), the instance
+  becomes that stuff; otherwise it keeps its detected class. On ties the first class in the paper's
+  channel order wins, stuff before things.
+* Instances that own a pixel are numbered in the order of their channels. Those that become stuff
+  are counted too, so numbers may have gaps.
+* Then every stuff class with less area than a limit becomes void (4096 pixels on COCO, 2048 on
+  Cityscapes). Things have no limit. Unknown becomes void.
 
-One joint histogram of (channel, semantic label) decides everything, one table lookup applies it.
+One joint histogram of (channel, semantic label) decides everything; one table lookup applies it.
 
 Shapes: C = T + S classes (things first), k instances, H x W the original image.
 """
@@ -27,16 +28,17 @@ from mmext.functional.panoptic_labels import INSTANCE_OFFSET
 def resize_ids_nearest(ids: Tensor, size_hw: tuple[int, int]) -> Tensor:
     """Nearest-neighbour resize of an integer map to an explicit size.
 
-    The centre of output pixel p lies in the input pixel it reads, ``floor((p + 1/2) * input size /
-    output size)`` per axis, exact for every dtype and size. (The released code reads ``floor(p *
-    input size / output size)``, which shifts the map by up to half a pixel of the larger grid.)
+    Output pixel p reads the input pixel in which its center lies, ``floor((p + 1/2) * input size /
+    output size)`` per axis. This is exact for every dtype and size. (The released code reads
+    ``floor(p * input size / output size)``, which shifts the map by up to half a pixel of the
+    larger grid.)
 
     Args:
-        ids: [H, W].
+        ids: ``[H, W]``.
         size_hw: new height and width.
 
     Returns:
-        [*size_hw], dtype of ``ids``; ``ids`` itself if the size is the same.
+        ``[*size_hw]``, dtype of ``ids``; ``ids`` itself if the size is the same.
     """
     if tuple(ids.shape) == tuple(size_hw):
         return ids
@@ -56,20 +58,20 @@ def merge_by_vote(
     stuff_area_limit: int = 4096,
     instance_numbers: Tensor | None = None,
 ) -> Tensor:
-    """Panoptic map by the vote of the semantic labels inside each instance.
+    """Panoptic map from channels, by the vote of the semantic labels inside each instance.
 
     Args:
-        channels: [H, W], integers: 0..S-1 stuff, S..S+k-1 instances, S+k unknown.
-        semantic_labels: [H, W], integers 0..C-1, label order.
-        instance_labels: [k], integers 0..T-1.
+        channels: ``[H, W]``, integers: 0..S-1 stuff, S..S+k-1 instances, S+k unknown.
+        semantic_labels: ``[H, W]``, integers 0..C-1, label order.
+        instance_labels: ``[k]``, integers 0..T-1.
         num_things: T.
         num_stuff: S.
         stuff_area_limit: smallest area of a stuff class in pixels of this map.
-        instance_numbers: [k], integers over 0, instead of the position among those that own a
-            pixel: the ids of objects that are followed through a video.
+        instance_numbers: ``[k]``, integers over 0, to be used as they are: the ids of objects that
+            are tracked through a video. Without them instances are numbered from 1.
 
     Returns:
-        int32 [H, W]: label + 1000 * instance number, number 0 for stuff, void = C.
+        int32 ``[H, W]``: label + 1000 * instance number, number 0 for stuff, void = C.
 
     Raises:
         ValueError: if the maps differ in size.
@@ -95,9 +97,14 @@ def merge_by_vote(
 def _ids_of_channels(
     votes: Tensor, instance_ids: Tensor, num_things: int, num_stuff: int, stuff_area_limit: int
 ) -> Tensor:
-    """Panoptic id, int32 [S + k + 1], of each channel.
+    """Panoptic id of each channel, int32 ``[S + k + 1]``.
 
-    By the votes [S + k + 1, C]; ``instance_ids`` [k] are those of instances that stay one.
+    Args:
+        votes: ``[S + k + 1, C]``, pixels of each channel with each semantic label.
+        instance_ids: ``[k]``, the panoptic ids of instances that do not become stuff.
+        num_things: T.
+        num_stuff: S.
+        stuff_area_limit: in pixels.
     """
     void = votes.shape[1]
     areas = votes.sum(dim=1)

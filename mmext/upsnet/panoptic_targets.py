@@ -39,7 +39,7 @@ def sample_kept_instances(
         device: of the result.
 
     Returns:
-        int64 [max(int(n * keep_fraction), 1)], empty for n = 0.
+        int64 ``[max(int(n * keep_fraction), 1)]``, empty for n = 0.
 
     Raises:
         ValueError: if ``keep_fraction`` is not in (0, 1].
@@ -51,7 +51,7 @@ def sample_kept_instances(
 
 
 def subsample(image: Tensor, stride: int = 4) -> Tensor:
-    """Nearest-neighbour reduction of labels or masks [..., H, W] by ``stride``, as a view."""
+    """Nearest-neighbour reduction of labels or masks ``[..., H, W]`` by ``stride``, as a view."""
     return image[..., ::stride, ::stride]
 
 
@@ -67,9 +67,9 @@ def panoptic_targets(
     """Panoptic channel that is right at each pixel.
 
     Args:
-        semantic_labels: [h, w], integers: things 0..T-1, stuff T..T+S-1, ``ignore_label``.
-        masks: bool [n, h, w], the kept instances in the order of their channels. Masks should not
-            overlap; where they do, the last one counts.
+        semantic_labels: ``[h, w]``, integers: things 0..T-1, stuff T..T+S-1, ``ignore_label``.
+        masks: bool ``[n, h, w]``, the kept instances in the order of their channels. Masks should
+            not overlap; where they do, the last one counts.
         num_things: T.
         num_stuff: S.
         ignore_label: label of pixels that do not count.
@@ -78,7 +78,7 @@ def panoptic_targets(
             all instances and whose unknown channel is cut off.
 
     Returns:
-        int64 [h, w]: stuff 0..S-1, instances S..S+n-1, unknown S+n, ``IGNORE_CHANNEL``. A label
+        int64 ``[h, w]``: stuff 0..S-1, instances S..S+n-1, unknown S+n, ``IGNORE_CHANNEL``. A label
         that is neither class nor ``ignore_label`` is ignored as well, unless an instance covers it.
 
     Raises:
@@ -107,8 +107,8 @@ def panoptic_cross_entropy(
     """Cross entropy of the panoptic logits of one image.
 
     Args:
-        logits: [K, h, w], float.
-        target: int64 [h, w], 0..K-1 or ``IGNORE_CHANNEL``.
+        logits: ``[K, h, w]``, float.
+        target: int64 ``[h, w]``, 0..K-1 or ``IGNORE_CHANNEL``.
         normalisation: 'valid' is the mean over pixels that count (0 if there is none);
             'all_pixels' divides by all pixels, as the released code does.
 

@@ -31,7 +31,7 @@ _STRIP_VALUES_DEVICE = 1 << 25
 
 
 class ChannelMaxima(NamedTuple):
-    """Per pixel maxima over the channels of the upsampled map; every field is [H, W]."""
+    """Per pixel maxima over the channels of the upsampled map; every field is ``[H, W]``."""
 
     stuff_logits: Tensor
     """float32, largest stuff logit; -inf without stuff classes."""
@@ -53,12 +53,12 @@ def upsample_window(logits: Tensor, window: Window, factor: int = 4) -> Tensor:
     """Window of the bilinearly upsampled map.
 
     Args:
-        logits: [h, w], float.
-        window: not empty, inside [factor*h, factor*w].
+        logits: ``[h, w]``, float.
+        window: not empty, inside ``[factor*h, factor*w]``.
         factor: power of two; 1 means that the map is at full resolution already.
 
     Returns:
-        [window.height, window.width], new memory, bit-equal to that part of the upsampled map.
+        ``[window.height, window.width]``, new memory, bit-equal to that part of the upsampled map.
     """
     if factor == 1:
         return window.view(logits).clone()
@@ -81,13 +81,13 @@ def channel_maxima(logits: Tensor, num_things: int, factor: int = 4) -> ChannelM
     """Maxima over the stuff and the thing channels of the upsampled map.
 
     Args:
-        logits: [C, h, w], float, label order (things 0..T-1, then stuff).
+        logits: ``[C, h, w]``, float, label order (things 0..T-1, then stuff).
         num_things: T, may be 0 or C.
         factor: power of two, full size over size of ``logits``.
 
     Returns:
-        The maxima at [factor*h, factor*w]. Channels whose logits at one pixel differ by less than
-        1e-35 count as equal (no two distinct float32 above 1e-27 do).
+        The maxima at ``[factor*h, factor*w]``. Channels whose logits at one pixel differ by less
+        than 1e-35 count as equal (no two distinct float32 above 1e-27 do).
 
     Raises:
         ValueError: on a wrong shape, number of things or factor.
@@ -120,7 +120,10 @@ def channel_maxima(logits: Tensor, num_things: int, factor: int = 4) -> ChannelM
 
 
 class _Maxima(NamedTuple):
-    """Over one kind of channels; [factor, rows, factor, w]: row phase, cell row, column phase."""
+    """Maxima over one kind of channels, ``[factor, rows, factor, w]``.
+
+    The axes are the row of a pixel in its cell, the row of the cell, and the same for columns.
+    """
 
     logits: Tensor  # float32, -inf without channels
     indices: Tensor  # int32, 0 without channels
@@ -161,14 +164,14 @@ def _phase_blocks(logits: Tensor, top: int, bottom: int, factor: int) -> Iterato
     """Upsampled rows of the cells ``top:bottom``, one row of every cell at a time.
 
     Args:
-        logits: [C, h, w].
+        logits: ``[C, h, w]``.
         top: first row of cells.
         bottom: end of the rows of cells.
         factor: power of two.
 
     Yields:
-        ``factor`` times the same buffer [C, bottom-top, factor, w]: row ``phase`` of every cell,
-        with the columns of a cell on axis 2. The caller may overwrite it.
+        ``factor`` times the same buffer ``[C, bottom-top, factor, w]``: row ``phase`` of every
+        cell, with the columns of a cell on axis 2. The caller may overwrite it.
     """
     _, height, width = logits.shape
     rows = bottom - top

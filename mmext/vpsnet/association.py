@@ -26,14 +26,14 @@ class Association(NamedTuple):
     """Which remembered object each detection is."""
 
     matches: Tensor
-    """int64 [n]: 0..m-1, or ``NEW``; no object occurs twice."""
+    """int64 ``[n]``: 0..m-1, or ``NEW``; no object occurs twice."""
     new_ranks: Tensor
-    """int64 [n]: place among the new objects, 0.. (0 for those that are matched): first the
+    """int64 ``[n]``: place among the new objects, 0.. (0 for those that are matched): first the
     detections that chose to be new, then those that lost their object, each in their order."""
 
 
 def affinity(embeddings: Tensor, remembered: Tensor) -> Tensor:
-    """Likeness of detections [n, D] and objects [m, D]: [n, m + 1], column 0 the dummy.
+    """Likeness of detections ``[n, D]`` and objects ``[m, D]``: ``[n, m + 1]``, column 0 the dummy.
 
     The dot product, in float32 at least; 0 for the dummy.
     """
@@ -56,16 +56,16 @@ def association_scores(
     """Scores of each detection with the dummy (column 0) and each object.
 
     Args:
-        affinities: [n, m + 1], see :func:`affinity`.
-        probabilities: [n], of the detections, over 0.
-        ious: [n, m].
-        same_label: bool [n, m].
+        affinities: ``[n, m + 1]``, see :func:`affinity`.
+        probabilities: ``[n]``, of the detections, over 0.
+        ious: ``[n, m]``.
+        same_label: bool ``[n, m]``.
         probability_weight: a.
         iou_weight: b.
         label_weight: c.
 
     Returns:
-        [n, m + 1].
+        ``[n, m + 1]``.
     """
     terms = iou_weight * ious + label_weight * same_label
     terms = torch.cat((terms.new_full((len(terms), 1), label_weight), terms), dim=1)
@@ -77,8 +77,8 @@ def associate(scores: Tensor) -> Association:
     """The decision for each detection; all on the device of the scores.
 
     Args:
-        scores: [n, m + 1], column 0 the dummy. The first column wins a tie within a detection, the
-            first detection one for an object.
+        scores: ``[n, m + 1]``, column 0 the dummy. Of equal scores of a detection the first
+            column wins; of equal detections that choose one object the first keeps it.
     """
     if len(scores) == 0:
         none = scores.new_zeros(0, dtype=torch.long)

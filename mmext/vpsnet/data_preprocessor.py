@@ -12,9 +12,9 @@ from mmext.registry import MODELS
 class VideoPairDataPreprocessor(DetDataPreprocessor):
     """mmdet's preprocessor, arguments included, that takes pairs as well as single frames.
 
-    A batch of pairs has ``inputs = {'img': [...], 'ref_img': [...]}``, pictures [3, H, W] uint8.
-    All are normalised, and padded to one size, so that a flow between them is a flow between
-    pixels. Single frames (``inputs`` a list of pictures) are what they are in mmdet.
+    A batch of pairs has ``inputs = {'img': [...], 'ref_img': [...]}``, images ``[3, H, W]`` uint8.
+    All are normalized and padded to one size, so that a flow between two of them is in their common
+    pixels. Single frames (``inputs`` is a list of images) are treated as in mmdet.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -26,7 +26,7 @@ class VideoPairDataPreprocessor(DetDataPreprocessor):
         """Prepare a batch.
 
         Returns:
-            ``inputs``: [N, 3, H, W], or ``{'img': …, 'ref_img': …}`` of that shape, and
+            ``inputs``: ``[N, 3, H, W]``, or ``{'img': …, 'ref_img': …}`` of that shape, and
             ``data_samples``, padded and with tensors for boxes, those of the reference too.
 
         Raises:

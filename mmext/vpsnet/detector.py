@@ -39,8 +39,8 @@ class VPSNet(UPSNet):
         fuse_neck: a neck of :mod:`mmext.vpsnet.fuse_neck`, or None.
         optical_flow: flow between frames for it, see :mod:`mmext.layers.optical_flow`.
         track_head: a :class:`~mmext.vpsnet.track_head.TrackHead`, or None.
-        tracker: a :class:`~mmext.vpsnet.tracker.VPSNetTracker`; without a track head it goes by
-            place and label, without a tracker instances are numbered frame by frame.
+        tracker: a :class:`~mmext.vpsnet.tracker.VPSNetTracker`. Without a track head it compares
+            boxes and labels only. Without a tracker instances are numbered anew in every frame.
         **kwargs: as for :class:`~mmext.upsnet.detector.UPSNet`.
     """
 
@@ -71,7 +71,7 @@ class VPSNet(UPSNet):
             self.tracker.reset()
 
     def train(self, mode: bool = True) -> 'VPSNet':
-        """As every module's; also forgets the video, whose features are of other weights."""
+        """Set the mode as every module does, and forget the video: its features are outdated."""
         self.reset()
         return super().train(mode)
 
@@ -79,8 +79,8 @@ class VPSNet(UPSNet):
         """The losses of UPSNet on the key frames, and the match loss.
 
         Args:
-            batch_inputs: normalised key and reference frames, ``img`` and ``ref_img``
-                ``[N, 3, H, W]``; with neither fuse neck nor track head just the key frames do.
+            batch_inputs: normalized key and reference frames, ``img`` and ``ref_img``
+                ``[N, 3, H, W]``. Without fuse neck and track head the key frames are enough.
             batch_data_samples: see the class.
 
         Returns:
@@ -101,14 +101,14 @@ class VPSNet(UPSNet):
         # one pass: the same weights see both, and gradients flow through both
         both = self.extract_feat(torch.cat((frames, references)))
         levels, ref_levels = (
-            tuple(level[part] for level in both)
-            for part in (slice(len(frames)), slice(len(frames), None))
+            tuple(level[half] for level in both)
+            for half in (slice(len(frames)), slice(len(frames), None))
         )
         features = levels
         if self.fuse_neck is not None:
             metas = [sample.metainfo for sample in batch_data_samples]
             flow = self._flow(frames, references, metas)
-            gathered, ref_gathered = (self.fuse_neck.gather(part) for part in (levels, ref_levels))
+            gathered, ref_gathered = map(self.fuse_neck.gather, (levels, ref_levels))
             features = self.fuse_neck(levels, gathered, ref_gathered, flow)
         losses, proposals = self._rpn_loss(features, batch_data_samples)
         losses.update(self._roi_loss(features, ref_levels, proposals, batch_data_samples))
@@ -118,19 +118,19 @@ class VPSNet(UPSNet):
     def predict(
         self, batch_inputs: Inputs, batch_data_samples: SampleList, rescale: bool = True
     ) -> SampleList:
-        """What UPSNet predicts, with ids that an object keeps through the video.
+        """The predictions of UPSNet, with ids that an object keeps through the video.
 
         Args:
-            batch_inputs: normalised frames ``[N, 3, H, W]``, in the order of the video; each is
-                fused with the one before, of this batch or of the last call. Or pairs, ``img`` and
-                ``ref_img``: these are fused with the given frames.
+            batch_inputs: normalized frames ``[N, 3, H, W]`` in the order of the video. Each is
+                fused with the previous frame, which may be one of the previous call. Or pairs of
+                frames, ``img`` and ``ref_img``, which are fused with each other.
             batch_data_samples: the frames' meta with ``video_id`` and ``frame_id``.
             rescale: predict at the size of the original images, else of the network input.
 
         Returns:
-            The data samples as of UPSNet; with a tracker the number of an instance in
-            ``pred_panoptic_seg`` is its id, and ``pred_instances.instances_ids`` has those of the
-            instances that are in it (0 for the others).
+            The data samples as UPSNet returns them. With a tracker the instance numbers in
+            ``pred_panoptic_seg`` are the ids of the objects, and ``pred_instances.instances_ids``
+            ``[n]`` has them too, 0 for an instance that is not in the panoptic map.
         """
         metas = [sample.metainfo for sample in batch_data_samples]
         if isinstance(batch_inputs, dict):
@@ -161,26 +161,30 @@ class VPSNet(UPSNet):
         if self.fuse_neck is None:
             return levels
         gathered = self.fuse_neck.gather(levels)
-        (*references, pictures), numbers = self._memory.references((*gathered, frames), metas)
-        flow = torch.zeros_like(frames[:, :2], dtype=torch.float32)
-        if numbers:
-            moved = list(numbers)
-            pairs = [dict(metas[i], ref_frame_id=number) for i, number in numbers.items()]
-            flow[moved] = self._flow(frames[moved], pictures[moved], pairs)
+        (*references, ref_images), ref_frame_ids = self._memory.references(
+            (*gathered, frames), metas
+        )
+        flow = torch.zeros_like(frames[:, :2], dtype=torch.float32)  # [N, 2, H, W]
+        if ref_frame_ids:
+            has_reference = list(ref_frame_ids)
+            pairs = [dict(metas[i], ref_frame_id=ref_id) for i, ref_id in ref_frame_ids.items()]
+            flow[has_reference] = self._flow(
+                frames[has_reference], ref_images[has_reference], pairs
+            )
         return self.fuse_neck(levels, gathered, references, flow)
 
     def _flow(self, frames: Tensor, references: Tensor, metas: Sequence[dict]) -> Tensor:
-        """Flow [N, 2, H, W] in pixels of the network input."""
-        return self.optical_flow(self._pictures(frames), self._pictures(references), metas)
+        """Flow ``[N, 2, H, W]`` in pixels of the network input."""
+        return self.optical_flow(self._images(frames), self._images(references), metas)
 
-    def _pictures(self, inputs: Tensor) -> Tensor:
-        """RGB 0..255 from normalised inputs [N, 3, H, W]."""
+    def _images(self, inputs: Tensor) -> Tensor:
+        """RGB images 0..255 from normalized inputs, ``[N, 3, H, W]`` both."""
         preprocessor = self.data_preprocessor
-        pictures = inputs.float()
+        images = inputs.float()
         if preprocessor._enable_normalize:
-            pictures = pictures * preprocessor.std + preprocessor.mean
-        # pictures are loaded as BGR and turned around once at most
-        return pictures if preprocessor._channel_conversion else pictures.flip(1)
+            images = images * preprocessor.std + preprocessor.mean
+        # images are loaded as BGR; the preprocessor may have made them RGB
+        return images if preprocessor._channel_conversion else images.flip(1)
 
     def _roi_loss(
         self,
@@ -198,24 +202,24 @@ class VPSNet(UPSNet):
             return self.roi_head.loss(features, proposals, batch_data_samples)
         _check_ids(batch_data_samples)
         head = self.roi_head
-        truth = [sample.gt_instances for sample in batch_data_samples]
+        gt_instances = [sample.gt_instances for sample in batch_data_samples]
         samples = self._sample_rois(features, proposals, batch_data_samples)
         boxes = head.bbox_loss(features, samples)
-        masks = head.mask_loss(features, samples, boxes['bbox_feats'], truth)
+        masks = head.mask_loss(features, samples, boxes['bbox_feats'], gt_instances)
         per_image = boxes['bbox_feats'].split([len(rois.priors) for rois in samples])
         num_positives = [len(rois.pos_priors) for rois in samples]  # they come first
         positives = torch.cat(
             [rois[:count] for rois, count in zip(per_image, num_positives, strict=True)]
         )
-        ref_truth = [sample.ref_gt_instances for sample in batch_data_samples]
+        ref_gt_instances = [sample.ref_gt_instances for sample in batch_data_samples]
         match = self.track_head.loss_by_feat(
             self.track_head(positives).split(num_positives),
-            self._embed(ref_levels, [get_box_tensor(image.bboxes) for image in ref_truth]),
+            self._embed(ref_levels, [get_box_tensor(image.bboxes) for image in ref_gt_instances]),
             [
                 image.instances_ids[rois.pos_assigned_gt_inds]
-                for image, rois in zip(truth, samples, strict=True)
+                for image, rois in zip(gt_instances, samples, strict=True)
             ],
-            [image.instances_ids for image in ref_truth],
+            [image.instances_ids for image in ref_gt_instances],
         )
         return {**boxes['loss_bbox'], **masks['loss_mask'], **match}
 
@@ -232,47 +236,47 @@ class VPSNet(UPSNet):
             assigned = self.roi_head.bbox_assigner.assign(
                 image, sample.gt_instances, sample.get('ignored_instances')
             )
-            own_levels = [level[index][None] for level in features]
+            image_levels = [level[index][None] for level in features]
             results.append(
                 self.roi_head.bbox_sampler.sample(
-                    assigned, image, sample.gt_instances, feats=own_levels
+                    assigned, image, sample.gt_instances, feats=image_levels
                 )
             )
         return results
 
     def _embed(self, levels: tuple[Tensor, ...], boxes: list[Tensor]) -> list[Tensor]:
-        """Embeddings [n_i, D] of the boxes [n_i, 4] of each image; D is 0 without a track head."""
+        """Embeddings ``[n_i, D]`` of boxes ``[n_i, 4]``, image by image; without a head D is 0."""
         if self.track_head is None:
             return [image.new_zeros(len(image), 0) for image in boxes]
         extractor = self.roi_head.bbox_roi_extractor
         roi_features = extractor(levels[: extractor.num_inputs], bbox2roi(boxes))
         return list(self.track_head(roi_features).split([len(image) for image in boxes]))
 
-    def _identify(
+    def _assign_instance_ids(
         self,
         features: tuple[Tensor, ...],
         segments: InstanceList,
         detections: InstanceList,
         metas: list[dict],
     ) -> None:
-        """Ids for what enters the panoptic map, and for the same boxes among the detections."""
+        """Track the segments, and give each detection the id of the segment of the same box."""
         if self.tracker is None:
             return
         embeddings = self._embed(features, [image.bboxes for image in segments])
-        for image, embedded, found, meta in zip(
+        for image_segments, image_embeddings, image_detections, meta in zip(
             segments, embeddings, detections, metas, strict=True
         ):
             if not self._order.follows(meta):
                 self.tracker.reset()
-            image.instances_ids = self.tracker.track(image, embedded)
-            found.instances_ids = _ids_of_equals(found, image)
+            image_segments.instances_ids = self.tracker.track(image_segments, image_embeddings)
+            image_detections.instances_ids = _ids_of_equals(image_detections, image_segments)
 
 
 def _ids_of_equals(detections: InstanceData, segments: InstanceData) -> Tensor:
-    """The id of the segment that is the same box candidate, 0 without one; int64 [n].
+    """The id of the segment with the box and label of each detection; int64 ``[n]``, 0 for none.
 
-    Both were selected from the same candidates, so equal ones are equal to the last bit, and NMS
-    has left no two with the same box and label.
+    Both were selected from the same candidates, so that equal boxes are equal to the last bit. NMS
+    has left no two candidates with the same box and label.
     """
     equal = (detections.bboxes[:, None] == segments.bboxes).all(dim=-1)
     equal &= detections.labels[:, None] == segments.labels

@@ -71,10 +71,10 @@ class AlignedFusion(BaseModule):
         """Fused levels, of the same shapes.
 
         Args:
-            levels: of the target frames, each [N, C, h_i, w_i], finest first.
+            levels: of the target frames, each ``[N, C, h_i, w_i]``, finest first.
             gathered: what :meth:`gather` makes of them.
             references: what it made of the reference frames.
-            flow: from target to reference, [N, 2, H, W], (x, y) in pixels of the network input.
+            flow: from target to reference, ``[N, 2, H, W]``, (x, y) in pixels of the network input.
         """
         fused = [
             self.fuse(target, self.align(target, reference, flow))
@@ -83,11 +83,11 @@ class AlignedFusion(BaseModule):
         return self.scatter(fused, levels)
 
     def gather(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The maps of a frame that are fused, each [N, C, h, w], from its levels."""
+        """The maps of a frame that are fused, each ``[N, C, h, w]``, from its levels."""
         raise NotImplementedError
 
     def fuse(self, target: Tensor, aligned: Tensor) -> Tensor:
-        """One map of both, [N, C, h, w] each."""
+        """One map of both, ``[N, C, h, w]`` each."""
         raise NotImplementedError
 
     def scatter(self, fused: Sequence[Tensor], levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -95,12 +95,12 @@ class AlignedFusion(BaseModule):
         raise NotImplementedError
 
     def align(self, target: Tensor, reference: Tensor, flow: Tensor) -> Tensor:
-        """The reference's map [N, C, h, w] seen from the target.
+        """The reference's map ``[N, C, h, w]`` seen from the target.
 
         Args:
-            target: [N, C, h, w].
-            reference: [N, C, h, w].
-            flow: from target to reference, [N, 2, H, W], (x, y) in pixels of the network input.
+            target: ``[N, C, h, w]``.
+            reference: ``[N, C, h, w]``.
+            flow: from target to reference, ``[N, 2, H, W]``, (x, y) in pixels of the network input.
         """
         height, width = target.shape[-2:]
         flow = resize_flow(flow, (height, width))
@@ -109,7 +109,7 @@ class AlignedFusion(BaseModule):
         return warp(warped, residual, self.align_corners)
 
     def attend(self, target: Tensor, aligned: Tensor) -> Tensor:
-        """One map of both, [N, C, h, w] each."""
+        """One map of both, ``[N, C, h, w]`` each."""
         return self.attention(torch.stack((target, aligned), dim=1))
 
 
@@ -132,7 +132,7 @@ class FuseNeck(AlignedFusion):
         normal_init(self.refine.conv, std=0.01)
 
     def gather(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The mean of all levels at the size of the finest, alone: [N, C, h, w]."""
+        """The mean of all levels at the size of the finest, alone: ``[N, C, h, w]``."""
         size = levels[0].shape[-2:]
         gathered = levels[0]
         for level in levels[1:]:

@@ -26,12 +26,12 @@ def local_correlation(target: Tensor, reference: Tensor, max_displacement: int =
     In float32 at least, also under autocast: the products have either sign.
 
     Args:
-        target: [N, C, h, w].
-        reference: [N, C, h, w]; 0 beyond its border.
+        target: ``[N, C, h, w]``.
+        reference: ``[N, C, h, w]``; 0 beyond its border.
         max_displacement: d, in cells.
 
     Returns:
-        [N, K * K, h, w]: mean over channels of ``target(p) * reference(p + (dy, dx))``, dy from
+        ``[N, K * K, h, w]``: mean over channels of ``target(p) * reference(p + (dy, dx))``, dy from
         -d to d, dx from -d to d within it. Differentiable in both.
 
     Raises:
@@ -60,7 +60,7 @@ def local_correlation(target: Tensor, reference: Tensor, max_displacement: int =
 
 
 def _windows(features: Tensor, side: int) -> Tensor:
-    """Windows that begin at every block, [b, C, side * side], from [N, C, h, w]."""
+    """Windows that begin at every block, ``[b, C, side * side]``, from ``[N, C, h, w]``."""
     windows = features.unfold(2, side, _BLOCK).unfold(3, side, _BLOCK)
     return windows.permute(0, 2, 3, 1, 4, 5).reshape(-1, features.shape[1], side * side)
 

@@ -52,12 +52,12 @@ class ResidualFlow(BaseModule):
         constant_init(self.conv_flow, 0)
 
     def forward(self, target: Tensor, warped: Tensor, flow: Tensor) -> Tensor:
-        """Flow from the target to the warped reference, [N, 2, h, w] in cells.
+        """Flow from the target to the warped reference, ``[N, 2, h, w]`` in cells.
 
         Args:
-            target: [N, C, h, w].
-            warped: the reference's features along ``flow``, [N, C, h, w].
-            flow: [N, 2, h, w] in cells.
+            target: ``[N, C, h, w]``.
+            warped: the reference's features along ``flow``, ``[N, C, h, w]``.
+            flow: ``[N, 2, h, w]`` in cells.
         """
         correlation = local_correlation(target, warped, self.max_displacement)
         inputs = (target, correlation.to(target.dtype), flow.to(target.dtype))

@@ -58,10 +58,10 @@ class TemporalSpatialAttention(BaseModule):
         """Fuse aligned frames.
 
         Args:
-            frames: [N, 2, C, h, w], the target and the reference aligned to it.
+            frames: ``[N, 2, C, h, w]``, the target and the reference aligned to it.
 
         Returns:
-            [N, C, h, w].
+            ``[N, C, h, w]``.
         """
         weighted = frames * self.temporal_weights(frames)[:, :, None]
         weighted = weighted.flatten(1, 2)  # [N, 2C, h, w]
@@ -70,7 +70,10 @@ class TemporalSpatialAttention(BaseModule):
         return self.fuse(weighted) * attention.sigmoid() * 2 + shift
 
     def temporal_weights(self, frames: Tensor) -> Tensor:
-        """Likeness of each frame to the target, [N, 2, h, w] in 0..1; the target has one too."""
+        """Similarity ``[N, 2, h, w]``, 0 to 1, of the frames ``[N, 2, C, h, w]`` to the target.
+
+        The target is the first frame and is compared with itself too.
+        """
         target = self.embed_target(frames[:, 0])
         embedded = self.embed_frame(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
         # a sum over all channels: half precision would round it by whole units
@@ -79,7 +82,7 @@ class TemporalSpatialAttention(BaseModule):
         return likeness.sigmoid().to(frames.dtype)
 
     def _spatial_attention(self, weighted: Tensor) -> Tensor:
-        """Logits of the mask over places and channels, [N, C, h, w]."""
+        """Logits of the mask over places and channels, ``[N, C, h, w]``."""
         attention = self.attend(weighted)
         pooled = torch.cat(
             (

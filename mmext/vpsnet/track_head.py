@@ -53,7 +53,7 @@ class TrackHead(BaseModule):
         self.fcs = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(widths))
 
     def forward(self, roi_features: Tensor) -> Tensor:
-        """Embeddings [R, D] of RoI features [R, C, s, s]."""
+        """Embeddings ``[R, D]`` of RoI features ``[R, C, s, s]``."""
         embeddings = roi_features.flatten(1)
         for fc in self.fcs[:-1]:
             embeddings = fc(embeddings).relu()
@@ -69,10 +69,10 @@ class TrackHead(BaseModule):
         """Cross entropy of the affinities; each argument has one entry per image.
 
         Args:
-            embeddings: [P, D], of the positive RoIs of the key frame.
-            ref_embeddings: [m, D], of the objects of the reference frame.
-            instances_ids: [P], the object each RoI was sampled for.
-            ref_instances_ids: [m].
+            embeddings: ``[P, D]``, of the positive RoIs of the key frame.
+            ref_embeddings: ``[m, D]``, of the objects of the reference frame.
+            instances_ids: ``[P]``, the object each RoI was sampled for.
+            ref_instances_ids: ``[m]``.
 
         Returns:
             ``loss_match``, and ``match_accuracy``, the share of RoIs (in percent) whose

@@ -13,12 +13,12 @@ def match_targets(instances_ids: Tensor, ref_instances_ids: Tensor) -> Tensor:
     """The column of the affinities that is right for each RoI.
 
     Args:
-        instances_ids: [P], integers, the object of each RoI.
-        ref_instances_ids: [m], integers, the objects of the reference frame; the first counts of
-            those with the same id.
+        instances_ids: ``[P]``, integers, the object of each RoI.
+        ref_instances_ids: ``[m]``, integers, the objects of the reference frame. Of several
+            with the same id the first counts.
 
     Returns:
-        int64 [P]: 1 + index of the object in the reference frame, 0 if it is not there.
+        int64 ``[P]``: 1 + index of the object in the reference frame, 0 if it is not there.
     """
     if len(ref_instances_ids) == 0:
         return instances_ids.new_zeros(len(instances_ids)).long()

@@ -24,7 +24,7 @@ from mmext.vpsnet.association import NEW, affinity, associate, association_score
 
 @dataclass
 class _Memory:
-    """What is known of the objects, one row each, by ascending id."""
+    """The remembered objects, one row each, by ascending id."""
 
     ids: Tensor  # int64 [m]
     labels: Tensor  # [m]
@@ -81,11 +81,12 @@ class VPSNetTracker:
         """Ids of the detections of the next frame.
 
         Args:
-            detections: ``bboxes`` [n, 4] (x1, y1, x2, y2 in px), ``labels`` [n], ``scores`` [n].
-            embeddings: [n, D]; [n, 0] to go by place and label alone.
+            detections: ``bboxes`` ``[n, 4]`` (x1, y1, x2, y2 in px), ``labels`` and ``scores``
+                ``[n]``.
+            embeddings: ``[n, D]``; ``[n, 0]`` to compare boxes and labels only.
 
         Returns:
-            int64 [n], over 0, all different.
+            int64 ``[n]``, over 0, all different.
         """
         self._frame += 1
         boxes, labels = detections.bboxes, detections.labels
@@ -103,12 +104,13 @@ class VPSNetTracker:
             labels[:, None] == memory.labels,
             **self.weights,
         )
-        found = associate(scores)
-        is_new = found.matches == NEW
+        association = associate(scores)
+        is_new = association.matches == NEW
         num_new = int(is_new.sum())  # the one transfer per frame: the memory has to grow
-        known = torch.cat((memory.ids, memory.ids.new_zeros(num_new)))
-        rows = found.matches.where(~is_new, len(memory.ids) + found.new_ranks)  # [n], all different
-        ids = known[rows].where(~is_new, self._next_id + found.new_ranks)
+        new_rows = len(memory.ids) + association.new_ranks
+        rows = association.matches.where(~is_new, new_rows)  # [n], all different
+        grown_ids = torch.cat((memory.ids, memory.ids.new_zeros(num_new)))
+        ids = grown_ids[rows].where(~is_new, self._next_id + association.new_ranks)
         self._next_id += num_new
         self._remember(memory, num_new, rows, ids, detections, embeddings)
         return ids

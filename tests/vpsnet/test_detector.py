@@ -245,11 +245,11 @@ def test_training_forgets_the_video(vpsnet, make_clip):
     assert vpsnet._memory._last is None
 
 
-def test_pictures_for_the_flow_are_those_of_the_video(vpsnet, make_clip):
+def test_images_for_the_flow_are_those_of_the_video(vpsnet, make_clip):
     clip = make_clip(size_hw=(64, 96))
     inputs = vpsnet.data_preprocessor(dict(inputs=list(clip.frames), data_samples=None))['inputs']
     torch.testing.assert_close(
-        vpsnet._pictures(inputs), clip.frames.flip(1).float(), atol=1e-3, rtol=0
+        vpsnet._images(inputs), clip.frames.flip(1).float(), atol=1e-3, rtol=0
     )
 
 

@@ -31,13 +31,13 @@ class ImageResult:
     image: dict[str, Any]
     """``id``, ``width`` and ``height``."""
     labels: np.ndarray
-    """[n]"""
+    """``[n]``"""
     boxes_xywh: np.ndarray
-    """[n, 4] float64"""
+    """``[n, 4]`` float64"""
     scores: np.ndarray
-    """[n]"""
+    """``[n]``"""
     mask_scores: np.ndarray
-    """[n]"""
+    """``[n]``"""
     masks: list[dict[str, Any]] | None
     annotations: list[dict[str, Any]] | None
     """The truth, without ``ann_file``."""
@@ -123,8 +123,8 @@ class CocoDetectionMetric(BaseMetric):
         Args:
             data_batch: not used.
             data_samples: dicts with ``img_id``, ``ori_shape``, ``pred_instances`` (``bboxes``
-                [n, 4] x1 y1 x2 y2 in pixels of the original image, ``scores``,
-                ``labels``; ``masks`` [n, H, W] or run-length codes, ``mask_scores``)
+                ``[n, 4]`` x1 y1 x2 y2 in pixels of the original image, ``scores``,
+                ``labels``; ``masks`` ``[n, H, W]`` or run-length codes, ``mask_scores``)
                 and, without ``ann_file``, what
                 :func:`~mmext.metrics.coco.sample_truth.sample_annotations` takes.
         """

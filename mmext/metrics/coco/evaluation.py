@@ -40,12 +40,12 @@ class Detections:
     """Detections of any number of images.
 
     Attributes:
-        image_ids: [n], as in the ground truth.
-        category_ids: [n], as in the ground truth.
-        boxes_xywh: [n, 4], px.
-        scores: [n].
+        image_ids: ``[n]``, as in the ground truth.
+        category_ids: ``[n]``, as in the ground truth.
+        boxes_xywh: ``[n, 4]``, px.
+        scores: ``[n]``.
         masks: run-length codes of COCO, n of them, or None.
-        keypoints: [n, 3 J] x, y and score of each joint, or None.
+        keypoints: ``[n, 3 J]`` x, y and score of each joint, or None.
     """
 
     image_ids: IdArray
@@ -56,7 +56,7 @@ class Detections:
     keypoints: FloatArray | None = None
 
     def rows(self) -> FloatArray:
-        """[n, 7] image, x, y, w, h, score, category: what both engines read without dicts."""
+        """``[n, 7]`` image, x, y, w, h, score, category: what both engines read without dicts."""
         columns = (self.image_ids[:, None], self.boxes_xywh, self.scores[:, None])
         return np.concatenate([*columns, self.category_ids[:, None]], axis=1)
 
@@ -80,11 +80,11 @@ class Curves(NamedTuple):
     """Precision at 101 recalls, and the largest recall; -1 where there is no object."""
 
     precision: FloatArray
-    """[T, R, K, A, M]"""
+    """``[T, R, K, A, M]``"""
     recall: FloatArray
-    """[T, K, A, M]"""
+    """``[T, K, A, M]``"""
     ious: FloatArray
-    """[T]"""
+    """``[T]``"""
     areas: tuple[str, ...]
     """A names: '' is all, then 's', 'm', 'l'"""
     limits: tuple[int, ...]
@@ -99,7 +99,7 @@ class Curves(NamedTuple):
         return _mean(self.recall[self._rows(iou)][:, :, self.areas.index(area), limit])
 
     def by_category(self, iou: float | None = None) -> FloatArray:
-        """Average precision of each category [K], nan for those without an object."""
+        """Average precision of each category ``[K]``, nan for those without an object."""
         values = self.precision[self._rows(iou)][:, :, :, 0, -1]  # [t, R, K]
         return np.array([_mean(values[:, :, k]) for k in range(values.shape[2])])
 
@@ -284,7 +284,7 @@ class _Numbers:
         self._order = np.argsort(whole) + 1 if whole.dtype == np.int64 else None
 
     def of(self, ids: Sequence[int | str] | IdArray) -> IntArray:
-        """The numbers of ids [n]; ValueError if one is unknown."""
+        """The numbers of ids ``[n]``; ValueError if one is unknown."""
         array = id_array(ids)
         if self._sorted is not None and self._order is not None and array.dtype == np.int64:
             places = np.searchsorted(self._sorted, array).clip(max=len(self._sorted) - 1)
@@ -353,7 +353,7 @@ def ids_of_labels(
 
 
 def categories_of(labels: IntArray, category_ids: Sequence[int | str]) -> IdArray:
-    """Category ids of predicted labels [n].
+    """Category ids of predicted labels ``[n]``.
 
     Raises:
         ValueError: a label that no category belongs to.

@@ -34,14 +34,14 @@ class KeypointOKSMetric(BaseMetric):
     COCO's own evaluation; nan where there is nothing to find. Save the best checkpoint by
     ``save_best='keypoints/AP'``.
 
-    Takes of each image ``pred_instances``: ``keypoints`` [N, K, 2] in px of the
-    original image, ``scores`` [N], ``labels`` [N] and, if there, ``keypoint_scores``
-    [N, K] (written to files; COCO does not use them). An object's score is
+    Takes of each image ``pred_instances``: ``keypoints`` ``[N, K, 2]`` in px of the
+    original image, ``scores`` ``[N]``, ``labels`` ``[N]`` and, if there, ``keypoint_scores``
+    ``[N, K]`` (written to files; COCO does not use them). An object's score is
     that of its box.
 
     Args:
         ann_file: COCO annotations with ``keypoints``.
-        sigmas: [K] how precisely each point can be annotated, relative to the object's
+        sigmas: ``[K]`` how precisely each point can be annotated, relative to the object's
             size; None takes ``sigmas`` of the data set's meta data.
         backend: 'hotcoco', 'pycocotools' or 'auto', the faster one that is installed.
         outfile_prefix: also writes ``{outfile_prefix}.keypoints.json``.

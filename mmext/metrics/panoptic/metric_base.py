@@ -1,4 +1,4 @@
-"""What the panoptic evaluators share: where the truth comes from, and how ranks are merged."""
+"""What the panoptic metrics share: where ground truth comes from, and how ranks are merged."""
 
 import os
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from mmext.formats.panoptic_records import panoptic_truth
 from mmext.metrics.panoptic.ground_truth import AnnotationTable, GroundTruth
 
 
-class PanopticEvaluator(BaseMetric):
-    """Base of the evaluators of panoptic maps.
+class PanopticMetricBase(BaseMetric):
+    """Base of the metrics of panoptic maps.
 
     ``compute_metrics`` gets the results of all ranks, ``results[rank][image]``.
 
@@ -138,3 +138,6 @@ class PanopticEvaluator(BaseMetric):
                 f'{gt_map.shape}; they are compared at the original size of the image'
             )
         return gt_map
+
+
+PanopticEvaluator = PanopticMetricBase  # its name until version 0.2

@@ -10,7 +10,7 @@ from mmengine.logging import MMLogger
 from mmext.formats.panoptic_files import VOID_ID
 from mmext.metrics.panoptic import quality as pq
 from mmext.metrics.panoptic.ground_truth import GroundTruth, count_matches, truth_of_sample
-from mmext.metrics.panoptic.metric_base import PanopticEvaluator
+from mmext.metrics.panoptic.metric_base import PanopticMetricBase
 from mmext.metrics.panoptic.predictions import predicted_labels, predicted_map
 from mmext.metrics.panoptic.write_results import PanopticResultsWriter, hotcoco_counts
 from mmext.registry import METRICS
@@ -31,7 +31,7 @@ class ImageResult:
 
 
 @METRICS.register_module()
-class PanopticQualityMetric(PanopticEvaluator):
+class PanopticQualityMetric(PanopticMetricBase):
     """PQ, SQ and RQ over all classes, over things and over stuff, and by class.
 
     The ground truth comes from ``ann_file`` and ``seg_prefix`` or, without them,

@@ -24,7 +24,6 @@ import numpy.typing as npt
 
 from mmext.metrics.panoptic import quality as pq
 
-VOID_TUBE = 0
 VOID_ROW = -1
 WINDOWS = (1, 2, 3, 4)
 """Labelled frames of the windows of Cityscapes-VPS: k = 0, 5, 10, 15, labels 5 frames apart."""
@@ -40,7 +39,7 @@ class FrameTable(NamedTuple):
     gt_is_crowd: npt.NDArray[np.bool_]
     """``[G]``."""
     pred_tubes: pq.IntArray
-    """Tube of each predicted segment, ``[P]``; ``VOID_TUBE`` for what is predicted as void."""
+    """Tube of each predicted segment, ``[P]``; 0 for what is predicted as void."""
     pred_labels: pq.IntArray
     """Their classes, ``[P]`` in ``[0, C)``, ``pq.VOID_LABEL`` for the void."""
     rows: pq.IntArray

@@ -12,7 +12,7 @@ from mmext.formats.panoptic_files import segment_positions
 from mmext.metrics.panoptic import quality as pq
 from mmext.metrics.panoptic import video_quality as vpq
 from mmext.metrics.panoptic.ground_truth import GroundTruth, truth_of_sample
-from mmext.metrics.panoptic.metric_base import PanopticEvaluator
+from mmext.metrics.panoptic.metric_base import PanopticMetricBase
 from mmext.metrics.panoptic.predictions import predicted_labels, predicted_map, predicted_tubes
 from mmext.metrics.panoptic.video_report import report
 from mmext.metrics.panoptic.write_video_results import VideoPanopticResultsWriter
@@ -33,7 +33,7 @@ class FrameResult:
 
 
 @METRICS.register_module()
-class VideoPanopticQualityMetric(PanopticEvaluator):
+class VideoPanopticQualityMetric(PanopticMetricBase):
     """VPQ over all classes, over things and over stuff, and by class; STQ beside it.
 
     The ground truth comes from ``ann_file`` and ``seg_prefix`` or, without them,

@@ -9,7 +9,7 @@ from mmext.formats.checkpoint_keys import Converted, Rename, rename_keys
 
 _KINDS = {'tl': 'top_left', 'br': 'bottom_right', 'ct': 'center'}
 
-# inside a pooling module; centre pooling has no looks and nothing between
+# inside a pooling module; center pooling has no looks and nothing between
 _POOL_KEYS = (
     (r'p(\d)_conv1\.(.+)', r'branch\g<2>.\3'),
     (r'look_conv(\d)\.(.+)', r'look\g<2>.\3'),

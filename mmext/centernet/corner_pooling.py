@@ -1,4 +1,4 @@
-"""Cascade corner pooling and centre pooling, with the convolutions around them.
+"""Cascade corner pooling and center pooling, with the convolutions around them.
 
 Source: Duan et al., "CenterNet: Keypoint Triplets for Object Detection", ICCV 2019, section 3.2
 and figure 4, on the corner pooling of Law and Deng, "CornerNet", 2018, section 3.3.
@@ -31,7 +31,7 @@ class CenterPool(BaseModule):
     Args:
         channels: C, of input and output.
         pool_channels: of the pooled branches.
-        norm_cfg: normalisation after each convolution.
+        norm_cfg: normalization after each convolution.
         init_cfg: as for every mmengine module.
     """
 
@@ -73,7 +73,7 @@ class CascadeCornerPool(CenterPool):
         corner: 'top_left' or 'bottom_right'.
         channels: C, of input and output.
         pool_channels: of the pooled branches.
-        norm_cfg: normalisation after each convolution; the one between the two
+        norm_cfg: normalization after each convolution; the one between the two
             poolings of a branch has none.
         init_cfg: as for every mmengine module.
 

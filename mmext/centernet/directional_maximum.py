@@ -1,7 +1,7 @@
-"""Running maxima along rows and columns: what corner pooling and centre pooling are made of.
+"""Running maxima along rows and columns: what corner pooling and center pooling are made of.
 
 Law and Deng, "CornerNet", 2018, section 3.3 (corner pooling); Duan et al., "CenterNet: Keypoint
-Triplets", 2019, section 3.2 (centre pooling).
+Triplets", 2019, section 3.2 (center pooling).
 
 Shapes: N images, C channels, ``H x W`` cells.
 """
@@ -64,9 +64,12 @@ def doubling_maximum(features: Tensor, axis: int, upwards: bool) -> Tensor:
     """Running maximum along an axis in ``log2(size)`` steps, each twice as long.
 
     Args:
-        features: any shape.
-        axis: along which.
-        upwards: from the last cell to the first instead of from the first to the last.
+        features: ``[...]``, any shape.
+        axis: the axis of the scan.
+        upwards: whether the scan goes from the last cell to the first.
+
+    Returns:
+        The shape of ``features``.
     """
     result = features
     step, size = 1, features.shape[axis]

@@ -32,7 +32,7 @@ class DLA(BaseModule):
         depths: of the trees of stages 2 and up; a tree of depth d has 2^d blocks.
         widths: channels of all stages; the first two are plain convolutions.
         out_indices: stages to return, 0 to 5.
-        norm_cfg: of every normalisation.
+        norm_cfg: of every normalization.
         init_cfg: as for every mmengine module.
 
     Raises:
@@ -100,7 +100,7 @@ class _Tree(nn.Module):
         in_channels: of the input.
         out_channels: of everything else.
         stride: 1 or 2.
-        norm_cfg: of every normalisation.
+        norm_cfg: of every normalization.
         joins_input: whether the (downsampled) input goes to the root too.
         inherited: channels that come from the trees before.
     """

@@ -13,7 +13,7 @@ Size = tuple[int, int]
 
 
 def centering_matrix(center_xy: tuple[float, float], side_px: float, size_wh: Size) -> Matrix:
-    """Takes a point to the middle of the input, ``side_px`` to its width.
+    """The map ``[3, 3]`` that takes a point to the middle of the input, ``side_px`` to its width.
 
     Args:
         center_xy: in the image.
@@ -31,15 +31,15 @@ def centering_matrix(center_xy: tuple[float, float], side_px: float, size_wh: Si
     return np.array([[scale, 0, shift_x], [0, scale, shift_y], [0, 0, 1]], np.float64)
 
 
-def mirror_matrix(width_px: int) -> Matrix:
-    """Mirrors an image: pixel x becomes ``width - 1 - x``."""
+def flip_matrix(width_px: int) -> Matrix:
+    """The map ``[3, 3]`` that flips an image horizontally: pixel x becomes ``width - 1 - x``."""
     return np.array([[-1, 0, width_px - 1], [0, 1, 0], [0, 0, 1]], np.float64)
 
 
 def central_margin(size_px: int, margin_px: int = 128) -> int:
-    """How far from the border of an image a random centre stays.
+    """How far from the border of an image a random center stays.
 
-    ``margin_px``, halved until two of them are less than the image.
+    This is ``margin_px``, halved until two margins are less than the image.
 
     >>> central_margin(640), central_margin(200), central_margin(1)
     (128, 64, 0)
@@ -53,13 +53,14 @@ def central_margin(size_px: int, margin_px: int = 128) -> int:
 def random_warp(
     rng: np.random.RandomState, image_wh: Size, size_wh: Size, scales: NDArray[np.floating]
 ) -> Matrix:
-    """A random square of the image, mirrored or not by the caller, as the input.
+    """A map ``[3, 3]`` that makes a random square of the image the input; the caller may flip it.
 
     Args:
         rng: source of randomness.
         image_wh: width and height of the image, px.
         size_wh: of the input, px.
-        scales: the side of the square is the longer side of the image times one of them.
+        scales: ``[S]``; the side of the square is the longer side of the image times one of
+            them.
     """
     center = [
         float(rng.randint(margin, max(margin + 1, size - margin)))
@@ -79,17 +80,17 @@ def warp_boxes(boxes: NDArray[np.floating], matrix: Matrix) -> NDArray[np.float3
 def color_matrix(
     rng: np.random.RandomState, mean_gray: float, strength: float = 0.4, lighting: float = 0.1
 ) -> Matrix:
-    """Random brightness, contrast, saturation and lighting as one map of RGB colours.
+    """Random brightness, contrast, saturation and lighting as one map of RGB colors.
 
-    Each of the first three is linear in the colours of a pixel, of its grey value or of
-    the mean grey value; so any order of them is one matrix, and an image is changed
+    Each of the first three is linear in the colors of a pixel, of its gray value or of
+    the mean gray value; so any order of them is one matrix, and an image is changed
     once instead of four times.
 
     Args:
         rng: source of randomness.
         mean_gray: of the image, 0..255.
         strength: each blends by a factor in ``1 - strength .. 1 + strength``.
-        lighting: standard deviation of the shift along the principal colour axes of
+        lighting: standard deviation of the shift along the principal color axes of
             ImageNet (Krizhevsky et al. 2012, section 4.1).
 
     Returns:

@@ -49,11 +49,12 @@ def decode_points(
 
 
 def merge_flipped_scores(logits: Tensor, permutation: Tensor | None = None) -> Tensor:
-    """Averages the probabilities of images with those of their mirror images.
+    """Average the probabilities of images with those of their flipped images.
 
     Args:
-        logits: ``[2B, C, H, W]``, the second half from mirrored inputs.
-        permutation: ``[C]`` channel that a channel becomes in a mirror, None: itself.
+        logits: ``[2B, C, H, W]``, the second half from flipped inputs.
+        permutation: ``[C]``, the channel that each channel becomes in a flipped image; ``None``
+            keeps all channels.
 
     Returns:
         Logits of the means, ``[B, C, H, W]``.
@@ -63,12 +64,20 @@ def merge_flipped_scores(logits: Tensor, permutation: Tensor | None = None) -> T
 
 
 def average_flipped(maps: Tensor, permutation: Tensor | None = None) -> Tensor:
-    """Averages maps ``[2B, C, H, W]`` with their mirrored second half: ``[B, C, H, W]``."""
-    plain, mirrored = maps.chunk(2)
-    mirrored = mirrored.flip(3)
+    """Average maps with those of the flipped images.
+
+    Args:
+        maps: ``[2B, C, H, W]``, the second half from flipped inputs.
+        permutation: as for :func:`merge_flipped_scores`.
+
+    Returns:
+        ``[B, C, H, W]``.
+    """
+    plain, flipped = maps.chunk(2)
+    flipped = flipped.flip(3)
     if permutation is not None:
-        mirrored = mirrored[:, permutation]
-    return (plain + mirrored) / 2
+        flipped = flipped[:, permutation]
+    return (plain + flipped) / 2
 
 
 def frame_transform(
@@ -108,7 +117,7 @@ def to_pixels(
     """Points in cells, each image by its own :func:`frame_transform`.
 
     Args:
-        points: ``[B, ..., 2m]``, x and y in turns.
+        points: ``[B, ..., 2m]``, x and y alternate.
         metas: of the B images.
         map_shape: H, W.
         rescale: to the original images.

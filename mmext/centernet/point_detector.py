@@ -1,4 +1,4 @@
-"""Detectors that find objects as points, tested as published: mirrored, at several scales.
+"""Detectors that find objects as points, tested as published: flipped, at several scales.
 
 Zhou et al., "Objects as Points", 2019, section 5.1.
 """
@@ -26,14 +26,20 @@ class CenterNetPointDetector(SingleStageDetector):
     """Backbone, neck and :class:`CenterNetPointHead` or the pose head.
 
     Beside the host's keys ``test_cfg`` has ``flip`` (default False): each image is
-    seen with its mirror image, and the maps of both are merged before decoding, which
-    is not what merging boxes of both (the host's test-time augmentation) gives.
+    seen with its flipped image, and the maps of both are merged before decoding. (The host's
+    test-time augmentation merges the boxes of both, which is not the same.)
     """
 
     def predict(
         self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True
     ) -> SampleList:
-        """Predict with or without mirror images; arguments as the host's."""
+        """The detections of a batch, with flipped images if ``test_cfg.flip`` says so.
+
+        Args:
+            batch_inputs: ``[B, 3, H, W]``.
+            batch_data_samples: the image meta; ``pred_instances`` are added to them.
+            rescale: whether boxes are in pixels of the original images.
+        """
         if (self.test_cfg or {}).get('flip'):
             batch_inputs = torch.cat([batch_inputs, batch_inputs.flip(3)])
         features = self.extract_feat(batch_inputs)
@@ -70,12 +76,14 @@ class CenterNetMultiScale(BaseTTAModel):
 
     def merge_scales(self, scales: list[InstanceData]) -> InstanceData:
         """Detections of all scales, in original coordinates, as one list, best first."""
-        everything = InstanceData.cat(scales)
-        if not len(everything):
-            return everything
+        candidates = InstanceData.cat(scales)
+        if not len(candidates):
+            return candidates
         # the host keeps classes apart by an offset, which is right for coordinates above 0 alone
-        boxes = everything.bboxes - everything.bboxes.min()
-        scored, kept = batched_nms(boxes, everything.scores, everything.labels, dict(_SOFT_NMS))
-        results = everything[kept]
+        boxes = candidates.bboxes - candidates.bboxes.min()
+        scored, kept_index = batched_nms(
+            boxes, candidates.scores, candidates.labels, dict(_SOFT_NMS)
+        )
+        results = candidates[kept_index]
         results.scores = scored[:, -1]
         return results[: self.max_per_img]

@@ -1,8 +1,8 @@
 """The head of CenterNet, objects as points.
 
 Zhou et al., "Objects as Points", 2019. Of a map at stride 4 it predicts, per cell:
-for each class whether an object's centre lies in it, the object's size and where in
-the cell the centre is. No anchors, no assignment, no suppression of overlaps.
+for each class whether an object's center lies in it, the object's size and where in
+the cell the center is. No anchors, no assignment, no suppression of overlaps.
 
 Not to be confused with ``CenterNetTripletHead`` (Duan et al. 2019).
 
@@ -36,12 +36,12 @@ from mmext.registry import MODELS
 Maps = dict[str, Tensor]
 """Output of one stack: branch -> ``[B, channels, H, W]``."""
 
-_PRIOR = 0.1  # of a centre, in each cell at the start: bias -2.19 (section 3)
+_PRIOR = 0.1  # of a center, in each cell at the start: bias -2.19 (section 3)
 
 
 @MODELS.register_module()
 class CenterNetPointHead(BaseDenseHead):
-    """Centres, sizes and offsets.
+    """Centers, sizes and offsets.
 
     Args:
         num_classes: C.
@@ -52,7 +52,7 @@ class CenterNetPointHead(BaseDenseHead):
         offset_weight: of the offset loss.
         radius_mode: 'official' as trained by the authors, 'exact' is the solved
             equation (:func:`~mmext.functional.gaussian_targets.gaussian_radii`).
-        min_overlap: IoU that a centre off by the radius may cost at most. mmdet's
+        min_overlap: IoU that a center off by the radius may cost at most. mmdet's
             head is ``radius_mode='exact', min_overlap=0.3``.
         train_cfg: not used; the host hands it over.
         test_cfg: ``topk`` (100), ``local_maximum_kernel`` (3), ``max_per_img`` (100; 0
@@ -94,7 +94,7 @@ class CenterNetPointHead(BaseDenseHead):
         return dict(center=self.num_classes, size=2, offset=2)
 
     def init_weights(self) -> None:
-        """Centres are rare at the start; sizes and offsets near 0."""
+        """Centers are rare at the start; sizes and offsets near 0."""
         super().init_weights()
         for name, module in self.stacks.named_modules():
             stack_and_branch = name.split('.')
@@ -107,7 +107,7 @@ class CenterNetPointHead(BaseDenseHead):
                 normal_init(last, std=0.001)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[list[Maps]]:
-        """The maps of each stack; outside of training of the last one alone.
+        """The maps of each stack; in inference those of the last stack alone.
 
         Args:
             features: S maps ``[B, in_channels, H, W]``.
@@ -135,11 +135,11 @@ class CenterNetPointHead(BaseDenseHead):
         batch_img_metas: list[dict],
         batch_gt_instances_ignore: OptInstanceList = None,
     ) -> dict[str, Tensor]:
-        """``loss_heatmap``, ``loss_size`` and ``loss_offset``, the mean over the stacks.
+        """``loss_heatmap``, ``loss_size`` and ``loss_offset``, the means over the stacks.
 
         Args:
-            stack_maps: of :meth:`forward`.
-            batch_gt_instances: ``bboxes`` in network pixels and ``labels``.
+            stack_maps: the maps of each stack, ``[B, channels, H, W]`` by branch.
+            batch_gt_instances: ``bboxes`` ``[n, 4]`` in network pixels and ``labels`` ``[n]``.
             batch_img_metas: with ``batch_input_shape``.
             batch_gt_instances_ignore: not used, as by the authors.
         """
@@ -166,9 +166,15 @@ class CenterNetPointHead(BaseDenseHead):
         )
 
     def stack_loss(self, maps: Maps, targets: Any) -> dict[str, Tensor]:
-        """Weighted losses of one stack against what :meth:`get_targets` gave."""
-        places = targets.images, targets.centers
-        sizes, offsets = values_at(maps['size'], *places), values_at(maps['offset'], *places)
+        """Weighted losses of one stack.
+
+        Args:
+            maps: its maps, ``[B, channels, H, W]`` by branch.
+            targets: of :meth:`get_targets`.
+        """
+        image_index, centers = targets.image_index, targets.centers
+        sizes = values_at(maps['size'], image_index, centers)  # [N, 2]
+        offsets = values_at(maps['offset'], image_index, centers)  # [N, 2]
         return dict(
             loss_heatmap=gaussian_focal_loss(maps['center'], targets.heatmap),
             loss_size=self.size_weight
@@ -178,13 +184,13 @@ class CenterNetPointHead(BaseDenseHead):
         )
 
     def merge_flipped(self, maps: Maps, batch_img_metas: list[dict]) -> Maps:
-        """One map of each image and its mirror image.
+        """Merge the maps of each image with those of its flipped image.
 
         As released: probabilities and sizes are averaged, the offsets are those of the
         plain image.
 
         Args:
-            maps: ``[2B, ...]``, mirrored images in the second half.
+            maps: ``[2B, ...]``, those of the flipped images in the second half.
             batch_img_metas: of the B images.
         """
         return dict(
@@ -199,8 +205,8 @@ class CenterNetPointHead(BaseDenseHead):
         """Detections of each image, best first.
 
         Args:
-            stack_maps: of :meth:`forward`; twice as many images as metas if the second
-                half are mirror images.
+            stack_maps: of :meth:`forward`. They may be of twice as many images as there are metas:
+                then the second half are the flipped images.
             batch_img_metas: ``batch_input_shape`` and, if there are, ``border`` and
                 ``scale_factor``.
             rescale: to the original image.
@@ -231,7 +237,7 @@ class CenterNetPointHead(BaseDenseHead):
     def detection_fields(
         self, maps: Maps, decoded: PointDetections, batch_img_metas: list[dict], rescale: bool
     ) -> dict[str, Tensor]:
-        """What is known of the detections: name -> ``[B, K, ...]``."""
+        """The fields of the detections, ``[B, K, ...]`` by name."""
         boxes, centers = (
             to_pixels(points, batch_img_metas, _map_shape(maps), rescale)
             for points in (decoded.boxes, decoded.centers)

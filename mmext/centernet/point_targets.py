@@ -1,10 +1,10 @@
-"""Training targets of objects as points: a centre, a size, a place within a cell.
+"""Training targets of objects as points: a center, a size, a place within a cell.
 
 Zhou et al., "Objects as Points", 2019, sections 3 and 4.
 
 Sizes and offsets are kept per object, not as maps: two objects in one cell both
 have theirs, and the losses touch N cells instead of all. Objects without area, with
-their centre outside or with a coordinate that is not a number stay in the lists with
+their center outside or with a coordinate that is not a number stay in the lists with
 weight 0, so that nothing has to be counted on the device.
 
 Shapes: B images, C classes, N objects of all images, ``H x W`` cells.
@@ -28,8 +28,8 @@ class PointTargets(NamedTuple):
     """Targets of a batch, see the module's shape legend."""
 
     heatmap: Heatmaps
-    """``[B, C, H, W]`` in 0..1, 1 at the centres."""
-    images: Tensor
+    """``[B, C, H, W]`` in 0..1, 1 at the centers."""
+    image_index: Tensor
     """``[N]`` image of each object."""
     centers: Tensor
     """``[N, 2]`` integer x, y of the cell, clamped to the map."""
@@ -38,7 +38,7 @@ class PointTargets(NamedTuple):
     sizes: Tensor
     """``[N, 2]`` width and height in cells."""
     offsets: Tensor
-    """``[N, 2]`` where in its cell the centre is, x and y in 0..1."""
+    """``[N, 2]`` where in its cell the center is, x and y in 0..1."""
     weights: Tensor
     """``[N]`` 1 or, for objects that cannot be learned, 0."""
 
@@ -67,7 +67,7 @@ def point_targets(
     Raises:
         ValueError: no image, or labels that :func:`check_labels` refuses.
     """
-    images = image_indices(boxes)
+    image_index = image_indices(boxes)
     height, width = map_shape
     all_boxes, all_labels = torch.cat([*boxes]).float(), torch.cat([*labels])
     check_labels(labels, boxes, num_classes)
@@ -82,7 +82,7 @@ def point_targets(
     radii = gaussian_radii(sizes[:, 1], sizes[:, 0], min_overlap, radius_mode)
     heatmap = gaussian_heatmaps(
         (len(boxes), num_classes, height, width),
-        images,
+        image_index,
         all_labels,
         cells.where(is_object[:, None], -1),
         radii,
@@ -91,11 +91,16 @@ def point_targets(
     centers = torch.stack([xs.clamp(0, width - 1), ys.clamp(0, height - 1)], 1)
     # a weight of 0 would not make up for what is not a number
     sizes, offsets = (values.where(is_object[:, None], 0) for values in (sizes, points - centers))
-    return PointTargets(heatmap, images, centers, radii, sizes, offsets, is_object.float())
+    return PointTargets(heatmap, image_index, centers, radii, sizes, offsets, is_object.float())
 
 
 def check_labels(labels: Sequence[Tensor], boxes: Sequence[Tensor], num_classes: int) -> None:
-    """Refuses labels that would be drawn as another class or onto another image.
+    """Refuse labels that would be drawn as another class or onto another image.
+
+    Args:
+        labels: per image ``[n]``.
+        boxes: per image ``[n, 4]``.
+        num_classes: C.
 
     Raises:
         ValueError: not as many labels as boxes in an image or (CPU only, as a check on a GPU
@@ -115,7 +120,10 @@ def check_labels(labels: Sequence[Tensor], boxes: Sequence[Tensor], num_classes:
 
 
 def image_indices(per_image: Sequence[Tensor]) -> Tensor:
-    """The image of each row of tensors that are going to be concatenated, ``[N]``.
+    """The image of each object, ``[N]``, once the lists of all images are concatenated.
+
+    Args:
+        per_image: tensors ``[n, ...]`` with one row per object.
 
     Raises:
         ValueError: no image.
@@ -127,13 +135,19 @@ def image_indices(per_image: Sequence[Tensor]) -> Tensor:
     return torch.repeat_interleave(counts).to(per_image[0].device)
 
 
-def values_at(maps: Tensor, images: Tensor, centers: Tensor) -> Tensor:
-    """What maps ``[B, D, H, W]`` predict at the cells of the objects, ``[N, D]``."""
-    return maps.permute(0, 2, 3, 1)[images, centers[:, 1], centers[:, 0]]
+def values_at(maps: Tensor, image_index: Tensor, centers: Tensor) -> Tensor:
+    """The values of maps ``[B, D, H, W]`` at the cells of the objects, ``[N, D]``.
+
+    Args:
+        maps: ``[B, D, H, W]``.
+        image_index: ``[N]``, the image of each object.
+        centers: ``[N, 2]``, integer x, y of its cell.
+    """
+    return maps.permute(0, 2, 3, 1)[image_index, centers[:, 1], centers[:, 0]]
 
 
 def mean_absolute_error(predicted: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """L1 per number: the sum over the weighted numbers divided by how many they are.
+    """Mean of the absolute errors that have weight 1.
 
     Args:
         predicted: ``[N, ...]``.

@@ -17,7 +17,7 @@ from mmext.centernet.image_warp import (
     Matrix,
     centering_matrix,
     color_matrix,
-    mirror_matrix,
+    flip_matrix,
     random_warp,
     warp_boxes,
 )
@@ -29,9 +29,9 @@ Resolution = Literal['fixed', 'keep']
 
 @TRANSFORMS.register_module()
 class RandomCenterWarp(BaseTransform):
-    """A random square of the image, mirrored or not, as the network's input.
+    """A random square of the image, flipped or not, as the network's input.
 
-    The square's side is the image's longer side times a random scale, its centre
+    The square's side is the image's longer side times a random scale, its center
     anywhere but near the border; what lies outside of the image is black. Boxes are cut
     at the input's border, those that have no area left are dropped. Changes ``img``,
     ``img_shape``, ``gt_bboxes`` and what belongs to them, ``flip``.
@@ -39,7 +39,7 @@ class RandomCenterWarp(BaseTransform):
     Args:
         size: width and height of the input, px.
         scales: lowest and highest, in steps of 0.1.
-        flip_prob: how often the image is mirrored.
+        flip_prob: probability that the image is flipped.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class RandomCenterWarp(BaseTransform):
         results['flip'] = bool(rng.uniform() < self.flip_prob)
         results['flip_direction'] = 'horizontal' if results['flip'] else None
         if results['flip']:
-            matrix = matrix @ mirror_matrix(width)
+            matrix = matrix @ flip_matrix(width)
         _warp_image(results, matrix, self.size)
         _move_boxes(results, matrix, self.size)
         return results

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmext.centernet.point_decoding import PointDetections
 from mmext.functional.heatmaps import find_peaks, gather_cells
-from mmext.functional.keypoints import mirror_permutation
+from mmext.functional.keypoints import flip_permutation
 
 
 class JointCandidates(NamedTuple):
@@ -24,11 +24,11 @@ class JointCandidates(NamedTuple):
 
 
 def regressed_joints(detections: PointDetections, vectors: Tensor) -> Tensor:
-    """Where the objects themselves say that their joints are: ``[B, K, J, 2]``, cells.
+    """Joints as the objects predict them: ``[B, K, J, 2]``, in cells.
 
     Args:
         detections: of the same maps.
-        vectors: ``[B, 2J, H, W]``, x and y of each joint from the cell of a centre.
+        vectors: ``[B, 2J, H, W]``, x and y of each joint from the cell of a center.
     """
     corners = torch.stack([detections.peaks.xs, detections.peaks.ys], 2)
     at_peaks = gather_cells(vectors, detections.peaks.cells).unflatten(2, (-1, 2))
@@ -65,10 +65,10 @@ def match_joints(
     min_score: float = 0.1,
     max_distance_ratio: float = 0.3,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Snaps each regressed joint to the nearest candidate, if that is near and good.
+    """Move each regressed joint to the nearest candidate with a good score, if that is near.
 
-    The regressed place stays where the nearest candidate is outside the object's box or
-    further than ``max_distance_ratio`` times its longer side, or no candidate is good.
+    The joint stays where it is if this candidate is outside the box of the object, or further
+    away than ``max_distance_ratio`` times the longer side of the box, or if there is none.
 
     Args:
         boxes: ``[B, K, 4]`` x1 y1 x2 y2.
@@ -78,8 +78,8 @@ def match_joints(
         max_distance_ratio: of the longer side of the box.
 
     Returns:
-        Joints ``[B, K, J, 2]``; whether each was snapped ``[B, K, J]``; the score of its nearest
-        candidate ``[B, K, J]``.
+        Joints ``[B, K, J, 2]``; whether each was moved, bool ``[B, K, J]``; the score of its
+        nearest candidate ``[B, K, J]``.
     """
     queries = regressed.transpose(1, 2)  # [B, J, K, 2]
     distances = torch.cdist(
@@ -98,7 +98,7 @@ def match_joints(
 
 
 def scores_at(joint_logits: Tensor, points: Tensor) -> Tensor:
-    """Scores of the joint heat-maps at given places, 0 outside: ``[B, K, J]``.
+    """Scores of the joint heat-maps at given points: ``[B, K, J]``, 0 outside of the map.
 
     Args:
         joint_logits: ``[B, J, H, W]``.
@@ -113,26 +113,29 @@ def scores_at(joint_logits: Tensor, points: Tensor) -> Tensor:
 
 
 def average_flipped_vectors(vectors: Tensor, permutation: Tensor) -> Tensor:
-    """Averages joint vectors ``[2B, 2J, H, W]`` with their mirrored second half: ``[B, 2J, H, W]``.
+    """Average joint vectors with those of the flipped images.
 
-    A mirror turns x around and makes a left joint a right one.
+    A flip negates x and makes a left joint a right one.
 
     Args:
-        vectors: second half from mirrored inputs.
-        permutation: ``[J]`` joint that a joint becomes.
+        vectors: ``[2B, 2J, H, W]``, the second half from flipped inputs.
+        permutation: ``[J]``, the joint that each joint becomes in a flipped image.
+
+    Returns:
+        ``[B, 2J, H, W]``.
     """
-    plain, mirrored = vectors.unflatten(1, (-1, 2)).chunk(2)  # [B, J, 2, H, W]
-    mirrored = mirrored.flip(4)[:, permutation]
-    mirrored = mirrored * mirrored.new_tensor([-1, 1]).view(2, 1, 1)
-    return ((plain + mirrored) / 2).flatten(1, 2)
+    plain, flipped = vectors.unflatten(1, (-1, 2)).chunk(2)  # [B, J, 2, H, W]
+    flipped = flipped.flip(4)[:, permutation]
+    flipped = flipped * flipped.new_tensor([-1, 1]).view(2, 1, 1)
+    return ((plain + flipped) / 2).flatten(1, 2)
 
 
 def joint_permutation(
     num_joints: int, flip_pairs: Sequence[Sequence[int]], device: torch.device
 ) -> Tensor:
-    """The joint that each joint becomes in a mirror image, ``[J]``.
+    """The joint that each joint becomes in a flipped image, ``[J]``.
 
     Raises:
         ValueError: a pair is none, names a joint that does not exist, or a joint is in two.
     """
-    return torch.as_tensor(mirror_permutation(num_joints, flip_pairs), device=device)
+    return torch.as_tensor(flip_permutation(num_joints, flip_pairs), device=device)

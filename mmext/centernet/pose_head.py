@@ -1,7 +1,7 @@
 """Objects as points with their joints.
 
 Zhou et al., "Objects as Points", 2019, section 4.2. Any number of joints of any kind
-of object; which joints swap in a mirror is known from the data set's ``flip_pairs``.
+of object; which joints swap in a flipped image is known from the data set's ``flip_pairs``.
 
 Shapes: B images, J joints, K objects, ``H x W`` cells.
 """
@@ -35,11 +35,11 @@ from mmext.registry import MODELS
 
 @MODELS.register_module()
 class CenterNetPoseHead(CenterNetPointHead):
-    """Centres, sizes, offsets, and of each joint a vector, a heat-map and an offset.
+    """Centers, sizes, offsets, and of each joint a vector, a heat-map and an offset.
 
     Args:
         num_joints: J.
-        flip_pairs: joints that swap in a mirror image, for ``test_cfg.flip``; None
+        flip_pairs: joints that swap in a flipped image, for ``test_cfg.flip``; None
             takes ``flip_pairs`` of the images' meta data.
         joint_weight: of the loss of the vectors.
         joint_heatmap_weight: of the loss of the joints' heat-maps.
@@ -97,11 +97,17 @@ class CenterNetPoseHead(CenterNetPointHead):
         )
 
     def stack_loss(self, maps: Maps, targets: Any) -> dict[str, Tensor]:
-        """Adds ``loss_joint``, ``loss_joint_heatmap`` and ``loss_joint_offset``."""
+        """Adds ``loss_joint``, ``loss_joint_heatmap`` and ``loss_joint_offset``.
+
+        Args:
+            maps: of one stack, ``[B, channels, H, W]`` by branch.
+            targets: of :meth:`get_targets`.
+        """
         objects = targets.objects
-        vectors = values_at(maps['joint_vector'], objects.images, objects.centers)
-        images = objects.images.repeat_interleave(self.num_joints)
-        offsets = values_at(maps['joint_offset'], images, targets.joint_cells.flatten(0, 1))
+        vectors = values_at(maps['joint_vector'], objects.image_index, objects.centers)
+        image_index = objects.image_index.repeat_interleave(self.num_joints)
+        joint_cells = targets.joint_cells.flatten(0, 1)  # [N * J, 2]
+        offsets = values_at(maps['joint_offset'], image_index, joint_cells)
         return super().stack_loss(maps, objects) | dict(
             loss_joint=self.joint_weight
             * mean_absolute_error(
@@ -121,7 +127,7 @@ class CenterNetPoseHead(CenterNetPointHead):
         """Vectors and joint heat-maps are averaged too, joint offsets those of the plain image.
 
         Raises:
-            ValueError: nobody says which joints swap.
+            ValueError: neither the head nor the meta data says which joints swap.
         """
         pairs = self.flip_pairs
         if pairs is None:
@@ -144,7 +150,7 @@ class CenterNetPoseHead(CenterNetPointHead):
         """Adds ``keypoints`` ``[B, K, J, 2]`` and ``keypoint_scores`` ``[B, K, J]``.
 
         The score of a joint is that of the candidate it was matched with, or its heat-map
-        at the regressed place. The score of an object is that of its centre, as released.
+        at the regressed place. The score of an object is that of its center, as released.
         """
         fields = super().detection_fields(maps, decoded, batch_img_metas, rescale)
         joints = regressed_joints(decoded, maps['joint_vector'].float())

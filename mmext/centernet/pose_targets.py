@@ -1,6 +1,6 @@
 """Training targets of human pose, or any other key points, with objects as points.
 
-Zhou et al., "Objects as Points", 2019, section 4.2: from the centre of an object a
+Zhou et al., "Objects as Points", 2019, section 4.2: from the center of an object a
 vector to each joint, and beside that a heat-map of each joint.
 
 Shapes: B images, J joints, N objects of all images, ``H x W`` cells.
@@ -23,7 +23,7 @@ class PoseTargets(NamedTuple):
     """As for plain detection; an object without any annotated joint does not train size
     and offset, as released."""
     joint_vectors: Tensor
-    """``[N, J, 2]`` from the cell of the object's centre, in cells."""
+    """``[N, J, 2]`` from the cell of the object's center, in cells."""
     joint_weights: Tensor
     """``[N, J]`` 1 for annotated joints on the map."""
     joint_heatmap: Heatmaps
@@ -53,7 +53,7 @@ def pose_targets(
     """
     batch, _, height, width = objects.heatmap.shape
     all_joints, annotated = torch.cat([*joints]).float(), torch.cat([*visible]) > 0
-    expected = (len(objects.images), all_joints.shape[1])
+    expected = (len(objects.image_index), all_joints.shape[1])
     if all_joints.dim() != 3 or annotated.shape != expected or len(all_joints) != expected[0]:
         raise ValueError(
             f'keypoints: expected [{expected[0]}, J, 2] and visibility [{expected[0]}, J], '
@@ -69,7 +69,7 @@ def pose_targets(
     cells = points.long()
     heatmap = gaussian_heatmaps(
         (batch, num_joints, height, width),
-        objects.images.repeat_interleave(num_joints),
+        objects.image_index.repeat_interleave(num_joints),
         torch.arange(num_joints, device=cells.device).repeat(len(cells)),
         cells.where(learned[..., None], -1).flatten(0, 1),
         objects.radii.repeat_interleave(num_joints),  # that of the object, as released

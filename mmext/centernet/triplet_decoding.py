@@ -1,8 +1,8 @@
-"""From heat-maps to detections: corners in pairs, confirmed by a centre.
+"""From heat-maps to detections: corners in pairs, confirmed by a center.
 
 Duan et al., "CenterNet: Keypoint Triplets", ICCV 2019, section 3.1 and the released test protocol:
 every top-left corner is paired with every bottom-right corner of its class and tag; a box is kept
-if the middle of it holds a centre of its class, which then shares in its score. All images of a
+if the middle of it holds a center of its class, which then shares in its score. All images of a
 batch at once.
 
 Shapes: B images, C classes, ``H x W`` cells, K key points of a kind, D boxes.
@@ -36,7 +36,7 @@ class TripletTestSettings:
         max_per_img: detections of an image; all if it is not positive.
         sigma: of the Gaussian of soft-NMS.
         min_score: boxes that decay below are dropped.
-        flip: look at each image and its mirror image together.
+        flip: predict from each image and its flipped image together.
     """
 
     top_k: int = 70
@@ -49,7 +49,7 @@ class TripletTestSettings:
 
 
 class TripletMaps(NamedTuple):
-    """What the network says about a batch."""
+    """The maps that the network predicts for a batch."""
 
     top_left_heat: Tensor
     """``[B, C, H, W]`` logits; the same for the other two."""
@@ -76,7 +76,7 @@ class Keypoints(NamedTuple):
 
 
 class CornerPairs(NamedTuple):
-    """Boxes that nobody confirmed yet."""
+    """Boxes that no center has confirmed yet."""
 
     boxes: Tensor
     """``[B, D, 4]`` x1 y1 x2 y2"""
@@ -88,7 +88,7 @@ class CornerPairs(NamedTuple):
     """``[B, D]``"""
 
 
-class Views(NamedTuple):
+class ImageWindows(NamedTuple):
     """Where each image of a batch is in the network's input."""
 
     origins_xy: Tensor
@@ -115,12 +115,13 @@ class Detections(NamedTuple):
 def decode_maps(
     maps: TripletMaps, settings: TripletTestSettings, flipped: bool = False
 ) -> tuple[CornerPairs, Keypoints]:
-    """Boxes and centres, in cells.
+    """Boxes and centers, in cells.
 
     Args:
-        maps: of B images or, if ``flipped``, of B images followed by their mirror images.
-        settings: how many.
-        flipped: see ``maps``. The mirrored results follow the others.
+        maps: of B images or, if ``flipped``, of B images followed by their flipped images.
+        settings: how many key points and pairs are taken.
+        flipped: see ``maps``. The results of a flipped image are flipped back and follow those of
+            its image.
     """
     maps = TripletMaps(*(m.float() for m in maps))
     top_left, cells1 = find_keypoints(maps.top_left_heat, maps.top_left_offset, settings.top_k)
@@ -135,14 +136,15 @@ def decode_maps(
         return pairs, centers
     width = maps.center_heat.shape[3]
     batch = len(pairs.boxes) // 2
-    mirror = pairs.boxes.new_tensor([width, 0, width, 0])
-    boxes, back = pairs.boxes.split(batch)
-    back = (mirror - back * back.new_tensor([1, -1, 1, -1]))[..., [2, 1, 0, 3]]
-    points, mirrored = centers.points_xy.split(batch)
-    mirrored = mirror[:2] - mirrored * mirrored.new_tensor([1, -1])
+    origin = pairs.boxes.new_tensor([width, 0, width, 0])
+    boxes, flipped_boxes = pairs.boxes.split(batch)
+    signs = boxes.new_tensor([1, -1, 1, -1])
+    flipped_boxes = (origin - flipped_boxes * signs)[..., [2, 1, 0, 3]]
+    points, flipped_points = centers.points_xy.split(batch)
+    flipped_points = origin[:2] - flipped_points * signs[:2]
     return (
-        CornerPairs(torch.cat((boxes, back), 1), *(_side_by_side(p) for p in pairs[1:])),
-        Keypoints(torch.cat((points, mirrored), 1), *(_side_by_side(c) for c in centers[1:])),
+        CornerPairs(torch.cat((boxes, flipped_boxes), 1), *(_side_by_side(p) for p in pairs[1:])),
+        Keypoints(torch.cat((points, flipped_points), 1), *(_side_by_side(c) for c in centers[1:])),
     )
 
 
@@ -189,33 +191,36 @@ def pair_corners(
     most = min(settings.max_pairs, scores.shape[1])
     if agree.device.type == 'cpu':  # few pairs agree; a GPU would have to wait for the count
         most = min(most, int(agree.flatten(1).sum(1).amax()) if len(agree) else 0)
-    scores, index = scores.topk(most, dim=1)  # [B, D]
+    scores, pair_index = scores.topk(most, dim=1)  # [B, D]
     count = bottom_right.scores.shape[1]
-    row, column = index // count, index % count
+    top_left_index, bottom_right_index = pair_index // count, pair_index % count
     corners = (
         k.points_xy.gather(1, i[..., None].expand(-1, -1, 2))
-        for k, i in ((top_left, row), (bottom_right, column))
+        for k, i in ((top_left, top_left_index), (bottom_right, bottom_right_index))
     )
-    corner_scores = (top_left.scores.gather(1, row), bottom_right.scores.gather(1, column))
-    labels = top_left.labels.gather(1, row)
+    corner_scores = (
+        top_left.scores.gather(1, top_left_index),
+        bottom_right.scores.gather(1, bottom_right_index),
+    )
+    labels = top_left.labels.gather(1, top_left_index)
     return CornerPairs(
         torch.cat(list(corners), 2), scores, torch.stack(corner_scores, 2).clamp(min=0), labels
     )
 
 
 def to_image_frame(
-    pairs: CornerPairs, centers: Keypoints, views: Views, cell_size_px: tuple[float, float]
+    pairs: CornerPairs, centers: Keypoints, windows: ImageWindows, cell_size_px: tuple[float, float]
 ) -> tuple[CornerPairs, Keypoints]:
     """From cells to pixels of the images, cut off at their borders.
 
     Args:
         pairs: in cells; those that stick out of the image too far are dropped.
         centers: in cells.
-        views: of the images.
+        windows: of the images.
         cell_size_px: width and height of a cell in pixels of the network's input.
     """
     cell = pairs.boxes.new_tensor(cell_size_px)
-    origins, sizes, scales = (v[:, None] for v in views)  # [B, 1, 2]
+    origins, sizes, scales = (part[:, None] for part in windows)  # [B, 1, 2]
     corners = pairs.boxes.unflatten(2, (2, 2)) * cell - origins[:, :, None]  # [B, D, 2, xy]
     is_out = (corners[:, :, 0] <= -BORDER_SLACK_PX) | (corners[:, :, 1] >= sizes + BORDER_SLACK_PX)
     scores = pairs.scores.masked_fill(is_out.any(2), -torch.inf)
@@ -226,15 +231,15 @@ def to_image_frame(
 
 
 def confirm_pairs(pairs: CornerPairs, centers: Keypoints) -> tuple[Tensor, Tensor]:
-    """Which boxes have a centre of their class in the middle, and what they are worth then.
+    """Which boxes have a center of their class in the middle, and their scores then.
 
     Args:
         pairs: in pixels of the image.
         centers: in pixels of the image. The first that is in the middle counts, not the best.
 
     Returns:
-        Scores ``[B, D]``, the mean of the three key points, -inf without centre; and the
-        index ``[B, D]`` of the centre.
+        Scores ``[B, D]``, the mean of the three key points, -inf without center; and the
+        index ``[B, D]`` of the center.
     """
     top_left, bottom_right = pairs.boxes.split(2, dim=2)
     area = (bottom_right - top_left).prod(2)
@@ -247,9 +252,9 @@ def confirm_pairs(pairs: CornerPairs, centers: Keypoints) -> tuple[Tensor, Tenso
     is_middle = ((points > first[:, :, None]) & (points < last[:, :, None])).all(3)
     confirms = is_middle & (pairs.labels[:, :, None] == centers.labels[:, None])  # [B, D, K]
     confirms &= (centers.scores > -torch.inf)[:, None]
-    found, index = confirms.int().max(2)  # the first of equals
-    scores = (2 * pairs.scores + centers.scores.gather(1, index)) / 3
-    return scores.masked_fill(found == 0, -torch.inf), index
+    is_confirmed, center_index = confirms.int().max(2)  # the first of equals
+    scores = (2 * pairs.scores + centers.scores.gather(1, center_index)) / 3
+    return scores.masked_fill(is_confirmed == 0, -torch.inf), center_index
 
 
 def detect(

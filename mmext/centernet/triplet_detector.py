@@ -21,7 +21,7 @@ class CenterNetTripletDetector(SingleStageDetector):
     """Duan et al., ICCV 2019: an hourglass and a :class:`CenterNetTripletHead`.
 
     Takes the arguments of the host's ``SingleStageDetector``. With ``test_cfg.flip``,
-    every image is seen together with its mirror image, as the paper evaluates.
+    every image is seen together with its flipped image, as the paper evaluates.
     """
 
     bbox_head: CenterNetTripletHead
@@ -36,19 +36,24 @@ class CenterNetTripletDetector(SingleStageDetector):
             batch_data_samples: one for each image.
             rescale: whether boxes are in pixels of the original images.
         """
-        features = self.extract_feat(self._views(batch_inputs))
+        features = self.extract_feat(self._with_flips(batch_inputs))
         results = self.bbox_head.predict(features, batch_data_samples, rescale=rescale)
         return self.add_pred_to_datasample(batch_data_samples, results)
 
     def candidates(
         self, batch_inputs: Tensor, batch_data_samples: SampleList
     ) -> tuple[CornerPairs, Keypoints]:
-        """Boxes and centres in pixels of the original images, before the triplet check."""
-        maps = self.bbox_head.last_maps(self.extract_feat(self._views(batch_inputs)))
+        """Boxes and centers in pixels of the original images, before the triplet check.
+
+        Args:
+            batch_inputs: ``[B, 3, H, W]``.
+            batch_data_samples: one for each image.
+        """
+        maps = self.bbox_head.last_maps(self.extract_feat(self._with_flips(batch_inputs)))
         return self.bbox_head.candidates(maps, [s.metainfo for s in batch_data_samples])
 
-    def _views(self, batch_inputs: Tensor) -> Tensor:
-        """The images and, if wanted, their mirror images."""
+    def _with_flips(self, batch_inputs: Tensor) -> Tensor:
+        """The images and, if wanted, their flipped images."""
         if not self.bbox_head.settings.flip:
             return batch_inputs
         return torch.cat((batch_inputs, batch_inputs.flip(3)))
@@ -58,7 +63,7 @@ class CenterNetTripletDetector(SingleStageDetector):
 class CenterNetTripletTTA(BaseTTAModel):
     """Several scales of an image, merged as released: one triplet check for all boxes.
 
-    The boxes of all scales meet the centres of the scale nearest to 1 and a soft-NMS that
+    The boxes of all scales meet the centers of the scale nearest to 1 and a soft-NMS that
     merges what it suppresses. Mirror images are the detector's part
     (``test_cfg.flip``); the pipeline gives ``scale_factor``.
 
@@ -85,10 +90,10 @@ class CenterNetTripletTTA(BaseTTAModel):
         pairs, centers, distances, samples = [], [], [], []
         for view in scales:
             prepared = self.module.data_preprocessor(view, False)
-            found = self.module.candidates(prepared['inputs'], prepared['data_samples'])
+            candidates = self.module.candidates(prepared['inputs'], prepared['data_samples'])
             samples.append(prepared['data_samples'])
-            pairs.append(found[0])
-            centers.append(found[1])
+            pairs.append(candidates[0])
+            centers.append(candidates[1])
             distances.append(_distance_from_scale_1(prepared['data_samples'][0]))
         nearest = min(range(len(scales)), key=distances.__getitem__)
         joined = CornerPairs(*(torch.cat(parts, 1) for parts in zip(*pairs, strict=True)))

@@ -1,7 +1,7 @@
-"""The head of CenterNet with keypoint triplets: a box is two corners and a centre.
+"""The head of CenterNet with keypoint triplets: a box is two corners and a center.
 
 Duan et al., "CenterNet: Keypoint Triplets for Object Detection", ICCV 2019. On each stack of the
-hourglass: cascade corner pooling for the corners, centre pooling for the centre, and from
+hourglass: cascade corner pooling for the corners, center pooling for the center, and from
 each heat-map, offsets and (corners) tags. Not to be taken for the other CenterNet, "Objects as
 Points", which is :mod:`mmext.centernet.point_head`.
 
@@ -27,10 +27,10 @@ from mmext.centernet.corner_pooling import CascadeCornerPool, CenterPool
 from mmext.centernet.triplet_decoding import (
     CornerPairs,
     Detections,
+    ImageWindows,
     Keypoints,
     TripletMaps,
     TripletTestSettings,
-    Views,
     decode_maps,
     detect,
     to_image_frame,
@@ -75,7 +75,7 @@ class TripletBranches(BaseModule):
         self.center_offset = branch(2)
 
     def init_weights(self) -> None:
-        """As released: PyTorch's own initialisation, and no key points at first."""
+        """As released: PyTorch's own initialization, and no key points at first."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 module.reset_parameters()
@@ -101,7 +101,7 @@ class TripletBranches(BaseModule):
 
 @MODELS.register_module()
 class CenterNetTripletHead(BaseDenseHead):
-    """Corners, centres, and the boxes they agree on.
+    """Corners, centers, and the boxes they agree on.
 
     Args:
         num_classes: C.
@@ -174,11 +174,12 @@ class CenterNetTripletHead(BaseDenseHead):
         batch_img_metas: list[dict[str, Any]],
         batch_gt_instances_ignore: OptInstanceList = None,
     ) -> dict[str, Tensor]:
-        """Mean of the losses of all stacks.
+        """Means of the losses of all stacks.
 
         Args:
-            stacks: maps of each stack.
-            batch_gt_instances: boxes in pixels of the network's input, labels.
+            stacks: the maps of each stack, ``[B, channels, h, w]``.
+            batch_gt_instances: ``bboxes`` ``[n, 4]`` in pixels of the network's input, ``labels``
+                ``[n]``.
             batch_img_metas: with ``batch_input_shape``.
             batch_gt_instances_ignore: not used.
         """
@@ -207,7 +208,7 @@ class CenterNetTripletHead(BaseDenseHead):
         )
 
     def _stack_losses(self, maps: TripletMaps, targets: TripletTargets) -> Tensor:
-        """Losses of one stack [4], in the order of ``LOSSES``."""
+        """The four losses of one stack, in the order of ``LOSSES``."""
         kinds = (targets.top_left, targets.bottom_right, targets.center)
         heats = (maps.top_left_heat, maps.bottom_right_heat, maps.center_heat)
         offsets = (maps.top_left_offset, maps.bottom_right_offset, maps.center_offset)
@@ -230,8 +231,8 @@ class CenterNetTripletHead(BaseDenseHead):
         """Detections of a batch; see :meth:`predict_by_feat`.
 
         Args:
-            x: outputs of the backbone for the images or, twice as many, for the images
-                followed by their mirror images.
+            x: outputs of the backbone ``[B, C, h, w]``, or ``[2B, C, h, w]`` of the images followed
+                by their flipped images.
             batch_data_samples: one for each image.
             rescale: whether boxes are in pixels of the original images.
         """
@@ -239,7 +240,7 @@ class CenterNetTripletHead(BaseDenseHead):
         return self.predict_by_feat([self.last_maps(x)], metas, rescale=rescale)
 
     def last_maps(self, features: Sequence[Tensor]) -> TripletMaps:
-        """The maps of the last stack alone; those before serve training."""
+        """The maps of the last stack from features ``[B, C, h, w]``; the others serve training."""
         maps: TripletMaps = self.stacks[-1](features[-1])
         return maps
 
@@ -264,22 +265,23 @@ class CenterNetTripletHead(BaseDenseHead):
         pairs, centers = self.candidates(stacks[-1], batch_img_metas)
         detections = detect(pairs, centers, self.settings)
         if not rescale:
-            detections = _to_input_frame(detections, image_views(batch_img_metas, detections.boxes))
+            windows = image_windows(batch_img_metas, detections.boxes)
+            detections = _to_input_frame(detections, windows)
         return as_instances(detections)
 
     def candidates(
         self, maps: TripletMaps, batch_img_metas: list[dict[str, Any]]
     ) -> tuple[CornerPairs, Keypoints]:
-        """Boxes and centres in pixels of the original images, before the triplet check."""
+        """Boxes and centers in pixels of the original images, before the triplet check."""
         flipped = len(maps.center_heat) == 2 * len(batch_img_metas)
         pairs, centers = decode_maps(maps, self.settings, flipped)
         height_px, width_px = batch_img_metas[0]['batch_input_shape']
         height, width = maps.center_heat.shape[2:]
-        views = image_views(batch_img_metas, pairs.boxes)
-        return to_image_frame(pairs, centers, views, (width_px / width, height_px / height))
+        windows = image_windows(batch_img_metas, pairs.boxes)
+        return to_image_frame(pairs, centers, windows, (width_px / width, height_px / height))
 
 
-def image_views(batch_img_metas: list[dict[str, Any]], like: Tensor) -> Views:
+def image_windows(batch_img_metas: list[dict[str, Any]], like: Tensor) -> ImageWindows:
     """Where the images are in the network's input.
 
     Args:
@@ -287,6 +289,9 @@ def image_views(batch_img_metas: list[dict[str, Any]], like: Tensor) -> Views:
             input, as ``RandomCenterCropPad`` writes it; without it an image begins in
             the upper left corner and has ``img_shape``.
         like: a tensor on the device of the results.
+
+    Returns:
+        Three tables ``[B, 2]``.
     """
     rows = []
     for meta in batch_img_metas:
@@ -294,7 +299,7 @@ def image_views(batch_img_metas: list[dict[str, Any]], like: Tensor) -> Views:
         top, bottom, left, right = meta.get('border', (0, height, 0, width))
         rows.append([left, top, right - left, bottom - top, *meta.get('scale_factor', (1, 1))])
     table = torch.tensor(rows, dtype=torch.float32, device=like.device)
-    return Views(*table.split(2, dim=1))
+    return ImageWindows(*table.split(2, dim=1))
 
 
 def as_instances(detections: Detections) -> InstanceList:
@@ -310,8 +315,8 @@ def as_instances(detections: Detections) -> InstanceList:
     return results
 
 
-def _to_input_frame(detections: Detections, views: Views) -> Detections:
-    origins, _, scales = (v[:, None] for v in views)
+def _to_input_frame(detections: Detections, windows: ImageWindows) -> Detections:
+    origins, _, scales = (part[:, None] for part in windows)
     centers = detections.centers_xy * scales + origins
     boxes = detections.boxes.unflatten(2, (2, 2)) * scales[:, :, None] + origins[:, :, None]
     return detections._replace(boxes=boxes.flatten(2), centers_xy=centers)

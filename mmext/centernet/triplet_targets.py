@@ -1,4 +1,4 @@
-"""Training targets of keypoint triplets: two corners and a centre for every object.
+"""Training targets of keypoint triplets: two corners and a center for every object.
 
 Duan et al., "CenterNet: Keypoint Triplets", ICCV 2019, sections 3.1 and 4.1; the corners are those
 of Law and Deng, "CornerNet", 2018, section 3.2.

@@ -33,7 +33,7 @@ class CenterNetDeconvNeck(BaseModule):
         in_channels: of the last feature map.
         out_channels: after each step, which doubles the resolution.
         conv_cfg: of the 3x3 convolutions; None: plain ones.
-        norm_cfg: of every normalisation.
+        norm_cfg: of every normalization.
         init_cfg: as for every mmengine module.
     """
 
@@ -74,7 +74,7 @@ class DLAUpNeck(BaseModule):
         in_channels: of the feature maps, finest first, each of half the resolution.
         num_merged: results that the last step merges, finest first.
         conv_cfg: of the 3x3 convolutions; None: plain ones.
-        norm_cfg: of every normalisation.
+        norm_cfg: of every normalization.
         init_cfg: as for every mmengine module.
     """
 
@@ -100,7 +100,7 @@ class DLAUpNeck(BaseModule):
         self.merge = _Aggregation(in_channels[0], merged, factors, conv_cfg, norm_cfg)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor]:
-        """Maps finest first -> one map [B, in_channels[0], H, W] at the finest."""
+        """One map ``[B, C_0, H, W]`` of the finest size from maps ``[B, C_i, H_i, W_i]``."""
         levels = list(features)
         results: list[Tensor] = []
         for finest, aggregation in zip(range(len(levels) - 2, -1, -1), self.rounds, strict=True):
@@ -117,7 +117,7 @@ class _Aggregation(nn.Module):
         in_channels: of the other maps.
         factors: by which each is coarser than the finest.
         conv_cfg: of the 3x3 convolutions.
-        norm_cfg: of every normalisation.
+        norm_cfg: of every normalization.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class _Aggregation(nn.Module):
 def _convolution(
     in_channels: int, out_channels: int, conv_cfg: OptConfigType, norm_cfg: ConfigType
 ) -> nn.Sequential:
-    """3x3 convolution, normalisation, ReLU; with the bias that the released weights have."""
+    """3x3 convolution, normalization, ReLU; with the bias that the released weights have."""
     return nn.Sequential(
         build_conv_layer(conv_cfg, in_channels, out_channels, 3, padding=1, bias=True),
         build_norm_layer(norm_cfg, out_channels)[1],

@@ -26,7 +26,7 @@ def resize_flow(flow: Tensor, size_hw: tuple[int, int]) -> Tensor:
         size_hw: h and w.
 
     Returns:
-        ``[N, 2, h, w]``, bilinear with half-pixel centres.
+        ``[N, 2, h, w]``, bilinear with half-pixel centers.
     """
     height, width = flow.shape[-2:]
     if (height, width) == tuple(size_hw):
@@ -63,7 +63,7 @@ def warp(features: Tensor, flow: Tensor, align_corners: bool = True) -> Tensor:
     with torch.autocast(features.device.type, enabled=False):
         sizes = flow.new_tensor([width, height], dtype=dtype)
         positions = _cells(height, width, features.device, dtype) + flow.to(dtype).movedim(1, -1)
-        # -1 and 1 are the centres of the outermost cells; a single cell has its centre at 0
+        # -1 and 1 are the centers of the outermost cells; a single cell has its center at 0
         grid = positions * (2 / (sizes - 1).clamp(min=1)) - (sizes > 1).to(dtype)
         warped = F.grid_sample(features.to(dtype), grid, align_corners=align_corners)
     return warped.to(features.dtype)

@@ -28,8 +28,8 @@ def gaussian_focal_loss(logits: Tensor, targets: Heatmaps) -> Tensor:
     precision and under autocast.
 
     Args:
-        logits: any shape.
-        targets: the same shape, in 0..1; sparse ones are on a CPU.
+        logits: ``[...]``, any shape.
+        targets: ``[...]``, the same shape, in 0..1; sparse ones are on a CPU.
 
     Returns:
         Scalar, differentiable once. Without positive cells the sum itself.

@@ -35,7 +35,7 @@ class SparseMaps(NamedTuple):
     """Of the maps."""
 
     def to_dense(self) -> Tensor:
-        """Whole maps, of the shape."""
+        """The whole maps, ``[B, C, H, W]``."""
         maps = self.values.new_zeros(self.shape)
         maps.view(-1).index_copy_(0, self.cells, self.values)
         return maps
@@ -48,15 +48,15 @@ Heatmaps = Tensor | SparseMaps
 def gaussian_radii(
     heights: Tensor, widths: Tensor, min_overlap: float = 0.7, mode: RadiusMode = 'official'
 ) -> Tensor:
-    """How far, in whole cells, a corner or centre may be off at a given overlap.
+    """How far, in whole cells, a corner or center may be off at a given overlap.
 
     Three quadratic equations say by how much both corners of a box may move
     inwards, outwards, or one each, until the IoU falls to ``min_overlap``; the
     smallest solution counts (CornerNet, section 3.2).
 
     Args:
-        heights: of the boxes, any shape, in cells, at least 0.
-        widths: like ``heights``.
+        heights: ``[...]``, of the boxes, in cells, at least 0.
+        widths: ``[...]``, like ``heights``.
         min_overlap: IoU in (0, 1).
         mode: 'official' is what both CenterNets trained with: sizes rounded up
             and ``(b + sqrt(b^2 - 4ac)) / 2`` for all three equations, which is not
@@ -64,7 +64,7 @@ def gaussian_radii(
             solves them; mmdet's head does with ``min_overlap=0.3``.
 
     Returns:
-        int64, the shape of ``heights``, at least 0.
+        int64 ``[...]``, the shape of ``heights``, at least 0.
 
     Raises:
         ValueError: for an unknown mode or an overlap outside (0, 1).
@@ -97,8 +97,8 @@ def gaussian_radii(
 
 def gaussian_heatmaps(
     shape: tuple[int, int, int, int],
-    images: Tensor,
-    channels: Tensor,
+    image_index: Tensor,
+    channel_index: Tensor,
     cells_xy: Tensor,
     radii: Tensor,
     sigmas_per_diameter: float = 6.0,
@@ -107,13 +107,13 @@ def gaussian_heatmaps(
 
     Args:
         shape: (B, C, H, W) of the result.
-        images: ``[N]`` in ``0..B-1``.
-        channels: ``[N]`` in ``0..C-1``.
+        image_index: ``[N]`` in ``0..B-1``.
+        channel_index: ``[N]`` in ``0..C-1``.
         cells_xy: ``[N, 2]`` integer x, y of the peaks; an object outside the map
             leaves no trace.
         radii: ``[N]`` integers; further away along x or y the target is 0.
         sigmas_per_diameter: sigma is ``(2 * radius + 1)`` divided by this: 6, or 5
-            for the centres of keypoint triplets.
+            for the centers of keypoint triplets.
 
     Returns:
         float32 ``[B, C, H, W]`` in 0..1, exactly 1 at every peak. All 0 without objects.
@@ -121,7 +121,7 @@ def gaussian_heatmaps(
         for the number of cells.
     """
     _, num_channels, height, width = shape
-    planes = images * num_channels + channels
+    planes = image_index * num_channels + channel_index
     xs, ys = cells_xy.unbind(1)
     inside = (xs >= 0) & (xs < width) & (ys >= 0) & (ys < height)
     # far outside, additions would overflow; a radius of -1 leaves no cell

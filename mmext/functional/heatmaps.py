@@ -19,8 +19,8 @@ from torch.nn.functional import pad
 class Peaks(NamedTuple):
     """The K best local maxima of each image, best first; each field is ``[B, K]``.
 
-    Where an image has fewer, ``values`` is -inf (a score of 0) and the rest any
-    place on the map.
+    Where an image has fewer, ``values`` is -inf (a score of 0) and the other fields name some
+    cell of the map.
     """
 
     values: Tensor
@@ -33,9 +33,10 @@ class Peaks(NamedTuple):
 def find_peaks(logits: Tensor, k: int, kernel_size: int = 3) -> Peaks:
     """The K largest local maxima over all channels of each image.
 
-    A cell is a maximum if no cell of its channel within the window is larger. Gives
-    what max-pooling the sigmoid, masking and top-K give, where the sigmoid tells
-    logits apart (it cannot above 16), and leaves the sigmoid of K values to be taken.
+    A cell is a maximum if no cell of its channel within the window is larger. The result is that
+    of the published code, which max-pools the sigmoid, masks it and takes the best K. It differs
+    only for logits above 16, of which the sigmoid is 1 alike. Values are logits: take their
+    sigmoid.
 
     Args:
         logits: ``[B, C, H, W]``, any floating dtype. NaN is never a maximum.
@@ -54,11 +55,11 @@ def find_peaks(logits: Tensor, k: int, kernel_size: int = 3) -> Peaks:
         raise ValueError(f'kernel_size: expected an odd number of cells, got {kernel_size}')
     height, width = logits.shape[2:]
     # a GPU would have to wait for the number of rows
-    found = _peaks_of_best_rows(logits, k, kernel_size) if logits.device.type == 'cpu' else None
-    if found is None:
+    best = _peaks_of_best_rows(logits, k, kernel_size) if logits.device.type == 'cpu' else None
+    if best is None:
         is_peak = _window_maximum(logits, kernel_size) == logits
-        found = top_k(logits.where(is_peak, -torch.inf), k)
-    values, index = found
+        best = top_k(logits.where(is_peak, -torch.inf), k)
+    values, index = best
     cells = index % (height * width)
     return Peaks(values, index // (height * width), cells, cells % width, cells // width)
 
@@ -66,16 +67,14 @@ def find_peaks(logits: Tensor, k: int, kernel_size: int = 3) -> Peaks:
 def top_k(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The K largest values of each image, sorted.
 
-    Only the K rows with the largest maxima can hold them, so that a sort of K rows
-    replaces one of the whole map.
+    They are in the K rows with the largest maxima, so that only these rows are sorted.
 
     Args:
         values: ``[B, ..., W]``.
         k: K becomes ``min(k, values per image)``.
 
     Returns:
-        values ``[B, K]``, descending, and their index ``[B, K]`` into the flattened
-        image.
+        Values ``[B, K]``, descending, and their index ``[B, K]`` into the flattened image.
 
     Raises:
         ValueError: ``k < 1``.
@@ -95,7 +94,7 @@ def top_k(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def gather_cells(features: Tensor, cells: Tensor) -> Tensor:
-    """The feature vectors at some cells.
+    """The feature vectors of some cells.
 
     Args:
         features: ``[B, C, H, W]``.
@@ -109,11 +108,11 @@ def gather_cells(features: Tensor, cells: Tensor) -> Tensor:
 
 
 def _peaks_of_best_rows(logits: Tensor, k: int, kernel_size: int) -> tuple[Tensor, Tensor] | None:
-    """The K best peaks and their index, looked for only in the rows that can have them.
+    """The K best peaks and their index, searched only in the rows that can have them.
 
-    The maximum of a row that is no less than those of the rows within its window is
-    sure to be a peak. The K-th best of these is a bound: rows below it need not be
-    looked at. None where that leaves too many rows to be worth it.
+    The maximum of a row is surely a peak if it is no less than the maxima of the rows within its
+    window. The K-th best of these sure peaks is a bound: rows below it have none of the K best.
+    Returns None where too many rows are left for this to be faster.
     """
     height, width = logits.shape[2:]
     count = logits.shape[1] * height

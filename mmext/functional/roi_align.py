@@ -4,7 +4,7 @@ He et al., "Mask R-CNN", 2017, section 3. Same results as mmcv's kernel, which
 runs on one thread on a CPU and visits every sample of a bin; here a bin is one
 weighted sum of pixel rows (see ``row_sampling``). The samples of a bin form a
 grid, so its weights are the outer product of the weights along y and along x,
-and neighbouring samples share pixels: with the adaptive ``ceil(bin) = s``
+and neighboring samples share pixels: with the adaptive ``ceil(bin) = s``
 samples per axis a bin reads ``(s + 1)^2`` rows instead of ``(2 * s)^2``.
 
 Shape legend: N images, C channels, R RoIs, ``oh x ow`` bins per RoI.
@@ -42,7 +42,7 @@ def roi_align(
         output_size: (oh, ow).
         spatial_scale: cells per px.
         sampling_ratio: samples per bin and axis; 0: one per cell, rounded up.
-        aligned: coordinates count from cell centres; False is the older rule
+        aligned: coordinates count from cell centers; False is the older rule
             without the half cell shift and with RoIs of at least one cell.
 
     Returns:
@@ -148,7 +148,7 @@ def _axis_entries(
     low_weights = inside / samples - high_weights
     low_ids = low.int()
     span = int((low_ids[..., -1] - low_ids[..., 0]).max()) + 2 if low_ids.numel() else 0
-    if span < 2 * samples:  # neighbouring samples share cells: one entry per cell
+    if span < 2 * samples:  # neighboring samples share cells: one entry per cell
         cells = torch.arange(span, dtype=torch.int32, device=low.device)
         slots = (low_ids - low_ids[..., :1]).long()
         weights = low_weights.new_zeros(*low_ids.shape[:2], span)

@@ -1,9 +1,9 @@
 """Gaussian soft non-maximum suppression of whole batches, on the device they are on.
 
-Bodla et al., "Soft-NMS", ICCV 2017, section 3. It is a greedy procedure: the best box is taken,
-the boxes of its class lose score by their overlap with it, and again. Taken over all classes at
-once, the boxes come out in the order of their final scores, so that a result of the best
-hundred needs a hundred steps and not one for each box.
+Bodla et al., "Soft-NMS", ICCV 2017, section 3. The procedure is greedy: each step takes the best
+box, and the other boxes of its class lose score by their overlap with it. All classes are handled
+at once, so that boxes are taken in the order of their final scores. The best hundred need a
+hundred steps, not one for each box.
 
 Shapes: B images, N boxes, M kept.
 """
@@ -20,11 +20,11 @@ class KeptBoxes(NamedTuple):
     """The best boxes of each image, best first."""
 
     boxes: Tensor
-    """``[B, M, 4]``, merged if that was wanted."""
+    """``[B, M, 4]``, merged if ``corner_weights`` were given."""
     scores: Tensor
     """``[B, M]``, decayed; -inf where an image has fewer boxes."""
     indices: Tensor
-    """``[B, M]`` place of each in the input."""
+    """``[B, M]``, index of each in the input."""
 
 
 def soft_nms(
@@ -39,20 +39,21 @@ def soft_nms(
     corner_weights: Tensor | None = None,
     merge_exponent: float = 10.0,
 ) -> KeptBoxes:
-    """The best boxes after decay by overlap, class by class.
+    """The best boxes, after their scores have decayed by the overlaps within each class.
 
     Args:
         boxes: ``[B, N, 4]``, x1 y1 x2 y2.
-        scores: ``[B, N]``; -inf for boxes that do not count.
+        scores: ``[B, N]``; -inf for boxes to be left out.
         labels: ``[B, N]`` integers.
         max_boxes: M becomes ``min(max_boxes, N)``; all if it is not positive.
         sigma: scores decay by ``exp(-IoU^2 / sigma)``.
         min_score: a box that decays below is dropped.
         extent_px: added to widths and heights; 1 where a box includes its last pixel.
-        corner_weights: ``[B, N, 2]`` scores of the two corners of each box. If given, each
-            corner of a kept box is the mean of that of the boxes it suppresses and its
-            own, weighted by these, for several views of one image.
-        merge_exponent: that mean counts a box with ``(1 - decay) ** merge_exponent``.
+        corner_weights: ``[B, N, 2]`` scores of the two corners of each box, for test-time
+            augmentation. If given, each corner of a kept box becomes a weighted mean of its own
+            and of those of the boxes it suppresses.
+        merge_exponent: in that mean a box has the weight ``(1 - decay) ** merge_exponent`` times
+            its corner weight.
 
     Raises:
         ValueError: if the shapes do not fit.

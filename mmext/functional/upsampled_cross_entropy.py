@@ -7,7 +7,7 @@ for 133 classes at 800x1344. :func:`upsampled_cross_entropy` has the same value
 and gradient and needs one strip of a few MB beside two coarse maps.
 
 How: with an integer factor ``s`` the fine pixels ``(s*i + p, s*j + q)`` of one
-phase ``(p, q)`` all mix their four coarse neighbours with the same weights. So
+phase ``(p, q)`` all mix their four coarse neighbors with the same weights. So
 the fine map is ``s * s`` maps of coarse size, each a fixed mix of shifted coarse
 maps, and the transposed interpolation is the same shifts the other way round.
 The gradient is finished while the strip is in cache; backward only scales it.
@@ -23,21 +23,24 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
-Normalisation = Literal['valid', 'all_pixels']
+from mmext.renamed_keys import accept_old_keys
+
+Normalization = Literal['valid', 'all_pixels']
 
 # A strip should stay in the CPU's cache; a GPU wants few large kernels instead.
 _STRIP_BYTES_CPU = 2 << 20
 _STRIP_BYTES_GPU = 128 << 20
 
 
+@accept_old_keys(normalisation='normalization')
 def upsampled_cross_entropy(
     logits: Tensor,
     labels: Tensor,
     scale_factor: int = 4,
     ignore_index: int = 255,
-    normalisation: Normalisation = 'valid',
+    normalization: Normalization = 'valid',
 ) -> Tensor:
-    """Mean cross-entropy of logits after bilinear upsampling (half-pixel centres).
+    """Mean cross-entropy of logits after bilinear upsampling (half-pixel centers).
 
     Equals ``cross_entropy(interpolate(logits, scale_factor, mode='bilinear',
     align_corners=False), labels)`` in value and gradient. Computed in float32
@@ -48,7 +51,7 @@ def upsampled_cross_entropy(
         labels: ``[N, s*h, s*w]``, integers in ``0..C-1`` or ``ignore_index``.
         scale_factor: ``s``, an integer of at least 1.
         ignore_index: label of the pixels that add nothing.
-        normalisation: 'valid' divides by the number of pixels that are not
+        normalization: 'valid' divides by the number of pixels that are not
             ignored, 'all_pixels' by the number of all pixels.
 
     Returns:
@@ -57,14 +60,14 @@ def upsampled_cross_entropy(
 
     Raises:
         ValueError: for shapes that do not fit, a scale below 1, an unknown
-            normalisation or (CPU only, as a check on a GPU would wait for it;
+            normalization or (CPU only, as a check on a GPU would wait for it;
             there torch's own device assertion fires) a label out of range.
     """
-    _check_arguments(logits, labels, scale_factor, ignore_index, normalisation)
+    _check_arguments(logits, labels, scale_factor, ignore_index, normalization)
     if logits.numel() == 0:
         return logits.float().sum()
     valid = labels != ignore_index
-    denominator = valid.sum().clamp(min=1) if normalisation == 'valid' else valid.numel()
+    denominator = valid.sum().clamp(min=1) if normalization == 'valid' else valid.numel()
     need_grad = torch.is_grad_enabled() and logits.requires_grad
     safe_labels = labels.long().masked_fill(~valid, 0)
     total: Tensor = _UpsampledCrossEntropy.apply(
@@ -151,9 +154,9 @@ def _strip_loss(
 
 
 def _phases(scale: int) -> Iterator[tuple[int, float]]:
-    """Per phase: shift of its first neighbour on the padded axis, weight of its second."""
+    """Per phase: shift of its first neighbor on the padded axis, weight of its second."""
     for phase in range(scale):
-        offset = (phase + 0.5) / scale - 0.5  # in cells, from the cell's centre
+        offset = (phase + 0.5) / scale - 0.5  # in cells, from the cell's center
         yield (0, offset + 1) if offset < 0 else (1, offset)
 
 
@@ -176,7 +179,7 @@ def _fold_border(grad: Tensor) -> Tensor:
 
 
 def _check_arguments(
-    logits: Tensor, labels: Tensor, scale: int, ignore_index: int, normalisation: str
+    logits: Tensor, labels: Tensor, scale: int, ignore_index: int, normalization: str
 ) -> None:
     if logits.dim() != 4 or not logits.is_floating_point():
         raise ValueError(f'logits: expected float [N, C, h, w], got {_describe(logits)}')
@@ -186,8 +189,8 @@ def _check_arguments(
     expected = (images, height * scale, width * scale)
     if tuple(labels.shape) != expected or labels.is_floating_point():
         raise ValueError(f'labels: expected integer {list(expected)}, got {_describe(labels)}')
-    if normalisation not in ('valid', 'all_pixels'):
-        raise ValueError(f"normalisation: expected 'valid' or 'all_pixels', got {normalisation!r}")
+    if normalization not in ('valid', 'all_pixels'):
+        raise ValueError(f"normalization: expected 'valid' or 'all_pixels', got {normalization!r}")
     if labels.device.type == 'cpu' and labels.numel():
         _check_label_range(labels, classes, ignore_index)
 

@@ -24,7 +24,7 @@ DEFAULT_NORM = dict(type='BN', requires_grad=True)
 class HourglassNet(HostHourglassNet):
     """mmdet's HourglassNet: the same function and parameter names, three faults less.
 
-    ``norm_cfg`` reaches every normalisation (the host's hourglasses are BatchNorm
+    ``norm_cfg`` reaches every normalization (the host's hourglasses are BatchNorm
     whatever it says); one stack has no residual between stacks, whose parameters would
     never get a gradient (DistributedDataParallel refuses those); activations can be
     computed again in the backward pass instead of being kept.
@@ -35,7 +35,7 @@ class HourglassNet(HostHourglassNet):
         stage_channels: width at each resolution, one more than ``downsample_times``.
         stage_blocks: residuals at each resolution.
         feat_channel: width of the outputs.
-        norm_cfg: of every normalisation.
+        norm_cfg: of every normalization.
         with_cp: keep no activation inside the hourglasses' residuals (less memory, about
             a third more time; BatchNorm sees each batch twice).
     """

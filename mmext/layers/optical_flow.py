@@ -29,7 +29,7 @@ _DIS_SMALLEST_SIDE_PX = 12  # of the longer side
 
 
 class OpticalFlow(BaseModule, ABC):
-    """Maps pairs of pictures to flows; without gradient, and in float32 under mixed precision."""
+    """Estimates the flow between two images; without gradient, in float32 under mixed precision."""
 
     @abstractmethod
     def forward(self, targets: Tensor, references: Tensor, metas: Sequence[dict]) -> Tensor:
@@ -66,7 +66,7 @@ class DISFlow(OpticalFlow):
         if max(targets.shape[-2:]) < _DIS_SMALLEST_SIDE_PX:
             raise ValueError(
                 f'DIS flow needs a side of {_DIS_SMALLEST_SIDE_PX} px, '
-                f'got pictures of {tuple(targets.shape[-2:])}'
+                f'got images of {tuple(targets.shape[-2:])}'
             )
         # one per call: it keeps buffers, so cannot be shared by threads or copied
         method: Any = cv2.DISOpticalFlow.create(_DIS_PRESETS[self.preset])
@@ -78,10 +78,11 @@ class DISFlow(OpticalFlow):
 
 @MODELS.register_module()
 class PrecomputedFlow(OpticalFlow):
-    """Flow from files, one per pair of frames, for the pictures as they were before any transform.
+    """Flow from files, one per pair of frames, for the images as they were before any transform.
 
-    They follow the transforms by the meta's ``homography_matrix`` (mmdet's transforms keep it) or
-    without it by ``scale_factor`` and ``flip`` (resizing and horizontal flips alone).
+    The flows follow the transforms of the images by the meta's ``homography_matrix``, which mmdet's
+    transforms keep. Without it they follow ``scale_factor`` and ``flip``, which is enough for
+    resizing and horizontal flips.
 
     Args:
         pattern: path of a ``.flo`` file (Middlebury) or of a ``.npz`` file with one array
@@ -101,7 +102,7 @@ class PrecomputedFlow(OpticalFlow):
 
         Raises:
             FileNotFoundError: naming the file that a pair lacks.
-            ValueError: a file that is no flow or is one of other pictures; a meta without a field
+            ValueError: a file that is no flow or is one of other images; a meta without a field
                 of the pattern; a transform that a flow cannot follow.
         """
         flows = [self._of_pair(meta, targets.shape[-2:]) for meta in metas]
@@ -174,26 +175,26 @@ class RAFTFlow(OpticalFlow):
 
 
 def _grey(frames: Tensor) -> list[npt.NDArray[np.uint8]]:
-    """RGB ``[N, 3, H, W]`` as pictures of one channel."""
-    pictures = frames.round().clamp(0, 255).byte().movedim(1, -1).contiguous().cpu().numpy()
-    return [np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8) for picture in pictures]
+    """RGB ``[N, 3, H, W]`` as images of one channel."""
+    images = frames.round().clamp(0, 255).byte().movedim(1, -1).contiguous().cpu().numpy()
+    return [np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8) for image in images]
 
 
 def _in_frame_of_input(flow: Tensor, meta: dict[str, Any], size_hw: Sequence[int]) -> Tensor:
-    """A flow ``[2, H, W]`` of the original picture as one of the network input, 0 in its padding.
+    """A flow ``[2, H, W]`` of the original image as one of the network input, 0 in its padding.
 
     Args:
-        flow: (x, y) in pixels of the original picture.
+        flow: (x, y) in pixels of the original image.
         meta: with ``img_shape``, and ``homography_matrix`` or ``scale_factor`` and ``flip``.
         size_hw: size of the network input, padding included.
     """
     matrix = torch.as_tensor(_matrix(meta), dtype=flow.dtype)
     height, width = meta['img_shape'][:2]
     columns, rows = torch.meshgrid(torch.arange(width), torch.arange(height), indexing='xy')
-    centres = torch.stack((columns, rows, torch.zeros_like(rows)), dim=-1) + flow.new_tensor(
+    centers = torch.stack((columns, rows, torch.zeros_like(rows)), dim=-1) + flow.new_tensor(
         [0.5, 0.5, 1.0]
     )
-    original = centres @ matrix.inverse().T  # [h, w, 3], where the pixel was in the original
+    original = centers @ matrix.inverse().T  # [h, w, 3], where the pixel was in the original
     size = flow.new_tensor([flow.shape[2], flow.shape[1]])
     grid = original[..., :2] / size * 2 - 1  # -1 and 1 are the borders
     read = F.grid_sample(flow[None], grid[None], padding_mode='border', align_corners=False)[0]
@@ -202,7 +203,7 @@ def _in_frame_of_input(flow: Tensor, meta: dict[str, Any], size_hw: Sequence[int
 
 
 def _matrix(meta: dict[str, Any]) -> npt.NDArray[np.floating]:
-    """Affine ``[3, 3]`` from points of the original picture to the network input."""
+    """Affine ``[3, 3]`` from points of the original image to the network input."""
     if meta.get('homography_matrix') is not None:
         return np.asarray(meta['homography_matrix'])
     height, width = meta['img_shape'][:2]
@@ -210,7 +211,7 @@ def _matrix(meta: dict[str, Any]) -> npt.NDArray[np.floating]:
     resized = (round(meta['ori_shape'][0] * scale_y), round(meta['ori_shape'][1] * scale_x))
     if resized != (height, width) or meta.get('flip_direction') not in (None, 'horizontal'):
         raise ValueError(
-            f'homography_matrix: not in the meta of a picture of {resized} that was cropped to '
+            f'homography_matrix: not in the meta of an image of {resized} that was cropped to '
             f'{(height, width)} or flipped vertically; add it to the meta_keys of the pipeline'
         )
     matrix = np.diag([scale_x, scale_y, 1.0])

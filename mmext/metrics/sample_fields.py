@@ -7,7 +7,11 @@ import numpy as np
 
 
 def to_numpy(values: Any) -> np.ndarray:
-    """An array of a tensor on any device and of any type, of the host's boxes, or of an array."""
+    """The values as an array of the same shape ``[...]``.
+
+    Args:
+        values: a tensor on any device and of any type, boxes of the host, or an array.
+    """
     values = getattr(values, 'tensor', values)
     if hasattr(values, 'detach'):
         values = values.detach().cpu()

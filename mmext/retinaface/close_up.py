@@ -169,7 +169,7 @@ class CloseUp(BaseModule):
         if not len(crops):  # norms need something to see, and all weights a gradient
             return self._features(images, crops.new_tensor([[0, 0, 0, 8, 8, 0]]))[:0]
         size = (self.size_px, self.size_px)
-        # scale 1, as many samples as a pixel of the crop covers, pixel centres at halves
+        # scale 1, as many samples as a pixel of the crop covers, pixel centers at halves
         pixels = roi_align_rotated(images.float(), crops.float(), size, 1.0, 0, True, False)
         features: Tensor = self.trunk(pixels)
         return features

@@ -1,13 +1,13 @@
 """Boxes, points and meshes relative to a prior, and back.
 
-With a prior of centre c and size s, and the variances v_c, v_s of the rules:
+With a prior of center c and size s, and the variances v_c, v_s of the rules:
 
-- box of centre g and size w:  (g - c) / (v_c s),  log(w / s) / v_s
+- box of center g and size w:  (g - c) / (v_c s),  log(w / s) / v_s
 - point p:                     (p - c) / (v_c s)
 - mesh vertex (p, z):          (p - c) / (v_c s),  z / (v_c m), m = mean of the two sides of s
 
 Source: Deng et al., RetinaFace, arXiv 1905.00641 v2 (without variances); the variances are those
-of SSD (Liu et al., 2016). Shapes: priors ``[..., 4]`` as (centre, size) px.
+of SSD (Liu et al., 2016). Shapes: priors ``[..., 4]`` as (center, size) px.
 """
 
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ def decode_points(offsets: Tensor, priors: Tensor, encoding: Encoding) -> Tensor
 
 
 def _centers(points: Tensor, priors: Tensor) -> Tensor:
-    """The zero point of each coordinate: the prior's centre, depth 0."""
+    """The zero point of each coordinate: the prior's center, depth 0."""
     centers = priors[..., None, :2]
     if points.shape[-1] == 3:
         return torch.cat((centers, torch.zeros_like(centers[..., :1])), dim=-1)

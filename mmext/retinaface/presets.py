@@ -4,7 +4,7 @@
     Deng et al., arXiv 1905.00641 v2. Where in it a number stands is not noted: the text was not
     at hand when this was written down.
 ``insightface``
-    The authors' MXNet release. Its legacy ``+1`` box arithmetic is not kept. That all centres
+    The authors' MXNet release. Its legacy ``+1`` box arithmetic is not kept. That all centers
     begin at 8 px whatever the stride, and what its loss weights are divided by, is from memory
     and unverified.
 ``pytorch``

@@ -1,7 +1,7 @@
-"""Prior boxes ("anchors"): one set of squares around the centre of every feature cell.
+"""Prior boxes ("anchors"): one set of squares around the center of every feature cell.
 
 Frame: pixels of the network input, (0, 0) is the upper left corner of the image. A prior is
-(x of the centre, y of the centre, width, height). Order: level, row, column, size.
+(x of the center, y of the center, width, height). Order: level, row, column, size.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class PriorRules:
     Attributes:
         strides: pixels between the cells of each level.
         sizes_px: the sides of each level's squares, the same number on every level.
-        first_center_px: x and y of the centre of the first cell; ``None`` is half a stride.
+        first_center_px: x and y of the center of the first cell; ``None`` is half a stride.
     """
 
     strides: tuple[int, ...]
@@ -114,6 +114,6 @@ def _level_priors(
 
 
 def to_corners(priors: Tensor) -> Tensor:
-    """(centre, size) ``[..., 4]`` to (x1, y1, x2, y2) ``[..., 4]``."""
+    """(center, size) ``[..., 4]`` to (x1, y1, x2, y2) ``[..., 4]``."""
     centers, half = priors[..., :2], priors[..., 2:] / 2
     return torch.cat((centers - half, centers + half), dim=-1)

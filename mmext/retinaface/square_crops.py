@@ -48,7 +48,7 @@ def draw_crops(
 
 
 def centers_inside(boxes: Floats, crops: Ints) -> NDArray[np.bool_]:
-    """Which centres lie in which crop, ``[T, N]``."""
+    """Which centers lie in which crop, ``[T, N]``."""
     centers = (boxes[:, :2] + boxes[:, 2:]) / 2
     low, high = crops[:, None, :2], crops[:, None, :2] + crops[:, None, 2:]
     inside: NDArray[np.bool_] = np.all((centers >= low) & (centers < high), axis=2)

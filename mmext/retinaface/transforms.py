@@ -70,7 +70,7 @@ class RandomSquareCrop(BaseTransform):
     """A square part of the image; with ``Resize`` after it, the scale augmentation of face nets.
 
     All candidates are drawn at once and tested against all faces in a few tables. Faces whose
-    centre is inside the chosen square stay, their boxes are cut at its border, landmarks and
+    center is inside the chosen square stay, their boxes are cut at its border, landmarks and
     meshes follow. A square larger than the image is filled up around it with ``pad_value``.
 
     Args:
@@ -78,7 +78,7 @@ class RandomSquareCrop(BaseTransform):
             ``discrete`` the sides themselves. (0.3, 1.0) is the paper's; (0.3, 0.45, 0.6,
             0.8, 1.0) that of the PyTorch port; SCRFD's go up to 2.
         discrete: see ``scales``.
-        require: what the square must have: ``'whole'``, a face all inside; ``'center'``, the centre
+        require: what the square must have: ``'whole'``, a face all inside; ``'center'``, the center
             of a face; ``'nothing'``. An image without faces never has to.
         trials: number of candidates. If none has it, the whole image is taken, filled up below
             and to the right to a square.

@@ -5,7 +5,7 @@ Source: UPSNet (Xiong et al., CVPR 2019), section 3.1 "Mask pruning process", as
 * detections are visited by descending score, of equal scores **the later one first** (the paper
   says nothing; the released code sorts ascending and reads the order backwards, so that of two
   equal masks of a class the later one stays);
-* a mask is its logits resized (bilinear, half-pixel centres) to the truncated box, ``> 0``,
+* a mask is its logits resized (bilinear, half-pixel centers) to the truncated box, ``> 0``,
   clipped to the image;
 * it is dropped if it is empty or if more than 30 % of it is covered by kept masks **of its own
   class**; exactly 30 % is kept;
@@ -35,7 +35,7 @@ def paste_logits(mask_logits: Tensor, window: Window, clip: Window) -> Tensor:
         clip: part of ``window`` that is wanted, not empty.
 
     Returns:
-        ``[clip.height, clip.width]``, bilinear with half-pixel centres.
+        ``[clip.height, clip.width]``, bilinear with half-pixel centers.
     """
     size_hw = (window.height, window.width)
     resized = F.interpolate(

@@ -51,7 +51,7 @@ class PanopticComposition(NamedTuple):
     """int32 ``[H, W]``: 0..S-1 stuff, S..S+k-1 kept instances, S+k unknown (if it competes)."""
     semantic_labels: Tensor
     """int32 ``[H, W]``, argmax of the upsampled semantic logits in label order."""
-    kept: Tensor
+    kept_index: Tensor
     """int64 ``[k]``, index into the detections of each instance channel."""
 
 
@@ -97,11 +97,15 @@ def compose_panoptic(
     if outside not in ('zero', 'excluded'):
         raise ValueError(f"outside: expected 'zero' or 'excluded', got {outside!r}")
     height, width = (size * factor for size in semantic_logits.shape[1:])
-    kept = prune_masks(mask_logits, boxes_xyxy, labels, scores, (height, width), max_overlap_ratio)
-    if len(kept) == 0 and len(labels) > 0:
-        kept = labels.new_zeros(1, dtype=torch.long)
+    kept_index = prune_masks(
+        mask_logits, boxes_xyxy, labels, scores, (height, width), max_overlap_ratio
+    )
+    if len(kept_index) == 0 and len(labels) > 0:
+        kept_index = labels.new_zeros(1, dtype=torch.long)
         mask_logits = torch.zeros_like(mask_logits)
-    instances = _instances(mask_logits[kept], boxes_xyxy[kept], labels[kept], num_things, rounding)
+    instances = _instances(
+        mask_logits[kept_index], boxes_xyxy[kept_index], labels[kept_index], num_things, rounding
+    )
 
     logits = semantic_logits.float()
     if not logits.sum().isfinite():  # the maxima would come with channels that do not exist
@@ -113,7 +117,7 @@ def compose_panoptic(
     if with_unknown:
         unknown_logits = maxima.thing_logits.sub_(largest_term)
         argmax.offer(Window(0, height, 0, width), unknown_logits, num_stuff + len(instances))
-    return PanopticComposition(argmax.channels, maxima.semantic_labels, kept)
+    return PanopticComposition(argmax.channels, maxima.semantic_labels, kept_index)
 
 
 class _Instance(NamedTuple):

@@ -15,12 +15,13 @@ from mmengine.structures import InstanceData, PixelData
 from torch import Tensor
 
 from mmext.registry import MODELS
+from mmext.renamed_keys import accept_old_keys
 from mmext.upsnet.box_windows import Rounding
 from mmext.upsnet.panoptic_composition import Outside, compose_panoptic
 from mmext.upsnet.panoptic_logits import panoptic_logits
 from mmext.upsnet.panoptic_merging import merge_by_vote, resize_ids_nearest
 from mmext.upsnet.panoptic_targets import (
-    Normalisation,
+    Normalization,
     panoptic_cross_entropy,
     panoptic_targets,
     sample_kept_instances,
@@ -40,7 +41,7 @@ class UPSNetPanopticHead(BasePanopticFusionHead):
         loss_weight: weight of the panoptic loss.
         keep_fraction: share of the ground truth instances that get a channel in training;
             the pixels of the others teach "unknown".
-        normalisation: of the loss, see :func:`panoptic_cross_entropy`.
+        normalization: of the loss, see :func:`panoptic_cross_entropy`.
         rounding: of the box windows, see :mod:`mmext.upsnet.box_windows`.
         with_unknown: whether there is an unknown channel; without it pixels of things that have
             no channel do not count in the loss, so that ``keep_fraction`` should be 1.
@@ -50,13 +51,14 @@ class UPSNetPanopticHead(BasePanopticFusionHead):
             and ``stuff_area_limit`` in pixels of the predicted map.
     """
 
+    @accept_old_keys(normalisation='normalization')
     def __init__(
         self,
         num_things_classes: int,
         num_stuff_classes: int,
         loss_weight: float = 1.0,
         keep_fraction: float = 0.7,
-        normalisation: Normalisation = 'valid',
+        normalization: Normalization = 'valid',
         rounding: Rounding = 'official',
         outside: Outside = 'zero',
         with_unknown: bool = True,
@@ -65,7 +67,7 @@ class UPSNetPanopticHead(BasePanopticFusionHead):
         super().__init__(num_things_classes, num_stuff_classes, test_cfg=test_cfg)
         self.loss_weight = loss_weight
         self.keep_fraction = keep_fraction
-        self.normalisation = normalisation
+        self.normalization = normalization
         self.rounding = rounding
         self.outside = outside
         self.with_unknown = with_unknown
@@ -129,7 +131,7 @@ class UPSNetPanopticHead(BasePanopticFusionHead):
                 rounding=self.rounding,
                 with_unknown=self.with_unknown,
             )
-            losses.append(panoptic_cross_entropy(fused, target, self.normalisation))
+            losses.append(panoptic_cross_entropy(fused, target, self.normalization))
         return dict(loss_panoptic=self.loss_weight * torch.stack(losses).mean())
 
     def predict(
@@ -190,11 +192,11 @@ class UPSNetPanopticHead(BasePanopticFusionHead):
         panoptic = merge_by_vote(
             channels,
             semantic,
-            segments.labels[composition.kept],
+            segments.labels[composition.kept_index],
             self.num_things_classes,
             self.num_stuff_classes,
             self.test_cfg.stuff_area_limit,
-            segments.instances_ids[composition.kept] if 'instances_ids' in segments else None,
+            segments.instances_ids[composition.kept_index] if 'instances_ids' in segments else None,
         )
         return PixelData(sem_seg=panoptic[None]), PixelData(sem_seg=semantic[None])
 

@@ -4,7 +4,7 @@ Source: UPSNet (Xiong et al., CVPR 2019), section 3.1 and figure 3. With X the s
 channels are ``[X_stuff, S_1 + M_1, ..., S_n + M_n, V]``:
 
 * S_i: the channel of instance i's class in X inside its segmentation window, 0 outside;
-* M_i: its mask logits resized (bilinear, half-pixel centres) to its mask window, 0 outside;
+* M_i: its mask logits resized (bilinear, half-pixel centers) to its mask window, 0 outside;
 * V: the unknown channel, ``max over things of X - max_i S_i`` (the segmentation term alone). The
   max is at least 0 wherever one instance does not cover the pixel.
 
@@ -103,7 +103,7 @@ def _resize_weights(starts: Tensor, ends: Tensor, size: int, samples: Tensor) ->
     count = samples.shape[-1]
     positions = torch.arange(size, device=starts.device)
     length = (ends - starts).clamp(min=1)[:, None].to(samples.dtype)
-    centres = (positions - starts[:, None] + 0.5) * (count / length) - 0.5  # [n, size]
-    distances = centres.clamp(0, count - 1)[..., None] - torch.arange(count, device=starts.device)
+    centers = (positions - starts[:, None] + 0.5) * (count / length) - 0.5  # [n, size]
+    distances = centers.clamp(0, count - 1)[..., None] - torch.arange(count, device=starts.device)
     hats = (1 - distances.abs()).clamp(min=0)  # [n, size, m]
     return hats * _inside(starts, ends, size)[..., None]

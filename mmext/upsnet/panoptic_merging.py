@@ -26,7 +26,7 @@ from mmext.functional.panoptic_labels import INSTANCE_OFFSET
 
 
 def resize_ids_nearest(ids: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """Nearest-neighbour resize of an integer map to an explicit size.
+    """Nearest-neighbor resize of an integer map to an explicit size.
 
     Output pixel p reads the input pixel in which its center lies, ``floor((p + 1/2) * input size /
     output size)`` per axis. This is exact for every dtype and size. (The released code reads

@@ -19,7 +19,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Normalisation = Literal['valid', 'all_pixels']
+from mmext.renamed_keys import accept_old_keys
+
+Normalization = Literal['valid', 'all_pixels']
 
 IGNORE_CHANNEL = -1
 
@@ -51,7 +53,7 @@ def sample_kept_instances(
 
 
 def subsample(image: Tensor, stride: int = 4) -> Tensor:
-    """Nearest-neighbour reduction of labels or masks ``[..., H, W]`` by ``stride``, as a view."""
+    """Nearest-neighbor reduction of labels or masks ``[..., H, W]`` by ``stride``, as a view."""
     return image[..., ::stride, ::stride]
 
 
@@ -101,29 +103,30 @@ def panoptic_targets(
     return torch.where(last > 0, last + (num_stuff - 1), target)
 
 
+@accept_old_keys(normalisation='normalization')
 def panoptic_cross_entropy(
-    logits: Tensor, target: Tensor, normalisation: Normalisation = 'valid'
+    logits: Tensor, target: Tensor, normalization: Normalization = 'valid'
 ) -> Tensor:
     """Cross entropy of the panoptic logits of one image.
 
     Args:
         logits: ``[K, h, w]``, float.
         target: int64 ``[h, w]``, 0..K-1 or ``IGNORE_CHANNEL``.
-        normalisation: 'valid' is the mean over pixels that count (0 if there is none);
+        normalization: 'valid' is the mean over pixels that count (0 if there is none);
             'all_pixels' divides by all pixels, as the released code does.
 
     Returns:
         Scalar, at least float32.
 
     Raises:
-        ValueError: on an unknown normalisation.
+        ValueError: on an unknown normalization.
     """
-    if normalisation not in ('valid', 'all_pixels'):
-        raise ValueError(f"normalisation: expected 'valid' or 'all_pixels', got {normalisation!r}")
+    if normalization not in ('valid', 'all_pixels'):
+        raise ValueError(f"normalization: expected 'valid' or 'all_pixels', got {normalization!r}")
     dtype = torch.promote_types(logits.dtype, torch.float32)
     total = F.cross_entropy(
         logits.to(dtype)[None], target[None], ignore_index=IGNORE_CHANNEL, reduction='sum'
     )
-    if normalisation == 'all_pixels':
+    if normalization == 'all_pixels':
         return total / max(target.numel(), 1)
     return total / (target != IGNORE_CHANNEL).sum().clamp(min=1)

@@ -27,9 +27,10 @@ from mmengine.model import BaseModule, normal_init
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmext.functional.upsampled_cross_entropy import Normalisation, upsampled_cross_entropy
+from mmext.functional.upsampled_cross_entropy import Normalization, upsampled_cross_entropy
 from mmext.layers.roi_align import RoIAlign
 from mmext.registry import MODELS
+from mmext.renamed_keys import accept_old_keys
 from mmext.upsnet.semantic_targets import crop_labels
 
 STRIDE = 4  # of the logits, in pixels of the network input
@@ -50,14 +51,15 @@ class UPSNetSemanticHead(BaseModule):
             the released configurations); the last two have ``inner_channels``.
         num_levels: pyramid levels used, from the finest.
         conv_cfg: convolution of the subnet; ``None`` is a plain 3x3 one.
-        norm_cfg: normalisation after each convolution; the paper has none.
+        norm_cfg: normalization after each convolution; the paper has none.
         loss_weight: weight of the pixel-wise cross entropy.
         roi_loss_weight: weight of the RoI loss; 0 switches it off.
-        roi_loss_normalisation: ``'valid'`` divides the RoI loss by the labelled
+        roi_loss_normalization: ``'valid'`` divides the RoI loss by the labelled
             cells, ``'all_pixels'`` by all cells as the released code does.
         init_cfg: as for every mmengine module.
     """
 
+    @accept_old_keys(roi_loss_normalisation='roi_loss_normalization')
     def __init__(
         self,
         num_things_classes: int,
@@ -70,7 +72,7 @@ class UPSNetSemanticHead(BaseModule):
         norm_cfg: OptConfigType = None,
         loss_weight: float = 1.0,
         roi_loss_weight: float = 0.0,
-        roi_loss_normalisation: Normalisation = 'valid',
+        roi_loss_normalization: Normalization = 'valid',
         init_cfg: OptMultiConfig = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -80,7 +82,7 @@ class UPSNetSemanticHead(BaseModule):
         self.num_levels = num_levels
         self.loss_weight = loss_weight
         self.roi_loss_weight = roi_loss_weight
-        self.roi_loss_normalisation = roi_loss_normalisation
+        self.roi_loss_normalization = roi_loss_normalization
         # the last two layers are `inner_channels` wide, e.g. 256 -> 256 -> 128 -> 128
         widths = [in_channels] * max(num_layers - 1, 1) + [inner_channels] * min(num_layers, 2)
         self.subnet = nn.Sequential(
@@ -147,14 +149,14 @@ class UPSNetSemanticHead(BaseModule):
         boxes = [get_box_tensor(sample.gt_instances.bboxes) for sample in batch_data_samples]
         roi_logits = self.roi_align(logits.float(), bbox2roi(boxes))
         per_image = roi_logits.split([len(image_boxes) for image_boxes in boxes])
-        # at scale 1 this is the plain cross entropy with the two ways to normalise it
+        # at scale 1 this is the plain cross entropy with the two ways to normalize it
         losses = [
             upsampled_cross_entropy(
                 image_logits,
                 crop_labels(sample.gt_sem_seg.sem_seg[0].long(), image_boxes, ROI_SIZE),
                 1,
                 IGNORE_LABEL,
-                self.roi_loss_normalisation,
+                self.roi_loss_normalization,
             )
             for image_logits, image_boxes, sample in zip(
                 per_image, boxes, batch_data_samples, strict=True

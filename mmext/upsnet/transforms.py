@@ -76,7 +76,7 @@ class SegmentMasks(BitmapMasks):
         return self._moved('pad', pad_val == 0, out_shape, pad_val)
 
     def crop(self, bbox: npt.NDArray[Any]) -> BitmapMasks:
-        """See mmdet."""
+        """See mmdet; ``bbox`` is ``[4]``, x1, y1, x2, y2."""
         return self._moved('crop', True, bbox)
 
     def _moved(self, method: str, moves_numbers: bool, *arguments: Any) -> BitmapMasks:

@@ -7,7 +7,7 @@ bit in whatever piece it is computed: ties between channels, such as an unknown 
 depend on that. (``torch.nn.functional.interpolate`` does not promise it: on the CPU its last bit
 depends on the size of the map and the number of threads.)
 
-Bilinear, half-pixel centres, as ``interpolate(mode='bilinear', align_corners=False)``: all pixels
+Bilinear, half-pixel centers, as ``interpolate(mode='bilinear', align_corners=False)``: all pixels
 at the same place in their cell share two scalar weights per axis, so a piece is built one phase at
 a time from long multiply-adds instead of gathers.
 
@@ -182,7 +182,7 @@ def _phase_blocks(logits: Tensor, top: int, bottom: int, factor: int) -> Iterato
     for column, (first, weights) in enumerate(_phases(factor)):
         left, right = (cells[:, :, first + i : first + i + width] for i in (0, 1))
         _blend(left, right, weights, out=stretched[:, :, column])
-        if first == 0:  # left of the first cell centre is a copy, the blend would round
+        if first == 0:  # left of the first cell center is a copy, the blend would round
             stretched[:, :, column, 0] = cells[:, :, 1]
     block = cells.new_empty(len(cells), rows, factor, width)
     for first, weights in _phases(factor):
@@ -194,9 +194,9 @@ def _phase_blocks(logits: Tensor, top: int, bottom: int, factor: int) -> Iterato
 
 
 def _phases(factor: int) -> list[tuple[int, tuple[float, float]]]:
-    """Sampling of each position in a cell: offset of the first neighbour plus 1, both weights."""
-    centres = [(phase + 0.5) / factor - 0.5 for phase in range(factor)]
-    return [(int(c >= 0), (1 - c % 1, c % 1)) for c in centres]
+    """Sampling of each position in a cell: offset of the first neighbor plus 1, both weights."""
+    centers = [(phase + 0.5) / factor - 0.5 for phase in range(factor)]
+    return [(int(c >= 0), (1 - c % 1, c % 1)) for c in centers]
 
 
 def _blend(first: Tensor, second: Tensor, weights: tuple[float, float], out: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Which detection is which object: scores and the ids they decide.
+"""Which detection is which remembered object: scores, and the decision by them.
 
 Source: VPSNet (Kim et al., CVPR 2020), section 3.3, with the rule of MaskTrack R-CNN (Yang et al.,
 "Video Instance Segmentation", ICCV 2019, equation 4) as released with VPSNet: a detection goes to
@@ -28,14 +28,15 @@ class Association(NamedTuple):
     matches: Tensor
     """int64 ``[n]``: 0..m-1, or ``NEW``; no object occurs twice."""
     new_ranks: Tensor
-    """int64 ``[n]``: place among the new objects, 0.. (0 for those that are matched): first the
-    detections that chose to be new, then those that lost their object, each in their order."""
+    """int64 ``[n]``: rank among the new objects, 0 for those that are matched.
+
+    First come the detections that chose to be new, then those that lost their object."""
 
 
 def affinity(embeddings: Tensor, remembered: Tensor) -> Tensor:
-    """Likeness of detections ``[n, D]`` and objects ``[m, D]``: ``[n, m + 1]``, column 0 the dummy.
+    """Similarity of detections ``[n, D]`` to objects ``[m, D]``: ``[n, m + 1]``.
 
-    The dot product, in float32 at least; 0 for the dummy.
+    It is the dot product, in float32 at least. Column 0 is the dummy, whose similarity is 0.
     """
     dtype = torch.promote_types(embeddings.dtype, torch.float32)
     with torch.autocast(embeddings.device.type, enabled=False):
@@ -53,14 +54,14 @@ def association_scores(
     iou_weight: float = 2.0,
     label_weight: float = 10.0,
 ) -> Tensor:
-    """Scores of each detection with the dummy (column 0) and each object.
+    """Scores of each detection for the dummy (column 0) and for each object.
 
     Args:
         affinities: ``[n, m + 1]``, see :func:`affinity`.
         probabilities: ``[n]``, of the detections, over 0.
         ious: ``[n, m]``.
         same_label: bool ``[n, m]``.
-        probability_weight: a.
+        probability_weight: a of the module's equation.
         iou_weight: b.
         label_weight: c.
 
@@ -74,7 +75,7 @@ def association_scores(
 
 
 def associate(scores: Tensor) -> Association:
-    """The decision for each detection; all on the device of the scores.
+    """Decide which object each detection is; all work stays on the device of the scores.
 
     Args:
         scores: ``[n, m + 1]``, column 0 the dummy. Of equal scores of a detection the first

@@ -20,7 +20,7 @@ from mmext.upsnet.checkpoint_keys import background_last, things_first
 
 _FUSE = 'fuse_neck.'
 _ATTENTION = {
-    # the first embeds every frame, the second the centre one
+    # the first embeds every frame, the second the center one
     'tAtt_1': 'embed_frame',
     'tAtt_2': 'embed_target',
     'fea_fusion': 'fuse.conv',

@@ -1,14 +1,14 @@
-"""Fuse necks: the features of a frame and of a reference frame, aligned and made one.
+"""Fuse necks: the features of a frame and of a reference frame, aligned and fused.
 
 Source: VPSNet (Kim et al., "Video Panoptic Segmentation", CVPR 2020), section 3.2. The levels of
-the pyramid are gathered in one map; the reference's is warped along the optical flow, and a second
-time along the residual flow that the features show; attention fuses both; the result is scattered
-over the levels of the target: :class:`FuseNeck`.
+the pyramid are gathered in one map. The map of the reference is warped along the optical flow, and
+a second time along the residual flow that the features show. Attention fuses both maps, and the
+result is added to the levels of the target: :class:`FuseNeck`.
 
-:class:`GatedFuseNeck` is ours: it aligns with the same parts but fuses every level on its own, and
-a gate says value by value how much of the aligned reference takes the target's place. The mean over
-the levels and the maximum over the cells, through which the published neck passes everything, leave
-it little to repair a level with.
+:class:`GatedFuseNeck` is ours. It aligns with the same parts, but fuses every level on its own. A
+gate decides for every value how much of the aligned reference replaces the target. The published
+neck passes everything through a mean over the levels and a maximum over the cells, which leaves
+little to repair a level with.
 
 Deviations: see :mod:`mmext.functional.flow_warping` (``align_corners``),
 :mod:`mmext.vpsnet.temporal_spatial_attention` (odd sizes) and
@@ -33,10 +33,11 @@ from mmext.registry import MODELS
 
 
 class AlignedFusion(BaseModule):
-    """What the fuse necks share: maps of the reference aligned to the target, attention over both.
+    """Base of the fuse necks: aligns maps of the reference with the target and attends to both.
 
-    A neck says with ``gather`` which maps it fuses, which is all that the next frame needs of this
-    one, with ``fuse`` how, and with ``scatter`` what becomes of the levels.
+    A neck defines three steps. ``gather`` makes the maps to be fused from the levels of a frame;
+    the next frame needs nothing else of this one. ``fuse`` makes one map of the target's and the
+    reference's. ``scatter`` makes the fused levels.
 
     Args:
         channels: C of every level.
@@ -71,9 +72,9 @@ class AlignedFusion(BaseModule):
         """Fused levels, of the same shapes.
 
         Args:
-            levels: of the target frames, each ``[N, C, h_i, w_i]``, finest first.
-            gathered: what :meth:`gather` makes of them.
-            references: what it made of the reference frames.
+            levels: of the target frames, ``[N, C, h_i, w_i]``, finest first.
+            gathered: the maps of the target frames, see :meth:`gather`.
+            references: the maps of the reference frames.
             flow: from target to reference, ``[N, 2, H, W]``, (x, y) in pixels of the network input.
         """
         fused = [
@@ -83,19 +84,19 @@ class AlignedFusion(BaseModule):
         return self.scatter(fused, levels)
 
     def gather(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The maps of a frame that are fused, each ``[N, C, h, w]``, from its levels."""
+        """The maps to be fused, ``[N, C, h, w]`` each, from the levels of a frame."""
         raise NotImplementedError
 
     def fuse(self, target: Tensor, aligned: Tensor) -> Tensor:
-        """One map of both, ``[N, C, h, w]`` each."""
+        """One map from the target's and the aligned reference's, ``[N, C, h, w]`` all."""
         raise NotImplementedError
 
     def scatter(self, fused: Sequence[Tensor], levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The levels, from the fused maps and the target's own levels."""
+        """The fused levels ``[N, C, h_i, w_i]``, from the fused maps and the target's levels."""
         raise NotImplementedError
 
     def align(self, target: Tensor, reference: Tensor, flow: Tensor) -> Tensor:
-        """The reference's map ``[N, C, h, w]`` seen from the target.
+        """Warp the map of the reference ``[N, C, h, w]`` to where things are in the target.
 
         Args:
             target: ``[N, C, h, w]``.
@@ -109,7 +110,7 @@ class AlignedFusion(BaseModule):
         return warp(warped, residual, self.align_corners)
 
     def attend(self, target: Tensor, aligned: Tensor) -> Tensor:
-        """One map of both, ``[N, C, h, w]`` each."""
+        """Attention over both maps: one map, ``[N, C, h, w]`` all."""
         return self.attention(torch.stack((target, aligned), dim=1))
 
 
@@ -127,12 +128,12 @@ class FuseNeck(AlignedFusion):
         self.refine = ConvModule(channels, channels, 3, padding=1)
 
     def init_weights(self) -> None:
-        """Begins near the image model that it is added to: what it adds is small at first."""
+        """Begin near the image model: what is added to the levels is small at first."""
         super().init_weights()
         normal_init(self.refine.conv, std=0.01)
 
     def gather(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The mean of all levels at the size of the finest, alone: ``[N, C, h, w]``."""
+        """One map ``[N, C, h, w]``: the mean of all levels at the size of the finest."""
         size = levels[0].shape[-2:]
         gathered = levels[0]
         for level in levels[1:]:
@@ -140,11 +141,11 @@ class FuseNeck(AlignedFusion):
         return (gathered / len(levels),)
 
     def fuse(self, target: Tensor, aligned: Tensor) -> Tensor:
-        """What is added to the levels."""
+        """The map ``[N, C, h, w]`` that is added to the levels."""
         return self.refine(self.attend(target, aligned))
 
     def scatter(self, fused: Sequence[Tensor], levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The levels plus the fused map, max-pooled to the size of each."""
+        """The levels ``[N, C, h_i, w_i]`` plus the fused map, max-pooled to the size of each."""
         (added,) = fused
         return tuple(level + F.adaptive_max_pool2d(added, level.shape[-2:]) for level in levels)
 
@@ -166,19 +167,19 @@ class GatedFuseNeck(AlignedFusion):
         self.gate = nn.Conv2d(channels, channels, 3, padding=1)
 
     def init_weights(self) -> None:
-        """Begins near the image model that it is added to: an eighth of the reference."""
+        """Begin near the image model: the gate takes an eighth of the reference."""
         super().init_weights()
         normal_init(self.gate, std=0.01, bias=bias_init_with_prob(1 / 8))
 
     def gather(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The levels."""
+        """The levels ``[N, C, h_i, w_i]`` as they are."""
         return tuple(levels)
 
     def fuse(self, target: Tensor, aligned: Tensor) -> Tensor:
-        """Between the target and the aligned reference, as the gate says."""
+        """Values ``[N, C, h, w]`` between target and aligned reference, as the gate decides."""
         gate = self.gate(self.attend(target, aligned)).sigmoid()
         return torch.lerp(target, aligned, gate.to(target.dtype))
 
     def scatter(self, fused: Sequence[Tensor], levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The fused levels."""
+        """The fused levels ``[N, C, h_i, w_i]`` as they are."""
         return tuple(fused)

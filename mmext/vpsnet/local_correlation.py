@@ -1,4 +1,4 @@
-"""Correlation of two feature maps within a small neighbourhood, from plain matrix products.
+"""Correlation of two feature maps within a small neighborhood, from plain matrix products.
 
 Source: the cost volume of Dosovitskiy et al., "FlowNet", ICCV 2015, section 3, which VPSNet (Kim
 et al., CVPR 2020, section 3.2) takes of the target's and the warped reference's features.

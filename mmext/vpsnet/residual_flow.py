@@ -1,8 +1,8 @@
-"""Residual flow: what the optical flow of the frames leaves over between their features.
+"""Residual flow: the displacement that is left between features aligned by the optical flow.
 
 Source: VPSNet (Kim et al., CVPR 2020), section 3.2, and the released code, whose layer sizes are
-kept (251,298 parameters at 256 channels): the local correlation of the target's features and the
-warped reference's, both seen by four convolutions together with the flow so far.
+kept (251,298 parameters at 256 channels). Four convolutions see the features of the target, their
+local correlation with the features of the warped reference, and the optical flow.
 
 Shape legend: N frames, C channels, ``h x w`` cells, d the largest displacement.
 """
@@ -47,7 +47,7 @@ class ResidualFlow(BaseModule):
         self.conv_flow = nn.Conv2d(widths[-1], 2, 3, padding=1)
 
     def init_weights(self) -> None:
-        """Nothing left over at the start."""
+        """Begin with a residual flow of zero."""
         super().init_weights()
         constant_init(self.conv_flow, 0)
 

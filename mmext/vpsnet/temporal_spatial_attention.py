@@ -1,4 +1,4 @@
-"""Attention over frames and places, by which two aligned frames become one map.
+"""Attention over frames and positions, which makes one map of two aligned frames.
 
 Source: the TSA module of Wang et al., "EDVR", CVPR workshops 2019, section 3.3, with one pyramid
 level, as VPSNet (Kim et al., CVPR 2020, section 3.2) uses it: 2,885,888 parameters at 256
@@ -23,7 +23,7 @@ _LEAKY = dict(type='LeakyReLU', negative_slope=0.1)
 
 @MODELS.register_module()
 class TemporalSpatialAttention(BaseModule):
-    """Weighs frames cell by cell by their likeness to the target, then places by a mask.
+    """Weight frames cell by cell by their similarity to the target, then positions by a mask.
 
     Args:
         channels: C.
@@ -44,11 +44,11 @@ class TemporalSpatialAttention(BaseModule):
         )
 
     def init_weights(self) -> None:
-        """About half of each frame at the start.
+        """Begin with a weight of about one half for each frame.
 
-        At the usual scale the sum of products over all channels is large: the sigmoid closes for
-        one frame or both, and what is closed learns nothing. At this one the logits of features
-        of unit variance deviate by ``4 / sqrt(C)``.
+        At the usual scale the sum of products over all channels is large. The sigmoid then
+        saturates for one frame or both, and a saturated one learns nothing. At this scale the
+        logits of features of unit variance have a standard deviation of ``4 / sqrt(C)``.
         """
         super().init_weights()
         for embed in (self.embed_target, self.embed_frame):
@@ -82,7 +82,7 @@ class TemporalSpatialAttention(BaseModule):
         return likeness.sigmoid().to(frames.dtype)
 
     def _spatial_attention(self, weighted: Tensor) -> Tensor:
-        """Logits of the mask over places and channels, ``[N, C, h, w]``."""
+        """Logits of the mask over positions and channels, ``[N, C, h, w]``."""
         attention = self.attend(weighted)
         pooled = torch.cat(
             (

@@ -5,7 +5,7 @@ from mmext.centernet.image_warp import (
     centering_matrix,
     central_margin,
     color_matrix,
-    mirror_matrix,
+    flip_matrix,
     random_warp,
     warp_boxes,
 )
@@ -24,8 +24,8 @@ def test_the_square_fills_the_width() -> None:
         centering_matrix((0, 0), 0, (4, 4))
 
 
-def test_mirror() -> None:
-    matrix = mirror_matrix(10)
+def test_flip() -> None:
+    matrix = flip_matrix(10)
     assert at(matrix, 0, 3) == [9, 3]
     assert np.array_equal(matrix @ matrix, np.eye(3))
 
@@ -54,7 +54,7 @@ def test_random_warps_keep_the_margin_and_the_scales(image: tuple[int, int]) -> 
 
 
 def test_warp_boxes() -> None:
-    matrix = centering_matrix((10, 10), 20, (40, 40)) @ mirror_matrix(21)
+    matrix = centering_matrix((10, 10), 20, (40, 40)) @ flip_matrix(21)
     boxes = np.array([[1.0, 2, 5, 6], [0, 0, 20, 20]])
     expected = [[30, 4, 38, 12], [0, 0, 40, 40]]
     assert warp_boxes(boxes, matrix).tolist() == expected

@@ -1,4 +1,4 @@
-"""The detector: batches, mirror images, several scales, half precision, odd sizes."""
+"""The detector: batches, flipped images, several scales, half precision, odd sizes."""
 
 import copy
 import math
@@ -42,7 +42,7 @@ def test_a_batch_of_two_is_two_batches_of_one(file: str, flip: bool) -> None:
 
 
 @pytest.mark.parametrize('file', FILES)
-def test_with_flip_a_mirrored_image_has_mirrored_detections(file: str) -> None:
+def test_with_flip_a_flipped_image_has_flipped_detections(file: str) -> None:
     """But for the offsets, which come from the plain image alone: taken out here."""
     model = build_from(file, flip=True)
     for stack in model.bbox_head.stacks:

@@ -36,7 +36,7 @@ def perfect_maps(head: CenterNetPointHead, truths: list[InstanceData]) -> dict[s
     )
     for name, values in (('size', targets.sizes), ('offset', targets.offsets)):
         xs, ys = targets.centers.unbind(1)
-        maps[name][targets.images, :, ys, xs] = values
+        maps[name][targets.image_index, :, ys, xs] = values
     return maps
 
 

@@ -64,7 +64,7 @@ def test_equals_loops(seed: int) -> None:
     assert torch.equal(heatmap == 1, expected['heatmap'] == 1)
     learned = targets.weights > 0
     found = torch.cat(
-        [targets.images[:, None], targets.centers, targets.sizes, targets.offsets], 1
+        [targets.image_index[:, None], targets.centers, targets.sizes, targets.offsets], 1
     )[learned]
     assert torch.allclose(found, torch.tensor(expected['rows']).view(-1, 7), atol=1e-5)
     assert all(map(torch.equal, boxes, before))

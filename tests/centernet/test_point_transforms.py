@@ -4,7 +4,7 @@ import pytest
 from mmcv.transforms import Compose
 from mmdet.structures.bbox import HorizontalBoxes
 
-from mmext.centernet.image_warp import mirror_matrix
+from mmext.centernet.image_warp import flip_matrix
 from mmext.registry import TRANSFORMS
 
 
@@ -173,7 +173,7 @@ def test_color_jitter_changes_colours_and_nothing_else() -> None:
     assert np.array_equal(gray(dict(img=image.copy()))['img'], image)
 
 
-def test_mirror_counts_pixels_as_opencv_does() -> None:
+def test_flip_counts_pixels_as_opencv_does() -> None:
     image = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    warped = cv2.warpAffine(image, mirror_matrix(4)[:2], (4, 3))
+    warped = cv2.warpAffine(image, flip_matrix(4)[:2], (4, 3))
     assert np.array_equal(warped, image[:, ::-1])

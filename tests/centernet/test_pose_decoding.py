@@ -112,7 +112,7 @@ def test_scores_at() -> None:
     assert found[0, 1].tolist() == [0, 0]
 
 
-def test_vectors_of_mirrored_images() -> None:
+def test_vectors_of_flipped_images() -> None:
     torch.manual_seed(0)
     plain = torch.randn(1, 6, 3, 4)
     permutation = joint_permutation(3, [(0, 2)], plain.device)

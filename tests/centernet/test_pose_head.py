@@ -46,9 +46,9 @@ def perfect_maps(head: CenterNetPoseHead, gt: InstanceData) -> dict[str, Tensor]
         },
     )
     xs, ys = objects.centers.unbind(1)
-    maps['size'][objects.images, :, ys, xs] = objects.sizes
-    maps['offset'][objects.images, :, ys, xs] = objects.offsets
-    maps['joint_vector'][objects.images, :, ys, xs] = targets.joint_vectors.flatten(1)
+    maps['size'][objects.image_index, :, ys, xs] = objects.sizes
+    maps['offset'][objects.image_index, :, ys, xs] = objects.offsets
+    maps['joint_vector'][objects.image_index, :, ys, xs] = targets.joint_vectors.flatten(1)
     xs, ys = targets.joint_cells.flatten(0, 1).unbind(1)
     zeros = torch.zeros(count * JOINTS).long()
     maps['joint_offset'][zeros, :, ys, xs] = targets.joint_offsets.flatten(0, 1)
@@ -56,7 +56,7 @@ def perfect_maps(head: CenterNetPoseHead, gt: InstanceData) -> dict[str, Tensor]
 
 
 def mirrored(maps: dict[str, Tensor], pairs: list[tuple[int, int]]) -> dict[str, Tensor]:
-    """What the same network says of the mirrored image."""
+    """What the same network says of the flipped image."""
     flipped = {name: values.flip(3) for name, values in maps.items()}
     order = list(range(JOINTS))
     for a, b in pairs:

@@ -10,10 +10,10 @@ from torch.nn.functional import max_pool2d
 from mmext.centernet.triplet_decoding import (
     CornerPairs,
     Detections,
+    ImageWindows,
     Keypoints,
     TripletMaps,
     TripletTestSettings,
-    Views,
     confirm_pairs,
     decode_maps,
     detect,
@@ -123,8 +123,8 @@ def views(batch: int, rng: np.random.Generator) -> list[dict]:
     ]
 
 
-def as_views(rows: list[dict]) -> Views:
-    return Views(
+def as_views(rows: list[dict]) -> ImageWindows:
+    return ImageWindows(
         *(
             torch.tensor([[float(row[x]), float(row[y])] for row in rows])
             for x, y in (('left', 'top'), ('width', 'height'), ('scale', 'scale'))
@@ -225,7 +225,7 @@ def test_ground_truth_as_maps_comes_back() -> None:
     heats = [(kind.heatmap.to_dense() - 0.5) * 20 for kind in targets[:3]]
     maps = TripletMaps(*heats, *tags[:2], *offsets)
     settings = TripletTestSettings(top_k=20)
-    whole = Views(torch.zeros(1, 2), torch.tensor([[96.0, 64]]), torch.ones(1, 2))
+    whole = ImageWindows(torch.zeros(1, 2), torch.tensor([[96.0, 64]]), torch.ones(1, 2))
     pairs, centers = to_image_frame(*decode_maps(maps, settings), whole, (4.0, 4.0))
     found = detect(pairs, centers, settings)
     best = found.boxes[0, :3]
@@ -252,7 +252,7 @@ def test_nothing_to_find() -> None:
 @pytest.mark.parametrize('limit', [1, 3, 0, -1])
 def test_max_per_img(limit: int) -> None:
     maps = random_maps(2, 2, (20, 24))
-    whole = Views(torch.zeros(2, 2), torch.tensor([[96.0, 80]] * 2), torch.ones(2, 2))
+    whole = ImageWindows(torch.zeros(2, 2), torch.tensor([[96.0, 80]] * 2), torch.ones(2, 2))
     pairs, centers = to_image_frame(*decode_maps(maps, SETTINGS), whole, (4.0, 4.0))
     everything = detect(pairs, centers, SETTINGS)
     count = everything.scores.shape[1]

@@ -1,4 +1,4 @@
-"""The detector: frames, mirror images, several scales, half precision."""
+"""The detector: frames, flipped images, several scales, half precision."""
 
 import copy
 
@@ -50,7 +50,7 @@ def test_a_batch_of_two_is_two_batches_of_one(model) -> None:
         assert_same(both[i], alone, atol=1e-4, rtol=1e-4)
 
 
-def test_a_mirrored_image_has_mirrored_boxes(model) -> None:
+def test_a_flipped_image_has_flipped_boxes(model) -> None:
     images = torch.randn(1, 3, 64, 64)
     (found,) = predict(model, images, [make_sample()])
     (mirrored,) = predict(model, images.flip(3), [make_sample()])

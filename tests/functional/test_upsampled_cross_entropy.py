@@ -13,10 +13,10 @@ from mmext.functional.upsampled_cross_entropy import upsampled_cross_entropy
 IGNORE = 255
 
 
-def plain(logits: Tensor, labels: Tensor, scale: int, normalisation: str = 'valid') -> Tensor:
+def plain(logits: Tensor, labels: Tensor, scale: int, normalization: str = 'valid') -> Tensor:
     fine = F.interpolate(logits, scale_factor=scale, mode='bilinear', align_corners=False)
     total = F.cross_entropy(fine, labels.long(), ignore_index=IGNORE, reduction='sum')
-    valid = (labels != IGNORE).sum() if normalisation == 'valid' else labels.numel()
+    valid = (labels != IGNORE).sum() if normalization == 'valid' else labels.numel()
     return total / max(int(valid), 1)
 
 
@@ -36,12 +36,12 @@ def random_case(seed, images=2, classes=5, size=(3, 4), scale=4, spread=3.0, ign
     return logits, labels
 
 
-def assert_same(logits, labels, scale=4, normalisation='valid'):
+def assert_same(logits, labels, scale=4, normalization='valid'):
     value, grad = value_and_grad(
-        lambda x: upsampled_cross_entropy(x, labels, scale, IGNORE, normalisation), logits
+        lambda x: upsampled_cross_entropy(x, labels, scale, IGNORE, normalization), logits
     )
     expected, expected_grad = value_and_grad(
-        lambda x: plain(x, labels, scale, normalisation), logits
+        lambda x: plain(x, labels, scale, normalization), logits
     )
     relative = 2e-6 if logits.dtype == torch.float32 else 1e-12
     # a small loss is the difference of two large numbers: no better than their last bit
@@ -51,10 +51,10 @@ def assert_same(logits, labels, scale=4, normalisation='valid'):
     torch.testing.assert_close(grad, expected_grad, rtol=0, atol=limit)
 
 
-@pytest.mark.parametrize('normalisation', ['valid', 'all_pixels'])
+@pytest.mark.parametrize('normalization', ['valid', 'all_pixels'])
 @pytest.mark.parametrize('scale', [1, 2, 3, 4, 8])
-def test_equals_plain_computation(scale, normalisation):
-    assert_same(*random_case(scale, scale=scale), scale, normalisation)
+def test_equals_plain_computation(scale, normalization):
+    assert_same(*random_case(scale, scale=scale), scale, normalization)
 
 
 @settings(max_examples=40, deadline=None)
@@ -168,7 +168,7 @@ def test_second_derivative_is_refused():
         (dict(labels=torch.full((1, 8, 8), -1)), r'found \[-1\]'),
         (dict(scale_factor=0), r'scale_factor: expected an integer >= 1, got 0'),
         (dict(scale_factor=1.5), r'scale_factor'),
-        (dict(normalisation='mean'), r"normalisation: .* got 'mean'"),
+        (dict(normalization='mean'), r"normalization: .* got 'mean'"),
     ],
 )
 def test_wrong_arguments_are_named(change, message):

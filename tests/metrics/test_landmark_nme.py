@@ -7,12 +7,12 @@ import pytest
 
 from mmext.metrics.faces.landmark_nme import (
     area_under_curve,
-    check_normaliser,
+    check_normalizer,
     face_lengths,
     failure_rate,
     match_by_box,
-    normalised_errors,
-    summarise,
+    normalized_errors,
+    summarize,
 )
 
 
@@ -50,19 +50,19 @@ def test_matching_equals_a_loop(seed: int) -> None:
 
 @pytest.mark.parametrize('seed', range(10))
 @pytest.mark.parametrize(
-    'normaliser', ['box_size', 'box_diagonal', 'box_height', 'box_width', (0, 1), (4, 2)]
+    'normalizer', ['box_size', 'box_diagonal', 'box_height', 'box_width', (0, 1), (4, 2)]
 )
-def test_errors_equal_a_loop(normaliser: str | tuple[int, int], seed: int) -> None:
+def test_errors_equal_a_loop(normalizer: str | tuple[int, int], seed: int) -> None:
     boxes, points, visible = random_faces(seed)
     boxes[0, 2:] = boxes[0, :2]  # no area
     points[1, 0] = points[1, 1]  # no distance
     predicted = points + np.random.default_rng(seed).normal(0, 2, points.shape)
-    lengths = face_lengths(normaliser, boxes, points, visible)
-    errors = normalised_errors(predicted, points, visible, lengths)
+    lengths = face_lengths(normalizer, boxes, points, visible)
+    errors = normalized_errors(predicted, points, visible, lengths)
     for face in range(len(boxes)):
         x1, y1, x2, y2 = boxes[face]
-        if isinstance(normaliser, tuple):
-            first, second = normaliser
+        if isinstance(normalizer, tuple):
+            first, second = normalizer
             length = math.dist(points[face, first], points[face, second])
             if not (visible[face, first] and visible[face, second]):
                 length = 0.0
@@ -72,7 +72,7 @@ def test_errors_equal_a_loop(normaliser: str | tuple[int, int], seed: int) -> No
                 'box_diagonal': math.hypot(x2 - x1, y2 - y1),
                 'box_height': y2 - y1,
                 'box_width': x2 - x1,
-            }[normaliser]
+            }[normalizer]
         known = [p for p in range(5) if visible[face, p]]
         if not known or length == 0:
             assert math.isnan(errors[face])
@@ -86,7 +86,7 @@ def test_by_hand() -> None:
     assert failure_rate(errors, 0.1) == 0.25
     # the curve: 1/4 from 0, 2/4 from .05, 3/4 from .1 on
     assert area_under_curve(errors, 0.1) == pytest.approx((1 + 0.5 + 0 + 0) / 4)
-    values = summarise(errors, 8, 0.1)
+    values = summarize(errors, 8, 0.1)
     assert values == pytest.approx(
         {'NME': 8.75, 'failure_rate': 25, 'AUC': 37.5, 'found': 50, 'failure_rate_all': 62.5,
          'AUC_all': 18.75, 'NME_q50': 7.5}
@@ -103,18 +103,18 @@ def test_area_equals_a_fine_grid(seed: int) -> None:
 
 def test_nothing_found_and_nothing_there() -> None:
     none = np.zeros(0)
-    missed = summarise(none, 3, 0.1)
+    missed = summarize(none, 3, 0.1)
     assert (missed['found'], missed['failure_rate_all'], missed['AUC_all']) == (0, 100, 0)
     assert math.isnan(missed['NME'])
-    assert all(math.isnan(v) for v in summarise(none, 0, 0.1).values())
+    assert all(math.isnan(v) for v in summarize(none, 0, 0.1).values())
     assert match_by_box(np.zeros((0, 4)), none, np.ones((2, 4))).tolist() == [-1, -1]
     assert match_by_box(np.ones((2, 4)), np.ones(2), np.zeros((0, 4))).tolist() == []
 
 
-@pytest.mark.parametrize('normaliser', ['eyes', (0,), (0, 1, 2)])
-def test_unknown_normalisers(normaliser: str | tuple[int, ...]) -> None:
+@pytest.mark.parametrize('normalizer', ['eyes', (0,), (0, 1, 2)])
+def test_unknown_normalizers(normalizer: str | tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r'expected one of .* or two points, got'):
-        check_normaliser(normaliser)
+        check_normalizer(normalizer)
 
 
 def test_points_that_do_not_exist() -> None:

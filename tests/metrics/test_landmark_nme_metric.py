@@ -92,8 +92,8 @@ def test_repeated_images_count_once() -> None:
 
 
 def test_bad_input_is_named() -> None:
-    with pytest.raises(ValueError, match='normaliser: expected one of'):
-        METRICS.build(dict(type='LandmarkNMEMetric', normaliser='nose'))
+    with pytest.raises(ValueError, match='normalizer: expected one of'):
+        METRICS.build(dict(type='LandmarkNMEMetric', normalizer='nose'))
     with pytest.raises(ValueError, match='threshold: expected more than 0'):
         METRICS.build(dict(type='LandmarkNMEMetric', threshold=0))
     data = sample()

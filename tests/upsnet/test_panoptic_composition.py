@@ -140,7 +140,7 @@ def assert_equal_to_oracle(scene, num_things, **options):
     before = {name: value.clone() for name, value in scene.items()}
     result = compose_panoptic(**scene, num_things=num_things, **options)
     channels, semantic, kept = oracle(scene, num_things, **options)
-    assert result.kept.tolist() == kept
+    assert result.kept_index.tolist() == kept
     np.testing.assert_array_equal(result.channels.numpy(), channels)
     np.testing.assert_array_equal(result.semantic_labels.numpy(), semantic)
     assert all(torch.equal(scene[name], before[name]) for name in scene), 'an input was changed'
@@ -224,7 +224,7 @@ def test_without_detections_stuff_competes_with_the_largest_thing():
     assert not is_thing.all()
     expected = (result.semantic_labels - 2).masked_fill(is_thing, 3)
     assert torch.equal(result.channels, expected)
-    assert result.kept.shape == (0,)
+    assert result.kept_index.shape == (0,)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_if_nothing_survives_detection_zero_competes_without_a_mask(changes):
     scene = one_cell_scene(**changes)
     scene['semantic_logits'][0] = 3  # the thing beats the stuff
     result = assert_equal_to_oracle(scene, 1)
-    assert result.kept.tolist() == [0]
+    assert result.kept_index.tolist() == [0]
     y = slice(2, 5)
     inside = result.channels[y, y] if scene['boxes_xyxy'][0, 0] == 2 else result.channels[:0]
     assert (inside == 1).all()
@@ -265,11 +265,11 @@ def test_ties_go_to_the_higher_score_and_to_stuff():
         scores=torch.tensor([0.7, 0.8]),
     )
     result = compose_panoptic(**both, num_things=2)
-    assert result.kept.tolist() == [1, 0]
+    assert result.kept_index.tolist() == [1, 0]
     assert (result.channels == 1).all()  # 2 + 1 twice: the channel of the higher score
     assert (result.semantic_labels == 2).all()  # all equal: stuff
     both['scores'] = torch.tensor([0.8, 0.8])
-    assert compose_panoptic(**both, num_things=2).kept.tolist() == [1, 0]  # the later on top
+    assert compose_panoptic(**both, num_things=2).kept_index.tolist() == [1, 0]  # the later on top
     both['mask_logits'][:, 4:] = 0
     equal_to_stuff = compose_panoptic(**both, num_things=2).channels
     assert (equal_to_stuff[-1] == 0).all()
@@ -300,7 +300,7 @@ def test_only_things_or_only_stuff(num_things, num_stuff):
         scene['labels'] = scene['labels'].clamp(max=max(num_things - 1, 0))
         result = compose_panoptic(**scene, num_things=num_things)
         assert result.channels.min() >= 0
-        assert result.channels.max() <= num_stuff + len(result.kept)
+        assert result.channels.max() <= num_stuff + len(result.kept_index)
         assert torch.equal(
             result.semantic_labels.long(),
             torch.from_numpy(upsample(scene['semantic_logits'], 4)).argmax(0),

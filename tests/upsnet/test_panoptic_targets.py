@@ -98,7 +98,7 @@ def test_target_shapes_must_fit():
         panoptic_targets(torch.zeros(4, 4), torch.zeros(2, 4, 5).bool(), 1, 1)
 
 
-def test_loss_normalisations():
+def test_loss_normalizations():
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(5, 3, 4, generator=generator, requires_grad=True)
     target = torch.randint(5, (3, 4), generator=generator)
@@ -107,7 +107,7 @@ def test_loss_normalisations():
     total = -sum(log_probs[target[y, x], y, x] for y in (1, 2) for x in range(4))
     torch.testing.assert_close(panoptic_cross_entropy(logits, target), total / 8)
     torch.testing.assert_close(panoptic_cross_entropy(logits, target, 'all_pixels'), total / 12)
-    with pytest.raises(ValueError, match='normalisation'):
+    with pytest.raises(ValueError, match='normalization'):
         panoptic_cross_entropy(logits, target, 'mean')
 
 

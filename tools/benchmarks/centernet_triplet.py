@@ -1,6 +1,6 @@
 """Keypoint triplets against mmcv's and mmdet's corner code and against the published algorithms.
 
-Poolings of 128 maps of 128 x 128; the test protocol from maps of an image and its mirror image to
+Poolings of 128 maps of 128 x 128; the test protocol from maps of an image and its flipped image to
 detections; targets of 16 images of 30 objects. Before anything is timed, both sides must give
 the same values. The published algorithms are restated here in a straightforward way.
 """
@@ -23,9 +23,9 @@ from mmext.benchmark.timing import milliseconds_in_turn
 from mmext.centernet.directional_maximum import cross_maximum, directional_maximum
 from mmext.centernet.triplet_decoding import (
     Detections,
+    ImageWindows,
     TripletMaps,
     TripletTestSettings,
-    Views,
     decode_maps,
     detect,
     to_image_frame,
@@ -109,7 +109,7 @@ def _decoding(side: int, repetitions: int) -> Row:
     size = 4 * side - 1
     maps = _maps_of_objects(side, size)
     settings = TripletTestSettings(K, 0.5, PAIRS, KEPT)
-    views = Views(*(torch.tensor([[float(v)] * 2]) for v in (0, size, 1)))
+    views = ImageWindows(*(torch.tensor([[float(v)] * 2]) for v in (0, size, 1)))
     cell = size / side
 
     def ours() -> Detections:
@@ -123,7 +123,7 @@ def _decoding(side: int, repetitions: int) -> Row:
     kept = found.scores[0] > -math.inf
     rows = torch.cat([found.boxes[0], found.scores[0, :, None], found.labels[0, :, None]], 1)[kept]
     _check_alike(rows.double(), torch.from_numpy(expected))
-    what = f'test protocol of an image and its mirror image, {CLASSES}x{side}x{side}'
+    what = f'test protocol of an image and its flipped image, {CLASSES}x{side}x{side}'
     return _rows(what, {'ours': ours, PUBLISHED: published}, repetitions, 5.0)[0]
 
 

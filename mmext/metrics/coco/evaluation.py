@@ -167,7 +167,7 @@ class CocoTruth:
             iou_type: what is compared.
             image_ids: that are evaluated.
             category_ids: K, the order of the results.
-            ious: T thresholds (of object keypoint similarity for key points).
+            ious: thresholds ``[T]`` (of object keypoint similarity for key points).
             sigmas: one per joint, for key points; None is COCO's person.
 
         Raises:

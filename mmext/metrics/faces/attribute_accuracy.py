@@ -1,6 +1,6 @@
 """Accuracy of attributes of which some are unknown.
 
-Shapes: N faces, A attributes. A value is a number, -1 = unknown.
+Shapes: N faces, A attributes, V values of an attribute. A value is a number, -1 = unknown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,22 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 
-def confusion(predicted: Ints, truth: Ints, num_values: int) -> Ints:
-    """How often each true value (rows) was predicted as which (columns); unknown ones are left out.
+def confusion(predicted: Ints, ground_truth: Ints, num_values: int) -> Ints:
+    """How often each true value (row) was predicted as each value (column).
+
+    Args:
+        predicted: ``[N]``.
+        ground_truth: ``[N]``; faces of which the value is unknown are left out.
+        num_values: V.
+
+    Returns:
+        ``[V, V]``.
 
     Raises:
         ValueError: a value is out of range.
     """
-    known = truth >= 0
-    pairs = np.stack([truth[known], predicted[known]])
+    is_known = ground_truth >= 0
+    pairs = np.stack([ground_truth[is_known], predicted[is_known]])
     if pairs.size and (pairs.min() < 0 or pairs.max() >= num_values):
         raise ValueError(f'expected values 0 to {num_values - 1}, got {pairs.min()}..{pairs.max()}')
     counts = np.bincount(pairs[0] * num_values + pairs[1], minlength=num_values**2)
@@ -33,7 +41,7 @@ def attribute_values(
 
     Args:
         attributes: with ``name``, ``values`` and ``kind``.
-        tables: confusion table of each.
+        tables: the confusion table ``[V, V]`` of each.
 
     Returns:
         ``accuracy_{name}``; ``balanced_{name}``, the mean over the true values that occur;

@@ -1,4 +1,4 @@
-"""Normalised mean error of landmarks, its failure rate and the area under its curve.
+"""Normalized mean error of landmarks, its failure rate and the area under its curve.
 
 The error of a face is the mean distance of its annotated points from the predicted ones, divided
 by a length of the face (Zafeiriou et al., "The Menpo facial landmark localisation challenge",
@@ -19,18 +19,18 @@ from mmext.functional.boxes import pairwise_iou
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
-Normaliser = str | tuple[int, int]
+Normalizer = str | tuple[int, int]
 
-BOX_NORMALISERS = ('box_size', 'box_diagonal', 'box_height', 'box_width')
+BOX_NORMALIZERS = ('box_size', 'box_diagonal', 'box_height', 'box_width')
 
 
 def match_by_box(
     boxes_xyxy: Floats, scores: Floats, faces_xyxy: Floats, min_iou: float = 0.5
 ) -> Ints:
-    """The prediction of each face, ``[N]``, -1 for none.
+    """The index of the prediction of each face, ``[N]``, -1 for none.
 
-    A prediction goes to the face that it overlaps most (the first of equal ones); of several for
-    one face the best scored (the first of equal ones) is taken.
+    A prediction goes to the face that it overlaps most. If several go to one face, the one with the
+    best score is taken. Of equal overlaps and scores the first counts.
 
     Args:
         boxes_xyxy: predictions ``[M, 4]``.
@@ -49,36 +49,36 @@ def match_by_box(
     return chosen
 
 
-def check_normaliser(normaliser: str | Sequence[int]) -> Normaliser:
+def check_normalizer(normalizer: str | Sequence[int]) -> Normalizer:
     """A name or a pair of points; ValueError for anything else."""
-    if isinstance(normaliser, str):
-        if normaliser in BOX_NORMALISERS:
-            return normaliser
-    elif len(normaliser) == 2:
-        return int(normaliser[0]), int(normaliser[1])
+    if isinstance(normalizer, str):
+        if normalizer in BOX_NORMALIZERS:
+            return normalizer
+    elif len(normalizer) == 2:
+        return int(normalizer[0]), int(normalizer[1])
     raise ValueError(
-        f'normaliser: expected one of {BOX_NORMALISERS} or two points, got {normaliser!r}'
+        f'normalizer: expected one of {BOX_NORMALIZERS} or two points, got {normalizer!r}'
     )
 
 
 def face_lengths(
-    normaliser: Normaliser, boxes_xyxy: Floats, points: Floats, visible: Floats
+    normalizer: Normalizer, boxes_xyxy: Floats, points: Floats, visible: Floats
 ) -> Floats:
     """The length of each face, ``[N]``; nan where it has none.
 
     Args:
-        normaliser: ``'box_size'`` (root of the area), ``'box_diagonal'``, ``'box_height'``,
+        normalizer: ``'box_size'`` (root of the area), ``'box_diagonal'``, ``'box_height'``,
             ``'box_width'``, or a pair of points whose distance it is: (0, 1) are the eyes.
         boxes_xyxy: ``[N, 4]``.
         points: ``[N, K, 2]``.
         visible: ``[N, K]``, 0 = not annotated.
 
     Raises:
-        ValueError: an unknown normaliser or point.
+        ValueError: an unknown normalizer or point.
     """
     width, height = (boxes_xyxy[:, 2 + i] - boxes_xyxy[:, i] for i in range(2))
-    if isinstance(normaliser, str):
-        name = str(check_normaliser(normaliser))
+    if isinstance(normalizer, str):
+        name = str(check_normalizer(normalizer))
         lengths = {
             'box_size': np.sqrt(np.clip(width, 0, None) * np.clip(height, 0, None)),
             'box_diagonal': np.hypot(width, height),
@@ -86,17 +86,17 @@ def face_lengths(
             'box_width': width,
         }[name]
     else:
-        first, second = normaliser
+        first, second = normalizer
         if not 0 <= first < points.shape[1] or not 0 <= second < points.shape[1]:
             raise ValueError(
-                f'normaliser: expected two of points 0 to {points.shape[1] - 1}, got {normaliser}'
+                f'normalizer: expected two of points 0 to {points.shape[1] - 1}, got {normalizer}'
             )
         lengths = np.linalg.norm(points[:, first] - points[:, second], axis=1)
         lengths = np.where((visible[:, first] > 0) & (visible[:, second] > 0), lengths, 0)
     return np.where(lengths > 0, lengths, np.nan)
 
 
-def normalised_errors(
+def normalized_errors(
     predicted: Floats, points: Floats, visible: Floats, lengths: Floats
 ) -> Floats:
     """Mean distance over the annotated points, in lengths of the face; nan without any, ``[N]``.
@@ -108,31 +108,35 @@ def normalised_errors(
         lengths: ``[N]``.
     """
     distances = np.linalg.norm(predicted - points, axis=2)
-    known = visible > 0
-    total = np.where(known, distances, 0).sum(axis=1)
-    count = known.sum(axis=1)
+    annotated = visible > 0
+    total = np.where(annotated, distances, 0).sum(axis=1)
+    count = annotated.sum(axis=1)
     means = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
     errors: Floats = means / lengths
     return errors
 
 
 def failure_rate(errors: Floats, threshold: float) -> float:
-    """Share of errors above the threshold, 0 to 1; nan without any."""
+    """Share of errors ``[n]`` above the threshold, 0 to 1; nan without any."""
     return float(np.mean(errors > threshold)) if len(errors) else float('nan')
 
 
 def area_under_curve(errors: Floats, threshold: float) -> float:
-    """Area under the share of faces with an error of at most e, for e from 0 to the threshold.
+    """Area under the curve of the share of faces with an error of at most e, 0 to 1.
 
-    Divided by the threshold: 1 for perfect points. Exact, no grid: each face adds the part of
-    the axis to the right of its error.
+    e runs from 0 to the threshold, and the area is divided by the threshold: perfect points have
+    1. There is no grid: each face adds the part of the axis to the right of its error.
+
+    Args:
+        errors: ``[n]``; nan is returned without any.
+        threshold: end of the curve.
     """
     if not len(errors):
         return float('nan')
     return float(np.mean(np.clip(1 - errors / threshold, 0, None)))
 
 
-def summarise(
+def summarize(
     errors: Floats, num_faces: int, threshold: float, quantiles: Sequence[float] = (0.5,)
 ) -> dict[str, float]:
     """All values of a set.

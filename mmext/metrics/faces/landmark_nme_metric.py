@@ -9,15 +9,16 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from mmext.metrics.faces.landmark_nme import (
-    Normaliser,
-    check_normaliser,
+    Normalizer,
+    check_normalizer,
     face_lengths,
     match_by_box,
-    normalised_errors,
-    summarise,
+    normalized_errors,
+    summarize,
 )
 from mmext.metrics.sample_fields import to_numpy
 from mmext.registry import METRICS
+from mmext.renamed_keys import accept_old_keys
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,13 @@ class ImageErrors:
 
 @METRICS.register_module()
 class LandmarkNMEMetric(BaseMetric):
-    """Normalised mean error, failure rate and area under the curve, in percent.
+    """Normalized mean error, failure rate and area under the curve, in percent.
 
     ``NME``, ``failure_rate`` and ``AUC`` are of the faces that were found; ``found`` is their
     share; in ``failure_rate_all`` and ``AUC_all`` a face that was not found is a failure.
 
     Args:
-        normaliser: ``'box_size'`` (root of the area of the true box), ``'box_diagonal'``,
+        normalizer: ``'box_size'`` (root of the area of the true box), ``'box_diagonal'``,
             ``'box_height'``, ``'box_width'``, or two points: (0, 1) is the distance of the eyes. A
             face without that length is left out.
         threshold: of failure rate and area, as a share of the length; 0.1 is the usual one.
@@ -60,9 +61,10 @@ class LandmarkNMEMetric(BaseMetric):
 
     default_prefix = 'landmarks'
 
+    @accept_old_keys(normaliser='normalizer')
     def __init__(
         self,
-        normaliser: Normaliser = 'box_size',
+        normalizer: Normalizer = 'box_size',
         *,
         threshold: float = 0.1,
         min_iou: float = 0.5,
@@ -76,7 +78,7 @@ class LandmarkNMEMetric(BaseMetric):
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         if threshold <= 0:
             raise ValueError(f'threshold: expected more than 0, got {threshold}')
-        self.normaliser = check_normaliser(normaliser)
+        self.normalizer = check_normalizer(normalizer)
         self.threshold, self.min_iou = threshold, min_iou
         self.min_height_px, self.visible_only, self.field = min_height_px, visible_only, field
 
@@ -98,22 +100,22 @@ class LandmarkNMEMetric(BaseMetric):
         """All values over the images of all ranks."""
         images = list({result.name: result for result in results}.values())
         errors = np.concatenate([np.zeros(0), *(image.errors for image in images)])
-        values = summarise(errors, sum(image.num_faces for image in images), self.threshold)
+        values = summarize(errors, sum(image.num_faces for image in images), self.threshold)
         listing = ', '.join(f'{name} {value:.2f}' for name, value in values.items())
         MMLogger.get_current_instance().info(
-            f'{self.field}, {len(errors)} faces, by {self.normaliser}: {listing}'
+            f'{self.field}, {len(errors)} faces, by {self.normalizer}: {listing}'
         )
         return values
 
     def _image_errors(self, sample: Mapping[str, Any]) -> ImageErrors:
         name = str(sample.get('img_path') or sample['img_id'])
-        truth, found = sample.get('gt_instances', {}), sample['pred_instances']
-        for side, fields in (('gt_instances', truth), ('pred_instances', found)):
+        gt, predictions = sample.get('gt_instances', {}), sample['pred_instances']
+        for side, fields in (('gt_instances', gt), ('pred_instances', predictions)):
             if self.field not in fields:
                 raise ValueError(f'{name}: no {self.field} in {side}')
-        boxes = to_numpy(truth['bboxes']).astype(np.float64).reshape(-1, 4)
-        points = to_numpy(truth[self.field]).astype(np.float64)[..., :2]
-        predicted = to_numpy(found[self.field]).astype(np.float64)[..., :2]
+        boxes = to_numpy(gt['bboxes']).astype(np.float64).reshape(-1, 4)
+        points = to_numpy(gt[self.field]).astype(np.float64)[..., :2]
+        predicted = to_numpy(predictions[self.field]).astype(np.float64)[..., :2]
         if predicted.shape[1:] != points.shape[1:]:
             raise ValueError(
                 f'{name}: {self.field}: {points.shape[1]} points annotated, '
@@ -121,24 +123,25 @@ class LandmarkNMEMetric(BaseMetric):
             )
         if not np.isfinite(predicted).all():
             raise ValueError(f'{name}: {self.field}: expected finite predictions')
-        visible = self._visible(truth, points)
-        lengths = face_lengths(self.normaliser, boxes, points, visible)
+        visible = self._visible(gt, points)
+        lengths = face_lengths(self.normalizer, boxes, points, visible)
         counting = np.isfinite(lengths) & (visible > 0).any(axis=1)
         counting &= boxes[:, 3] - boxes[:, 1] >= self.min_height_px
-        found_boxes = to_numpy(found['bboxes']).astype(np.float64).reshape(-1, 4)
-        match = match_by_box(found_boxes, to_numpy(found['scores']), boxes, self.min_iou)
-        chosen = counting & (match >= 0)
-        errors = normalised_errors(
-            predicted[match[chosen]], points[chosen], visible[chosen], lengths[chosen]
+        predicted_boxes = to_numpy(predictions['bboxes']).astype(np.float64).reshape(-1, 4)
+        scores = to_numpy(predictions['scores'])
+        match_index = match_by_box(predicted_boxes, scores, boxes, self.min_iou)
+        chosen = counting & (match_index >= 0)
+        errors = normalized_errors(
+            predicted[match_index[chosen]], points[chosen], visible[chosen], lengths[chosen]
         )
         return ImageErrors(name, errors, int(counting.sum()))
 
-    def _visible(self, truth: Mapping[str, Any], points: np.ndarray) -> np.ndarray:
+    def _visible(self, gt: Mapping[str, Any], points: np.ndarray) -> np.ndarray:
         """``[N, K]``, above 0 where a point is to be compared."""
-        if f'{self.field}_visible' in truth:
-            visible = to_numpy(truth[f'{self.field}_visible'])
+        if f'{self.field}_visible' in gt:
+            visible = to_numpy(gt[f'{self.field}_visible'])
             return np.where(visible > (1 if self.visible_only else 0), visible, 0)
-        if f'{self.field}_valid' in truth:
-            valid = to_numpy(truth[f'{self.field}_valid'])
+        if f'{self.field}_valid' in gt:
+            valid = to_numpy(gt[f'{self.field}_valid'])
             return np.broadcast_to(2.0 * valid[:, None], points.shape[:2])
         return np.full(points.shape[:2], 2.0)

@@ -68,7 +68,7 @@ class MatchTable:
     num_faces: int
 
 
-def pairwise_iou(first_xywh: Floats, second_xywh: Floats) -> Floats:
+def inclusive_iou(first_xywh: Floats, second_xywh: Floats) -> Floats:
     """IoU ``[D, F]`` of boxes whose widths are ``x2 - x1 + 1``, in float64."""
     # one array per side: x and y of a box next to each other would make every operation stride
     ax, ay, aw, ah = np.asarray(first_xywh, np.float64).reshape(-1, 4).T[:, :, None]
@@ -107,7 +107,7 @@ def match_image(boxes_xywh: Floats, scores: Floats, faces_xywh: Floats) -> Image
     if not (np.isfinite(boxes).all() and np.isfinite(values).all()):
         raise ValueError('detections: expected finite boxes and scores')
     order = np.argsort(-values, kind='stable')
-    iou = pairwise_iou(boxes[order], faces_xywh)
+    iou = inclusive_iou(boxes[order], faces_xywh)
     if not iou.shape[1]:
         nothing = np.zeros(len(order))
         return ImageMatches(values[order], nothing, np.full(len(order), -1), 0)
@@ -144,7 +144,7 @@ def tabulate(images: Sequence[ImageMatches], count_empty: bool = False) -> Match
 
 
 def stretch(scores: Floats) -> Floats:
-    """Scores moved to 0..1; all 1 if they are equal (the published code divides by 0 there)."""
+    """Scores ``[D]`` moved to 0..1; all 1 if they are equal (the published code divides by 0)."""
     if not len(scores):
         return scores
     low, high = scores.min(), scores.max()
@@ -184,7 +184,10 @@ def precision_recall(
 
 
 def average_precision(table: MatchTable, counted: Bools, iou_threshold: float = 0.5) -> float:
-    """Area under the envelope of the curve, 0 to 1; nan if no face counts."""
+    """Area under the envelope of the curve, 0 to 1; nan if no face counts.
+
+    The arguments are those of :func:`precision_recall`, ``counted`` is ``[num_faces]``.
+    """
     if not counted.any():
         return float('nan')
     precision, recall = precision_recall(table, counted, iou_threshold)
@@ -192,7 +195,7 @@ def average_precision(table: MatchTable, counted: Bools, iou_threshold: float = 
 
 
 def area_under_envelope(precision: Floats, recall: Floats) -> float:
-    """Area under the smallest falling curve above the points, recall from 0 to 1."""
+    """Area under the smallest falling curve above the points ``[n]``, for recall from 0 to 1."""
     steps = np.concatenate([[0.0], recall, [1.0]])
     heights = np.concatenate([[0.0], precision, [0.0]])
     envelope = np.maximum.accumulate(heights[::-1])[::-1]
@@ -203,7 +206,10 @@ def area_under_envelope(precision: Floats, recall: Floats) -> float:
 def mean_average_precision(
     table: MatchTable, counted: Bools, iou_thresholds: Sequence[float] = IOU_RANGE
 ) -> float:
-    """Mean over IoU thresholds, 0 to 1; nan if no face counts."""
+    """Mean over IoU thresholds, 0 to 1; nan if no face counts.
+
+    The arguments are those of :func:`precision_recall`, ``counted`` is ``[num_faces]``.
+    """
     return float(np.mean([average_precision(table, counted, t) for t in iou_thresholds]))
 
 

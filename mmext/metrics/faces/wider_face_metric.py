@@ -209,7 +209,14 @@ def sample_truth(
 
 
 def write_result(folder: Path, name: str, boxes_xywh: np.ndarray, scores: np.ndarray) -> None:
-    """One result file in the format of WIDER's evaluation: name, number, x y w h score."""
+    """Write one result file of WIDER's evaluation: name, number, then x y w h score.
+
+    Args:
+        folder: of the result files.
+        name: of the image, ``event/file``.
+        boxes_xywh: ``[n, 4]`` px.
+        scores: ``[n]``.
+    """
     event, _, file_name = name.rpartition('/')
     path = folder / event / f'{file_name}.txt'
     path.parent.mkdir(parents=True, exist_ok=True)

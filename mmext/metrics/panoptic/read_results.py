@@ -108,7 +108,7 @@ def resampled_quality(
 
 
 def interval(values: pq.FloatArray) -> Interval:
-    """The ends of the middle 95 % of resampled values."""
+    """The ends of the middle 95 % of resampled values ``[n]``."""
     low, high = np.nanpercentile(values, [50 - _SHARE / 2, 50 + _SHARE / 2])
     return Interval(float(low), float(high))
 

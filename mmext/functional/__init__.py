@@ -1,1 +1,1 @@
-"""Pure tensor maths that two rooms use; imports no mm* package."""
+"""Pure maths on tensors and arrays; imports no mm* package."""

@@ -1,1 +1,1 @@
-"""Neural network modules that two rooms use."""
+"""Neural network modules that more than one system uses."""

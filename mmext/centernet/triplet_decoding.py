@@ -99,6 +99,9 @@ class ImageWindows(NamedTuple):
     """``[B, 2]`` px of the input for a pixel of the image"""
 
 
+Views = ImageWindows  # its name until version 0.2
+
+
 class Detections(NamedTuple):
     """The best boxes of each image, best first."""
 

@@ -1,7 +1,7 @@
 """Moves a landscape: a clip is one scene photographed at several times.
 
 Things roll, slide, turn, come nearer; some cross the way of one of their kind, some enter or
-leave the picture, in half of the clips the camera pans, and in a quarter it passes a post.
+leave the image, in half of the clips the camera pans, and in a quarter it passes a post.
 Shapes, surfaces and keys stay with their things, so the segment of an object has one key through
 the clip, also where it was hidden or outside for a while.
 

@@ -4,7 +4,7 @@ Layout, as a download of COCO has it::
 
     <root>/<split>2017/000000000001.jpg
     <root>/annotations/panoptic_<split>2017/000000000001.png   id = R + 256 G + 65536 B, 0 void
-    <root>/annotations/panoptic_<split>2017.json               segments_info of every picture
+    <root>/annotations/panoptic_<split>2017.json               segments_info of every image
     <root>/annotations/instances_<split>2017.json              things only, masks as RLE
 
 Masks are run-length coded, thus exact: compressed for single things,
@@ -44,7 +44,7 @@ class Segment(NamedTuple):
 
 
 class PanopticSplitWriter:
-    """Writes pictures as they come and the JSON files at the end.
+    """Writes images as they come and the JSON files at the end.
 
     Args:
         root: The data set's folder; sub-folders are made.
@@ -75,7 +75,7 @@ class PanopticSplitWriter:
         keys: NDArray[np.int32],
         segments: Mapping[int, Segment],
     ) -> None:
-        """Write one picture.
+        """Write one image.
 
         Args:
             image_id: Its id, also its file name.
@@ -167,14 +167,14 @@ def category_lines(categories: Sequence[Category]) -> list[Json]:
 
 
 def free_id(color: tuple[int, int, int], taken: set[int]) -> int:
-    """An id that shows as the category's colour, or as one near it, in the PNG file."""
+    """An id that shows as the category's color, or as one near it, in the PNG file."""
     for number in range(510):
         shifted = (c + number * step for c, step in zip(color, (-37, 29, 23), strict=True))
         red, green, blue = (255 - abs(255 - channel % 510) for channel in shifted)  # reflected
         segment_id = red + 256 * green + 65536 * blue
         if segment_id and segment_id not in taken:
             return segment_id
-    raise ValueError(f'no free segment id near colour {color} beside {len(taken)} others')
+    raise ValueError(f'no free segment id near color {color} beside {len(taken)} others')
 
 
 def tight_box(mask: NDArray[np.bool_]) -> list[int]:
@@ -197,6 +197,6 @@ def _uncompressed_rle(mask: NDArray[np.bool_]) -> Json:
 
 
 def encode_jpeg(image: NDArray[np.uint8]) -> bytes:
-    """A JPEG file of an RGB picture."""
+    """A JPEG file of an RGB image."""
     bgr = np.ascontiguousarray(image[..., ::-1])
     return cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()

@@ -1,4 +1,4 @@
-"""Pictures of people: who stands where, what hides them, and the exact truth of every face.
+"""Images of people: who stands where, what hides them, and the exact ground truth of every face.
 
 A scene is a landscape with heads and boards before it, back to front. :func:`photograph_people`
 draws it and tells of each face its box, landmarks, mesh and attributes, and what can be
@@ -68,9 +68,9 @@ class PeopleLight:
         direction: unit vector towards the light, in the frame of the viewer.
         ambient: brightness in the shadow.
         diffuse: what the light adds where it falls straight.
-        gain: factor on the whole picture.
+        gain: factor on the whole image.
         is_extreme: whether WIDER would call it so.
-        blur_passes: how often the picture is softened, 1 or more.
+        blur_passes: how often the image is softened, 1 or more.
         grain: largest noise in grey levels.
         grain_seed: of the noise.
     """
@@ -95,18 +95,18 @@ class PeopleScene:
 
 
 @dataclass(frozen=True)
-class FaceTruth:
-    """One face, in pixels of the picture.
+class FaceGroundTruth:
+    """One face, in pixels of the image.
 
     Attributes:
-        box_xywh: whole numbers, inside of the picture.
+        box_xywh: whole numbers, inside of the image.
         landmarks: ``[5, 2]``.
         visible: ``[5]``, 0 = not annotated, 1 = occluded, 2 = visible.
         mesh: ``[V, 3]``, x, y and depth.
         mesh_valid: whether the mesh is annotated.
         attributes: of :data:`mmext.demo.head_looks.ATTRIBUTES`, -1 = unknown.
         wider: WIDER's six attributes.
-        height_px: of the whole face, also where it is outside of the picture.
+        height_px: of the whole face, also where it is outside of the image.
     """
 
     box_xywh: NDArray[np.float64]
@@ -119,8 +119,11 @@ class FaceTruth:
     height_px: float
 
 
-def photograph_people(scene: PeopleScene) -> tuple[NDArray[np.uint8], list[FaceTruth]]:
-    """The picture, uint8 RGB ``[h, w, 3]``, and its faces, from back to front."""
+FaceTruth = FaceGroundTruth  # its name until version 0.2
+
+
+def photograph_people(scene: PeopleScene) -> tuple[NDArray[np.uint8], list[FaceGroundTruth]]:
+    """The image, uint8 RGB ``[h, w, 3]``, and its faces, from back to front."""
     canvas = scene.background.astype(np.float32)
     owner = np.full(canvas.shape[:2], NOBODY, np.int64)
     drawn = []
@@ -134,7 +137,7 @@ def photograph_people(scene: PeopleScene) -> tuple[NDArray[np.uint8], list[FaceT
     for number, item in enumerate(scene.items):
         seen = int((owner == number).sum())
         if isinstance(item, Head) and item.shows_face and seen:
-            face = _truth(item, number, owner, seen / drawn[number], scene.light)
+            face = _ground_truth(item, number, owner, seen / drawn[number], scene.light)
             if face.box_xywh[2:].all():  # not just an ear at the border
                 faces.append(face)
     return _develop(canvas, scene.light), faces
@@ -156,10 +159,10 @@ def _draw_head(
     v = (_centres(rows, fine) - np.float32(place.y)) / np.float32(place.scale)
     grid = np.broadcast_arrays(u, v[:, None])
     view = look(head.look.parts, place.matrix, *grid)
-    colours, share = _pooled(_lit(view, light), (view.tags >= 0).astype(np.float32), fine)
-    _, skin = _pooled(view.colours[..., :0], (view.tags == SKIN).astype(np.float32), fine)
+    colors, share = _pooled(_lit(view, light), (view.tags >= 0).astype(np.float32), fine)
+    _, skin = _pooled(view.colors[..., :0], (view.tags == SKIN).astype(np.float32), fine)
     window = rows, columns
-    canvas[window] = canvas[window] * (1 - share)[..., None] + colours
+    canvas[window] = canvas[window] * (1 - share)[..., None] + colors
     owner[window] = np.where(share > 0.5, np.where(skin > 0.5, number, NOBODY), owner[window])
     return int((skin > 0.5).sum())
 
@@ -195,18 +198,18 @@ def _lit(view: View, light: PeopleLight) -> Floats:
     normals = view.normals
     falls = normals[..., 0] * x + normals[..., 1] * y + normals[..., 2] * z
     brightness = light.ambient + light.diffuse * np.clip(falls, 0, 1)
-    lit: Floats = np.clip(view.colours * brightness[..., None], 0, 255)
+    lit: Floats = np.clip(view.colors * brightness[..., None], 0, 255)
     return lit * (view.tags >= 0)[..., None]
 
 
-def _pooled(colours: Floats, share: Floats, fine: int) -> tuple[Floats, Floats]:
+def _pooled(colors: Floats, share: Floats, fine: int) -> tuple[Floats, Floats]:
     """Mean over the parts of each pixel, added up in one order on every machine."""
     if fine == 1:
-        return colours, share
-    total_colours, total_share = (
-        (a[::2, ::2] + a[1::2, ::2] + a[::2, 1::2] + a[1::2, 1::2]) for a in (colours, share)
+        return colors, share
+    total_colors, total_share = (
+        (a[::2, ::2] + a[1::2, ::2] + a[::2, 1::2] + a[1::2, 1::2]) for a in (colors, share)
     )
-    return total_colours / np.float32(4), total_share / np.float32(4)
+    return total_colors / np.float32(4), total_share / np.float32(4)
 
 
 def _develop(canvas: Floats, light: PeopleLight) -> NDArray[np.uint8]:
@@ -221,9 +224,9 @@ def _develop(canvas: Floats, light: PeopleLight) -> NDArray[np.uint8]:
     return developed
 
 
-def _truth(
+def _ground_truth(
     head: Head, number: int, owner: NDArray[np.int64], visible: float, light: PeopleLight
-) -> FaceTruth:
+) -> FaceGroundTruth:
     features = head.look.features
     assert features is not None
     points = head_points(features.expression)
@@ -239,7 +242,7 @@ def _truth(
         state = np.zeros_like(state)
     shown = min(inside, 1.0) * visible
     known = height_px >= MIN_ATTRIBUTES_PX and shown >= 2 * MIN_VISIBLE
-    return FaceTruth(
+    return FaceGroundTruth(
         box_xywh=np.concatenate([box_low, box_high - box_low]),
         landmarks=np.round(landmarks[:, :2], 2),
         visible=state,

@@ -1,6 +1,6 @@
 """The generated face set, in the files that WIDER FACE comes in, and in COCO's of key points.
 
-Every picture is drawn from ``(seed, split, number)`` alone: a larger set begins with the pictures
+Every image is drawn from ``(seed, split, number)`` alone: a larger set begins with the images
 of a smaller one. Folders and files, below the root of the set::
 
     WIDER_{train,val}/images/0--Portrait/0_Portrait_0.jpg ...
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmext.demo.coco_files import encode_jpeg
-from mmext.demo.face_scene import FaceTruth, photograph_people
+from mmext.demo.face_scene import FaceGroundTruth, photograph_people
 from mmext.demo.head_looks import ATTRIBUTES
 from mmext.demo.head_model import MESH_COLUMNS, MESH_ROWS, mesh_flip_pairs, mesh_triangles
 from mmext.demo.keypoint_files import write_keypoint_annotations
@@ -42,24 +42,27 @@ MIN_SIDE = 128
 SPLITS = ('train', 'val')
 EVENTS = {'portrait': 0, 'group': 1, 'crowd': 2, 'odd': 3, 'nobody': 4}
 CYCLE = ('portrait', 'group', 'crowd', 'group', 'odd', 'group', 'portrait', 'crowd', 'group')
-"""Kind of picture ``number % 10``; every tenth has nobody."""
+"""Kind of image ``number % 10``; every tenth has nobody."""
 
 MIN_HEIGHTS = {'easy': 50, 'medium': 24, 'hard': 15}
 """Smallest faces that count in each setting, pixels; heavily occluded ones only in ``hard``."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture of the set and what is known of it."""
+class FaceImage:
+    """One image of the set and what is known of it."""
 
     name: str
     image: NDArray[np.uint8]
-    faces: list[FaceTruth]
+    faces: list[FaceGroundTruth]
+
+
+Picture = FaceImage  # its name until version 0.2
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """What the files say of one picture; the picture itself is not kept."""
+    """What the files say of one image; the image itself is not kept."""
 
     faces: ImageFaces
     details: ImageDetails
@@ -80,12 +83,12 @@ def write_face_dataset(
 
     Args:
         root: its folder: absent, empty or a generated set.
-        num_train: pictures of the training split, at least 1.
-        num_val: pictures of the held-out split, at least 1.
+        num_train: images of the training split, at least 1.
+        num_val: images of the held-out split, at least 1.
         image_size: width and height in pixels, at least 128 each.
-        seed: decides about every picture, at least 0.
+        seed: decides about every image, at least 0.
         overwrite: replace another generated set in ``root``.
-        progress: called with (pictures done, pictures in all).
+        progress: called with (images done, images in all).
 
     Raises:
         ValueError: a number is out of range.
@@ -99,11 +102,11 @@ def write_face_dataset(
         for split, count in counts.items():
             annotations = []
             for number in range(count):
-                picture = draw_picture(seed, split, number, image_size)
-                path = folder / f'WIDER_{split}' / 'images' / picture.name
+                face_image = draw_face_image(seed, split, number, image_size)
+                path = folder / f'WIDER_{split}' / 'images' / face_image.name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(encode_jpeg(picture.image))
-                annotations.append(annotate(picture))
+                path.write_bytes(encode_jpeg(face_image.image))
+                annotations.append(annotate(face_image))
                 done += 1
                 if progress is not None:
                     progress(done, total)
@@ -115,20 +118,22 @@ def write_face_dataset(
     )
 
 
-def draw_picture(seed: int, split: str, number: int, image_size: tuple[int, int]) -> Picture:
-    """One picture of the set; ``image_size`` is width and height."""
+def draw_face_image(seed: int, split: str, number: int, image_size: tuple[int, int]) -> FaceImage:
+    """One image of the set; ``image_size`` is width and height."""
     entropy = [seed, SPLITS.index(split), number]
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
     place = number % (len(CYCLE) + 1)
     kind = CYCLE[place] if place < len(CYCLE) else 'nobody'
     image, faces = photograph_people(draw_people(rng, *image_size, kind))
     event = f'{EVENTS[kind]}--{kind.capitalize()}'
-    return Picture(f'{event}/{event.replace("--", "_")}_{number}.jpg', image, faces)
+    return FaceImage(f'{event}/{event.replace("--", "_")}_{number}.jpg', image, faces)
 
 
-def annotate(picture: Picture) -> Annotation:
-    """What is known of a picture, in the forms of the files."""
-    return Annotation(_image_faces(picture), _image_details(picture), _image_truth(picture))
+def annotate(face_image: FaceImage) -> Annotation:
+    """What is known of an image, in the forms of the files."""
+    return Annotation(
+        _image_faces(face_image), _image_details(face_image), _image_ground_truth(face_image)
+    )
 
 
 def write_annotations(folder: Path, split: str, annotations: Sequence[Annotation]) -> None:
@@ -161,13 +166,13 @@ def write_annotations(folder: Path, split: str, annotations: Sequence[Annotation
         write_ground_truth(folder / 'ground_truth', by_event)
 
 
-def _image_faces(picture: Picture) -> ImageFaces:
+def _image_faces(face_image: FaceImage) -> ImageFaces:
     """The faces as the text files have them."""
-    faces = picture.faces
+    faces = face_image.faces
     wider = np.array([face.wider for face in faces], np.int64).reshape(-1, 6)
-    height, width = picture.image.shape[:2]
+    height, width = face_image.image.shape[:2]
     return ImageFaces(
-        picture.name,
+        face_image.name,
         _boxes(faces),
         np.array([face.landmarks for face in faces]).reshape(-1, 5, 2),
         np.array([face.visible for face in faces], np.int64).reshape(-1, 5),
@@ -177,9 +182,9 @@ def _image_faces(picture: Picture) -> ImageFaces:
     )
 
 
-def _image_details(picture: Picture) -> ImageDetails:
+def _image_details(face_image: FaceImage) -> ImageDetails:
     """Attributes of our own and the mesh."""
-    faces, vertices = picture.faces, MESH_ROWS * MESH_COLUMNS
+    faces, vertices = face_image.faces, MESH_ROWS * MESH_COLUMNS
     return ImageDetails(
         np.array([face.attributes for face in faces], np.int64).reshape(-1, len(ATTRIBUTES)),
         np.array([face.mesh for face in faces], np.float32).reshape(-1, vertices, 3),
@@ -187,19 +192,19 @@ def _image_details(picture: Picture) -> ImageDetails:
     )
 
 
-def _image_truth(picture: Picture) -> ImageTruth:
+def _image_ground_truth(face_image: FaceImage) -> ImageTruth:
     """What the evaluation counts."""
-    wider = np.array([face.wider for face in picture.faces], np.int64).reshape(-1, 6)
-    boxes = _boxes(picture.faces)
+    wider = np.array([face.wider for face in face_image.faces], np.int64).reshape(-1, 6)
+    boxes = _boxes(face_image.faces)
     valid, clear = wider[:, INVALID] == 0, wider[:, OCCLUSION] < 2
     counted = {
         setting: valid & (boxes[:, 3] >= height) & (clear | (setting == 'hard'))
         for setting, height in MIN_HEIGHTS.items()
     }
-    return ImageTruth(picture.name.removesuffix('.jpg'), boxes, counted, wider)
+    return ImageTruth(face_image.name.removesuffix('.jpg'), boxes, counted, wider)
 
 
-def _boxes(faces: Sequence[FaceTruth]) -> NDArray[np.float64]:
+def _boxes(faces: Sequence[FaceGroundTruth]) -> NDArray[np.float64]:
     return np.array([face.box_xywh for face in faces]).reshape(-1, 4)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from mmext.demo.head_model import CRANIUM, EARS, EXPRESSIONS, EYES, FACE, MOUTHS, NOSE
 from mmext.demo.shapes import VIVID
 from mmext.demo.solids import Keep, PaintSolid, Part, Vector
-from mmext.demo.textures import Bools, Colour, Floats, Noise, between, chance, mix, rgb, tone
+from mmext.demo.textures import Bools, Color, Floats, Noise, between, chance, mix, rgb, tone
 
 Rng = np.random.Generator
 
@@ -39,16 +39,16 @@ OTHER, SKIN = 0, 1
 class Features(NamedTuple):
     """Choices that paint the face."""
 
-    skin: Colour
-    iris: Colour
-    brow: Colour
-    lips: Colour
+    skin: Color
+    iris: Color
+    brow: Color
+    lips: Color
     expression: str
     age: str
     gaze: tuple[float, float]
     beard: bool
     glasses: str
-    mask: Colour | None
+    mask: Color | None
 
 
 @dataclass(frozen=True)
@@ -100,21 +100,21 @@ def draw_look(rng: Rng, **wanted: Any) -> Look:
 
 
 def draw_dummy(rng: Rng) -> Look:
-    """A head without a face: smooth, of skin colour, painted or with stripes."""
-    colour = tone(rng, SKINS[int(rng.integers(len(SKINS)))], (200, 180, 170), 20)
+    """A head without a face: smooth, of skin color, painted or with stripes."""
+    color = tone(rng, SKINS[int(rng.integers(len(SKINS)))], (200, 180, 170), 20)
     noise = Noise(rng)
     stripes = between(rng, 2, 6) if chance(rng, 0.4) else 0.0
 
     def paint(points: Vector) -> Floats:
         x, y, _ = points
         shade: Floats = noise(4 * x, 4 * y) * 9 + (np.floor(stripes * y) % 2) * 45 * (stripes > 0)
-        return rgb(colour) + shade[..., None]
+        return rgb(color) + shade[..., None]
 
     parts = [Part(*CRANIUM, paint), Part(*FACE, paint)]
     if chance(rng, 0.4):
         parts += _hair(rng, 'young')
     if chance(rng, 0.5):
-        parts += _body(rng, _plain(colour, noise))
+        parts += _body(rng, _plain(color, noise))
     return Look(tuple(parts), None, False)
 
 
@@ -136,10 +136,10 @@ def _draw_features(rng: Rng) -> Features:
     )
 
 
-def _plain(colour: Colour, noise: Noise) -> PaintSolid:
+def _plain(color: Color, noise: Noise) -> PaintSolid:
     def paint(points: Vector) -> Floats:
         x, y, _ = points
-        return rgb(colour) + (noise(5 * x, 5 * y) * 6)[..., None]
+        return rgb(color) + (noise(5 * x, 5 * y) * 6)[..., None]
 
     return paint
 
@@ -150,29 +150,29 @@ def _face_paint(features: Features, noise: Noise) -> PaintSolid:
     def paint(points: Vector) -> Floats:
         x, y, z = points
         front = z < 0
-        colours: Floats = rgb(features.skin) + (noise(6 * x, 6 * y) * 7)[..., None]
-        colours = _skin_marks(features, colours, x, y)
-        colours = _mouth(features, colours, x, y)
-        colours = _eyes(features, colours, x, y)
+        colors: Floats = rgb(features.skin) + (noise(6 * x, 6 * y) * 7)[..., None]
+        colors = _skin_marks(features, colors, x, y)
+        colors = _mouth(features, colors, x, y)
+        colors = _eyes(features, colors, x, y)
         if features.mask is not None:
             covered = (y > 0.16 - 0.1 * (1 - x * x)) & (y < 0.94)
             folds = 14 * (np.floor(9 * y) % 2)
-            colours = np.where(covered[..., None], rgb(features.mask) - folds[..., None], colours)
+            colors = np.where(covered[..., None], rgb(features.mask) - folds[..., None], colors)
         plain: Floats = rgb(features.skin) + (noise(6 * x, 6 * y) * 7)[..., None]
-        return np.where(front[..., None], colours, plain)
+        return np.where(front[..., None], colors, plain)
 
     return paint
 
 
-def _skin_marks(features: Features, colours: Floats, x: Floats, y: Floats) -> Floats:
+def _skin_marks(features: Features, colors: Floats, x: Floats, y: Floats) -> Floats:
     """Cheeks, nostrils, wrinkles of the old, a beard."""
     side = np.abs(x)
     cheek = _spot(side - 0.42, y - 0.26, 0.2, 0.16)
-    colours = mix(colours, rgb(features.skin) * rgb((1.03, 0.8, 0.78)), (0.5 * cheek)[..., None])
+    colors = mix(colors, rgb(features.skin) * rgb((1.03, 0.8, 0.78)), (0.5 * cheek)[..., None])
     nostril = (side - 0.06) * (side - 0.06) + 2.5 * (y - 0.33) * (y - 0.33) < 0.0016
     if features.beard:
         jaw = (y > 0.36 + 0.3 * (0.5 - side)) & ((side > 0.2) | (y > 0.66) | (y < 0.46))
-        colours = np.where(jaw[..., None], 0.35 * colours + 0.5 * rgb(features.brow), colours)
+        colors = np.where(jaw[..., None], 0.35 * colors + 0.5 * rgb(features.brow), colors)
     lines = np.zeros(x.shape, np.bool_)
     if features.age in AGES[2:]:
         fold = side - 0.2 - 0.35 * (y - 0.2)
@@ -182,11 +182,11 @@ def _skin_marks(features: Features, colours: Floats, x: Floats, y: Floats) -> Fl
         lines |= forehead & (y < -0.26) & (side < 0.42)
         crow = np.abs(np.abs(y + 0.08) - 0.35 * (side - 0.46)) < 0.018
         lines |= crow & (side > 0.48) & (side < 0.6)
-    colours = np.where(lines[..., None], 0.62 * colours, colours)
-    return np.where(nostril[..., None], 0.4 * colours, colours)
+    colors = np.where(lines[..., None], 0.62 * colors, colors)
+    return np.where(nostril[..., None], 0.4 * colors, colors)
 
 
-def _eyes(features: Features, colours: Floats, x: Floats, y: Floats) -> Floats:
+def _eyes(features: Features, colors: Floats, x: Floats, y: Floats) -> Floats:
     """White, iris, pupil, lid, brow, and glasses over them."""
     size = 0.165 if features.age == 'child' else 0.135
     opened = {'surprise': 0.8, 'smile': 0.45, 'frown': 0.42}.get(features.expression, 0.56)
@@ -199,19 +199,19 @@ def _eyes(features: Features, colours: Floats, x: Floats, y: Floats) -> Floats:
         ring = gaze_x * gaze_x + gaze_y * gaze_y
         eye = np.where((ring < 0.0055)[..., None], rgb(features.iris), rgb((240, 240, 238)))
         eye = np.where((ring < 0.0014)[..., None], rgb((12, 10, 10)), eye)
-        colours = np.where((oval < 1.5)[..., None], 0.55 * colours, colours)
-        colours = np.where((oval < 1)[..., None], eye, colours)
+        colors = np.where((oval < 1.5)[..., None], 0.55 * colors, colors)
+        colors = np.where((oval < 1)[..., None], eye, colors)
         slope = 0.3 if features.expression == 'frown' else -0.12
         height = dy + 0.2 + raised - slope * inner + 0.8 * dx * dx
         thick = 0.022 if features.age == 'child' else 0.038
         brow = (np.abs(height) < thick) & (np.abs(dx) < 1.35 * size)
-        colours = np.where(brow[..., None], rgb(features.brow), colours)
-    return _glasses(features.glasses, colours, x, y)
+        colors = np.where(brow[..., None], rgb(features.brow), colors)
+    return _glasses(features.glasses, colors, x, y)
 
 
-def _glasses(kind: str, colours: Floats, x: Floats, y: Floats) -> Floats:
+def _glasses(kind: str, colors: Floats, x: Floats, y: Floats) -> Floats:
     if kind == 'none':
-        return colours
+        return colors
     rim, bridge = np.zeros(x.shape, np.bool_), (np.abs(y + 0.12) < 0.025) & (np.abs(x) < 0.12)
     temple = (np.abs(y + 0.12) < 0.025) & (np.abs(x) > 0.46)
     for eye_x, eye_y in EYES:
@@ -219,12 +219,12 @@ def _glasses(kind: str, colours: Floats, x: Floats, y: Floats) -> Floats:
         distance = dx * dx * dx * dx + dy * dy * dy * dy
         if kind == 'dark':
             lens = (rgb((22, 22, 28)) + 30 * (dy < -0.3)[..., None]) * np.float32(1)
-            colours = np.where((distance < 1)[..., None], lens, colours)
+            colors = np.where((distance < 1)[..., None], lens, colors)
         rim |= (distance > 0.62) & (distance < 1.25)
-    return np.where((rim | bridge | temple)[..., None], rgb((25, 22, 30)), colours)
+    return np.where((rim | bridge | temple)[..., None], rgb((25, 22, 30)), colors)
 
 
-def _mouth(features: Features, colours: Floats, x: Floats, y: Floats) -> Floats:
+def _mouth(features: Features, colors: Floats, x: Floats, y: Floats) -> Floats:
     """Lips along the bow, what is between them where it is open."""
     mouth = MOUTHS[features.expression]
     across = x / mouth.half_width
@@ -235,18 +235,18 @@ def _mouth(features: Features, colours: Floats, x: Floats, y: Floats) -> Floats:
     lip = 0.018 + 0.03 * arc
     lips = within & (y > low - lip) & (y < high + lip)
     gap = within & (y > low) & (y < high) & (mouth.gape > 0)
-    colours = np.where(lips[..., None], rgb(features.lips), colours)
+    colors = np.where(lips[..., None], rgb(features.lips), colors)
     inside = (238, 235, 228) if features.expression == 'smile' else (60, 18, 22)
-    colours = np.where(gap[..., None], rgb(inside), colours)
+    colors = np.where(gap[..., None], rgb(inside), colors)
     closed = within & (np.abs(y - middle) < 0.012) & (mouth.gape == 0)
-    return np.where(closed[..., None], rgb((70, 25, 25)), colours)
+    return np.where(closed[..., None], rgb((70, 25, 25)), colors)
 
 
 def _hair(rng: Rng, age: str) -> list[Part]:
     """A shell on the cranium cut at the hairline, perhaps long, perhaps only a fringe."""
-    colour = tone(rng, HAIRS[int(rng.integers(len(HAIRS)))], (60, 40, 30), 10)
+    color = tone(rng, HAIRS[int(rng.integers(len(HAIRS)))], (60, 40, 30), 10)
     if age == 'old':
-        colour = tone(rng, GREY_HAIR, (235, 235, 232), 5)
+        color = tone(rng, GREY_HAIR, (235, 235, 232), 5)
     noise, line = Noise(rng), between(rng, -0.62, -0.5)
     parting = between(rng, -0.4, 0.4)
     bald, long = chance(rng, 0.45 if age == 'old' else 0.08), chance(rng, 0.4)
@@ -254,7 +254,7 @@ def _hair(rng: Rng, age: str) -> list[Part]:
     def paint(points: Vector) -> Floats:
         x, y, z = points
         strands: Floats = noise(14 * x + 3 * z, 2 * y) * 22
-        return rgb(colour) + strands[..., None]
+        return rgb(color) + strands[..., None]
 
     def keep(points: Vector) -> Bools:
         x, y, z = points
@@ -273,15 +273,15 @@ def _hair(rng: Rng, age: str) -> list[Part]:
 
 
 def _hat(rng: Rng) -> list[Part]:
-    """A cap of one vivid colour with a brim, or a woollen one with stripes."""
-    colour = VIVID[int(rng.integers(len(VIVID)))]
+    """A cap of one vivid color with a brim, or a woollen one with stripes."""
+    color = VIVID[int(rng.integers(len(VIVID)))]
     second = tone(rng, (235, 235, 230), (40, 40, 50), 10)
     woollen, edge = chance(rng, 0.5), between(rng, -0.5, -0.4)
 
     def paint(points: Vector) -> Floats:
         y = points[1]
         stripes = (np.floor(y / 0.14) % 2 > 0) & woollen
-        return np.where(stripes[..., None], rgb(second), rgb(colour))
+        return np.where(stripes[..., None], rgb(second), rgb(color))
 
     crown = Part((0.0, -0.36, 0.06), (0.93, 0.85, 1.04), paint, lambda p: p[1] < edge)
     if woollen:

@@ -76,8 +76,8 @@ class HeadPoints:
 
 
 def shape_parts() -> list[Part]:
-    """The parts that make the face's surface, without colours."""
-    return [Part(centre, radii, _colourless) for centre, radii in (CRANIUM, FACE, NOSE)]
+    """The parts that make the face's surface, without colors."""
+    return [Part(centre, radii, _colorless) for centre, radii in (CRANIUM, FACE, NOSE)]
 
 
 @cache
@@ -112,7 +112,7 @@ def mesh_triangles() -> list[tuple[int, int, int]]:
     return triangles
 
 
-def _colourless(points: Vector) -> Floats:
+def _colorless(points: Vector) -> Floats:
     return np.zeros((*points[0].shape, 3), np.float32)
 
 

@@ -1,6 +1,6 @@
 """Faces as objects with key points, in COCO's format: what pose models read.
 
-One category, 'face', with five points; the ids of pictures and annotations begin with 1. A face
+One category, 'face', with five points; the ids of images and annotations begin with 1. A face
 to be ignored is a crowd; one without annotated points has visibilities of 0, as small persons
 in COCO.
 """
@@ -33,7 +33,7 @@ def write_keypoint_annotations(path: Path, images: Sequence[ImageFaces], folder:
     Args:
         path: of the file; its folder is there.
         images: with sizes.
-        folder: of the pictures, as the file names are to begin.
+        folder: of the images, as the file names are to begin.
     """
     annotations: list[Json] = []
     for image_id, image in enumerate(images, 1):
@@ -48,7 +48,7 @@ def write_keypoint_annotations(path: Path, images: Sequence[ImageFaces], folder:
 
 
 def _annotations(image: ImageFaces, image_id: int, first_id: int) -> list[Json]:
-    """The faces of one picture."""
+    """The faces of one image."""
     known = image.visible > UNKNOWN  # [N, 5]
     points = np.where(known[..., None], image.landmarks, 0)
     triples = np.concatenate([points, image.visible[..., None]], 2)

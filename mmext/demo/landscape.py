@@ -37,9 +37,9 @@ Rng = np.random.Generator
 MIN_THING_AREA = 180
 """Smallest visible thing, square units."""
 MIN_VISIBLE_SHARE = 0.55
-"""Smallest share of a thing's pixels in the picture that others may leave."""
+"""Smallest share of a thing's pixels in the image that others may leave."""
 MIN_STUFF_AREA = 300
-"""Smallest total of a stuff class in a picture, square units."""
+"""Smallest total of a stuff class in a image, square units."""
 
 KINDS: dict[str, tuple[Callable[[Rng], Sprite], tuple[str, ...]]] = {
     'ball': (shapes.ball, ('sand', 'grass', 'road', 'water')),
@@ -69,8 +69,8 @@ def draw_landscape(
 
     Args:
         rng: The source of every choice.
-        width: Width of the picture in pixels.
-        height: Height of the picture in pixels.
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
         unit_px: Pixels per world unit.
         oddity: ``'empty'`` for no things at all, ``'crowd'`` for a crowd,
             ``'rock'`` or ``'post'`` for an unlabelled object, or None.
@@ -118,7 +118,7 @@ def _draw_stuff(rng: Rng, extent: tuple[float, float], horizon: float) -> list[S
 
 
 def _draw_patch(rng: Rng, extent: tuple[float, float], horizon: float) -> Field:
-    """The other ground: a corner of the picture or a blob."""
+    """The other ground: a corner of the image or a blob."""
     if chance(rng, 0.5):
         normal = unit_vector(between(rng, 0, 6.28))
         centre = extent[0] / 2, (horizon + extent[1]) / 2
@@ -282,7 +282,7 @@ def _without_slivers(scene: Scene, ground: Keys) -> Scene:
 
 
 def _full_areas(scene: Scene, ground: Keys) -> dict[int, int]:
-    """Pixels that each labelled thing or crowd has in the picture when nothing hides it."""
+    """Pixels that each labelled thing or crowd has in the image when nothing hides it."""
     areas = {}
     for key in {thing.key for thing in scene.things if thing.label is not None}:
         alone = replace(scene, things=[thing for thing in scene.things if thing.key == key])

@@ -1,7 +1,7 @@
 """The generated panoptic data set: COCO panoptic and instances files of little landscapes.
 
-Every picture is drawn from ``(seed, split, number)`` alone: a larger set begins
-with the pictures of a smaller one. Crowds, pictures without things and
+Every image is drawn from ``(seed, split, number)`` alone: a larger set begins
+with the images of a smaller one. Crowds, images without things and
 unlabelled objects come at fixed places of a cycle, so that small sets have them.
 """
 
@@ -23,10 +23,10 @@ SPLITS = ('train', 'val')
 FIRST_IMAGE_ID = {'train': 1, 'val': 500_001}
 
 ASPECTS = ((1.0, 1.0),) * 10 + ((1.25, 0.9), (0.8, 1.1))
-"""Sizes of pictures relative to the nominal one; most have it, a few do not."""
+"""Sizes of images relative to the nominal one; most have it, a few do not."""
 
 CYCLE = {1: 'rock', 3: 'crowd', 6: 'empty', 8: 'rock', 12: 'crowd', 14: 'rock', 18: 'post'}
-"""Oddity of picture ``number % 20``; see :func:`~mmext.demo.landscape.draw_landscape`."""
+"""Oddity of image ``number % 20``; see :func:`~mmext.demo.landscape.draw_landscape`."""
 
 
 def write_panoptic_dataset(
@@ -43,13 +43,13 @@ def write_panoptic_dataset(
 
     Args:
         root: Its folder: absent, empty or a generated set.
-        num_train: Pictures of the training split, at least 1.
-        num_val: Pictures of the held-out split, at least 1.
+        num_train: Images of the training split, at least 1.
+        num_val: Images of the held-out split, at least 1.
         image_size: Nominal width and height in pixels, at least 64 each; one
-            picture in six has another size near it.
-        seed: Decides about every picture, at least 0.
+            image in six has another size near it.
+        seed: Decides about every image, at least 0.
         overwrite: Replace another generated set in ``root``.
-        progress: Called with (pictures done, pictures in all).
+        progress: Called with (images done, images in all).
 
     Raises:
         ValueError: A number is out of range.
@@ -68,7 +68,7 @@ def write_panoptic_dataset(
 
 
 def draw_scene(seed: int, split: str, number: int, image_size: tuple[int, int]) -> Scene:
-    """The scene of one picture of the set; ``image_size`` is the nominal width and height."""
+    """The scene of one image of the set; ``image_size`` is the nominal width and height."""
     entropy = [seed, SPLITS.index(split), number]
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
     aspect = ASPECTS[int(rng.integers(len(ASPECTS)))]

@@ -19,7 +19,7 @@ FACE_UNITS = 1.64
 
 NUMBERS = {'portrait': (1, 1), 'group': (2, 5), 'crowd': (7, 16), 'odd': (1, 3), 'nobody': (0, 0)}
 HEIGHTS = {'portrait': (0.4, 0.8), 'group': (0.13, 0.4), 'crowd': (0.05, 0.16), 'odd': (0.15, 0.5)}
-"""Of faces, as a part of the shorter side of the picture."""
+"""Of faces, as a part of the shorter side of the image."""
 
 BLUR_PASSES = (1, 1, 1, 1, 2, 2, 4, 9)
 _TRIES = 12
@@ -31,8 +31,8 @@ def draw_people(rng: Rng, width: int, height: int, kind: str) -> PeopleScene:
 
     Args:
         rng: the source of every choice.
-        width: of the picture in pixels.
-        height: of the picture in pixels.
+        width: of the image in pixels.
+        height: of the image in pixels.
         kind: one of ``KINDS``.
     """
     background = _background(rng, width, height)
@@ -43,7 +43,7 @@ def draw_people(rng: Rng, width: int, height: int, kind: str) -> PeopleScene:
         heads.append(_place(rng, draw_look(rng), width, height, kind, heads))
     for _ in range(int(rng.choice((0, 0, 1, 2))) + (kind == 'nobody')):
         heads.append(_distractor(rng, width, height, kind, heads))
-    # who stands lower in the picture stands nearer
+    # who stands lower in the image stands nearer
     heads.sort(key=lambda head: head.placement.y + head.placement.scale)
     items: list[Head | Board] = []
     for head in heads:

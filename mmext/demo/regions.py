@@ -1,7 +1,7 @@
 """Where stuff lies: signed fields over the world, positive inside, with irregular borders.
 
 A field is a function of world coordinates (:mod:`mmext.demo.scene`); regions
-are painted one over the other, so a border seen in a picture is that of the
+are painted one over the other, so a border seen in a image is that of the
 upper one.
 """
 

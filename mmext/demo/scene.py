@@ -1,11 +1,11 @@
-"""A scene: stuff regions and things with poses, and the camera that pictures them.
+"""A scene: stuff regions and things with poses, and the camera that images them.
 
 The scene holds everything that is to be seen; :func:`segment` tells what each
 pixel belongs to and :func:`photograph` how it looks. Both are functions of the
 scene alone, so a clip is one scene photographed with changed poses
 (:func:`dataclasses.replace`): shapes, surfaces and keys stay with their things.
 
-World unit: 1/128 of the nominal picture's shorter side; x to the right, y
+World unit: 1/128 of the nominal image's shorter side; x to the right, y
 down, origin in the upper left corner. A pixel takes the value at its centre.
 
 Keys: 0 is void, ``1 + label`` a stuff class, from ``FIRST_THING_KEY`` on
@@ -62,7 +62,7 @@ class Stuff:
 
 @dataclass(frozen=True)
 class Light:
-    """What changes the look and not the truth.
+    """What changes the look and not the ground truth.
 
     Attributes:
         gain: Exposure and tint, a factor for R, G and B.
@@ -139,15 +139,15 @@ def overlay_things(scene: Scene, ground: Keys) -> Keys:
 
 
 def photograph(scene: Scene) -> NDArray[np.uint8]:
-    """The picture of the scene: uint8 RGB [height, width, 3]."""
+    """The image of the scene: uint8 RGB [height, width, 3]."""
     x, y = _grid(scene)
-    canvas = _stuff_colours(scene, x, y)
+    canvas = _stuff_colors(scene, x, y)
     for thing, window, u, v in _placed(scene):
         _cast_shadow(scene, canvas, x, y, thing)
         covered = thing.sprite.covers(u, v)
-        colours = thing.sprite.paint(u[covered], v[covered])
+        colors = thing.sprite.paint(u[covered], v[covered])
         shading = _shading(scene, x[window][covered], y[window][covered], thing.pose)
-        canvas[window][covered] = colours * shading[..., None]
+        canvas[window][covered] = colors * shading[..., None]
     return _expose(scene, canvas, x, y)
 
 
@@ -167,7 +167,7 @@ def _stuff_regions(scene: Scene, x: Floats, y: Floats) -> NDArray[np.intp]:
     return regions
 
 
-def _stuff_colours(scene: Scene, x: Floats, y: Floats) -> Floats:
+def _stuff_colors(scene: Scene, x: Floats, y: Floats) -> Floats:
     regions = _stuff_regions(scene, x, y)
     canvas = np.empty((*x.shape, 3), np.float32)
     for index, stuff in enumerate(scene.stuff):
@@ -189,7 +189,7 @@ def _placed(scene: Scene) -> Iterator[tuple[Thing, Window, Floats, Floats]]:
 
 
 def _window(scene: Scene, x: float, y: float, reach_x: float, reach_y: float) -> Window:
-    """The pixels around (x, y) within the reach, clipped to the picture (may be empty)."""
+    """The pixels around (x, y) within the reach, clipped to the image (may be empty)."""
 
     def span(centre: float, reach: float, size: int) -> slice:
         low = math.floor((centre - reach) * scene.unit_px)

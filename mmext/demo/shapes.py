@@ -3,7 +3,7 @@
 A sprite lives in its own frame: ``u`` to the right, ``v`` down, all of it
 within [-1, 1] x [-1, 1]. Shape and surface are functions of (u, v) alone, so
 an object keeps its look in any pose. Each factory draws one individual:
-proportions, colours, markings.
+proportions, colors, markings.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ WOOD = (125, 85, 50)
 
 
 def ball(rng: np.random.Generator) -> Sprite:
-    """A beach ball: six sectors in two colours, a highlight."""
+    """A beach ball: six sectors in two colors, a highlight."""
     first = _vivid(rng)
     second = tone(rng, (240, 240, 235), (225, 215, 190))
     squeeze = between(rng, 0.85, 0.95)
@@ -52,9 +52,9 @@ def ball(rng: np.random.Generator) -> Sprite:
         p, q = u + 0.2, v - 0.1
         sectors = p * (0.5 * p + 0.866 * q) * (0.5 * p - 0.866 * q) > 0
         button = p * p + q * q < 0.02
-        colours = np.where((sectors | button)[..., None], rgb(first), rgb(second))
+        colors = np.where((sectors | button)[..., None], rgb(first), rgb(second))
         shine = smoothstep(1 - 6 * ((u + 0.35) * (u + 0.35) + (v + 0.4) * (v + 0.4)))
-        return mix(colours, rgb((255, 255, 255)), 0.7 * shine[..., None])
+        return mix(colors, rgb((255, 255, 255)), 0.7 * shine[..., None])
 
     return Sprite(covers, paint)
 
@@ -76,9 +76,9 @@ def crate(rng: np.random.Generator) -> Sprite:
         gaps = wave(0.5 + planks * b / 2) > 0.86
         bars = (np.maximum(np.abs(a), np.abs(b)) > 0.76) | (np.abs(a - b) < 0.2)
         grain = noise(2 * u, 14 * v) * 16
-        colours = np.where((gaps & ~bars)[..., None], 0.4 * rgb(plank), rgb(plank))
-        colours = np.where(bars[..., None], rgb(frame), colours)
-        return colours + grain[..., None]
+        colors = np.where((gaps & ~bars)[..., None], 0.4 * rgb(plank), rgb(plank))
+        colors = np.where(bars[..., None], rgb(frame), colors)
+        return colors + grain[..., None]
 
     return Sprite(covers, paint)
 
@@ -154,11 +154,11 @@ def fish(rng: np.random.Generator) -> Sprite:
     def paint(u: Floats, v: Floats) -> Floats:
         ahead = facing * u
         bands = (wave(stripes * ahead + 0.15 * v + 0.2) > 0.55) & (ahead < 0.5)
-        colours = blend(scales, stripe, (bands & in_body(u, v)).astype(np.float32))
-        colours = colours + (noise(7 * u, 7 * v) * 16 + 34 * v)[..., None]
+        colors = blend(scales, stripe, (bands & in_body(u, v)).astype(np.float32))
+        colors = colors + (noise(7 * u, 7 * v) * 16 + 34 * v)[..., None]
         distance = (ahead - 0.62) * (ahead - 0.62) + (v + 0.1) * (v + 0.1)
-        colours = np.where((distance < 0.025)[..., None], np.float32(245), colours)
-        return np.where((distance < 0.008)[..., None], np.float32(20), colours)
+        colors = np.where((distance < 0.025)[..., None], np.float32(245), colors)
+        return np.where((distance < 0.008)[..., None], np.float32(20), colors)
 
     return Sprite(covers, paint)
 
@@ -180,7 +180,7 @@ def rock(rng: np.random.Generator) -> Sprite:
 
 
 def post(rng: np.random.Generator) -> Sprite:
-    """A dark post close to the camera, across the whole picture; stays unlabelled."""
+    """A dark post close to the camera, across the whole image; stays unlabelled."""
     dark, width = tone(rng, (25, 25, 30), (60, 45, 40)), between(rng, 0.04, 0.07)
     noise = Noise(rng)
 
@@ -194,8 +194,8 @@ def post(rng: np.random.Generator) -> Sprite:
 
 
 def _vivid(rng: np.random.Generator) -> tuple[float, float, float]:
-    colour = VIVID[int(rng.integers(len(VIVID)))]
-    return tone(rng, colour, colour)
+    color = VIVID[int(rng.integers(len(VIVID)))]
+    return tone(rng, color, color)
 
 
 def _discs(u: Floats, v: Floats, discs: list[tuple[float, float, float]]) -> Bools:

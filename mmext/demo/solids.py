@@ -1,8 +1,8 @@
 """Solids made of ellipsoids, seen from any side: what the generated heads are built of.
 
 A solid is a list of parts in its own frame: x to the right, y down, z away from the viewer who
-sees its front, any unit. A pose turns, scales and shifts it; the picture is a parallel
-projection, so that a point of the solid lands in the picture by one affine map, exactly.
+sees its front, any unit. A pose turns, scales and shifts it; the image is a parallel
+projection, so that a point of the solid lands in the image by one affine map, exactly.
 
 Every pixel is a ray, cut with every ellipsoid in closed form; the nearest cut that the part keeps
 is seen. Only ``+ - * / sqrt`` are used, element by element (see :mod:`mmext.demo.textures`).
@@ -54,7 +54,7 @@ class Placement:
     y: float
 
     def project(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Points ``[..., 3]`` of the solid in the picture: x, y and depth in pixels."""
+        """Points ``[..., 3]`` of the solid in the image: x, y and depth in pixels."""
         columns = [points[..., i] * self.scale for i in range(3)]
         turned = [sum_of(row, columns) for row in self.matrix]
         return np.stack([turned[0] + self.x, turned[1] + self.y, turned[2]], axis=-1)
@@ -65,13 +65,13 @@ class View:
     """What is seen of a solid in each pixel of a window.
 
     Attributes:
-        colours: RGB without light ``[h, w, 3]``, 0 where nothing is.
+        colors: RGB without light ``[h, w, 3]``, 0 where nothing is.
         normals: of the surface, in the frame of the viewer ``[h, w, 3]``.
         tags: of the part, -1 where nothing is ``[h, w]``.
         depth: of the surface in units of the solid, ``[h, w]``.
     """
 
-    colours: Floats
+    colors: Floats
     normals: Floats
     tags: NDArray[np.int8]
     depth: Floats
@@ -95,9 +95,9 @@ def sum_of(weights: Sequence[float], arrays: Sequence[Floats]) -> Floats:
 
 
 def look(parts: Sequence[Part], matrix: Matrix, u: Floats, v: Floats) -> View:
-    """The solid seen through the points (u, v) of the picture plane, in units of the solid."""
+    """The solid seen through the points (u, v) of the image plane, in units of the solid."""
     shape = np.broadcast_shapes(u.shape, v.shape)
-    colours, normals = np.zeros((*shape, 3), np.float32), np.zeros((*shape, 3), np.float32)
+    colors, normals = np.zeros((*shape, 3), np.float32), np.zeros((*shape, 3), np.float32)
     tags, depth = np.full(shape, -1, np.int8), np.full(shape, _FAR)
     for part in parts:
         window = _window(part, matrix, u, v)
@@ -108,10 +108,10 @@ def look(parts: Sequence[Part], matrix: Matrix, u: Floats, v: Floats) -> View:
             continue
         points = _points(matrix, own_u[seen], own_v[seen], cut[seen])
         near[seen] = cut[seen]
-        colours[window][seen] = part.paint(points)
+        colors[window][seen] = part.paint(points)
         normals[window][seen] = _normals(part, matrix, points)
         tags[window][seen] = part.tag
-    return View(colours, normals, tags, depth)
+    return View(colors, normals, tags, depth)
 
 
 def nearest_depth(parts: Sequence[Part], matrix: Matrix, u: Floats, v: Floats) -> Floats:
@@ -157,7 +157,7 @@ def _cut(part: Part, matrix: Matrix, u: Floats, v: Floats, limit: Floats) -> tup
 
 
 def _points(matrix: Matrix, u: Floats, v: Floats, depth: Floats | None) -> Vector:
-    """Points of the picture plane (or at a depth) in the frame of the solid."""
+    """Points of the image plane (or at a depth) in the frame of the solid."""
     found = []
     for axis in range(3):
         point = matrix[0][axis] * u + matrix[1][axis] * v

@@ -25,7 +25,7 @@ STALE_AFTER_SECONDS = 24 * 3600
 
 Identity = dict[str, Any]
 Progress = Callable[[int, int], None]
-"""Called with (pictures or clips done, all of them)."""
+"""Called with (images or clips done, all of them)."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def store_splits(
         root: As for :func:`store_set`.
         generator: Name of the module that draws it.
         version: Of the generator.
-        counts: Pictures or clips of each split.
+        counts: Images or clips of each split.
         image_size: Nominal width and height in pixels.
         seed: Of all draws.
         write: As for :func:`store_set`.

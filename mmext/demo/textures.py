@@ -1,10 +1,10 @@
 """Procedural surfaces: a drawn texture is a function from coordinates to RGB.
 
-Every factory takes a random generator, draws the look once (colours, noise
+Every factory takes a random generator, draws the look once (colors, noise
 tables, stripe widths) and returns ``paint(x, y)``, which may be called at any
-coordinates and always gives the same colour at the same place: a texture can
+coordinates and always gives the same color at the same place: a texture can
 be attached to the world or to a moving object. Coordinates of the surfaces
-are world units (see :mod:`mmext.demo.scene`), colours float32 RGB, 0-255.
+are world units (see :mod:`mmext.demo.scene`), colors float32 RGB, 0-255.
 
 Same pixels on every machine: random numbers come from PCG64 as integers or
 :meth:`~numpy.random.Generator.random`, and the arithmetic is elementwise
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
-Colour = Sequence[float]
+Color = Sequence[float]
 Paint = Callable[[Floats, Floats], Floats]
 
 
@@ -78,20 +78,20 @@ def wave(t: Floats) -> Floats:
     return 1 - distance
 
 
-def rgb(colour: Colour) -> Floats:
-    """The colour as an array [3]."""
-    return np.asarray(colour, np.float32)
+def rgb(color: Color) -> Floats:
+    """The color as an array [3]."""
+    return np.asarray(color, np.float32)
 
 
-def blend(a: Colour, b: Colour, share: Floats) -> Floats:
-    """Colour between ``a`` and ``b`` for each element of ``share``: [...] -> [..., 3]."""
+def blend(a: Color, b: Color, share: Floats) -> Floats:
+    """Color between ``a`` and ``b`` for each element of ``share``: [...] -> [..., 3]."""
     return mix(rgb(a), rgb(b), share[..., None])
 
 
 def tone(
-    rng: np.random.Generator, a: Colour, b: Colour, jitter: float = 12
+    rng: np.random.Generator, a: Color, b: Color, jitter: float = 12
 ) -> tuple[float, float, float]:
-    """A colour drawn between ``a`` and ``b``, each channel moved by up to ``jitter``."""
+    """A color drawn between ``a`` and ``b``, each channel moved by up to ``jitter``."""
     share = rng.random()
     red, green, blue = (
         p + (q - p) * share + between(rng, -jitter, jitter) for p, q in zip(a, b, strict=True)

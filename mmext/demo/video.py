@@ -21,7 +21,7 @@ from mmext.demo.panoptic import (
 )
 from mmext.demo.scene import photograph
 from mmext.demo.storage import GeneratedSet, Progress, store_splits
-from mmext.demo.video_files import FramePicture, VideoPanopticSplitWriter
+from mmext.demo.video_files import FrameImage, VideoPanopticSplitWriter
 
 GENERATOR_VERSION = 2
 """Raise it with every change that alters a pixel or a file."""
@@ -81,7 +81,7 @@ def write_video_dataset(
 
 def draw_numbered_clip(seed: int, split: str, number: int, image_size: tuple[int, int]) -> Clip:
     """One clip of the set; ``image_size`` is the nominal width and height."""
-    # the last number sets the clips apart from the pictures of the panoptic set
+    # the last number sets the clips apart from the images of the panoptic set
     entropy = [seed, SPLITS.index(split), number, 1]
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
     aspect = ASPECTS[int(rng.integers(len(ASPECTS)))]
@@ -91,8 +91,8 @@ def draw_numbered_clip(seed: int, split: str, number: int, image_size: tuple[int
     return draw_clip(rng, width, height, unit_px, length, CYCLE.get(number % 20))
 
 
-def clip_frames(clip: Clip) -> Iterator[FramePicture]:
+def clip_frames(clip: Clip) -> Iterator[FrameImage]:
     """The frames of a clip, drawn one by one."""
     for number in range(clip.length):
         scene = clip.frame(number)
-        yield FramePicture(photograph(scene), frame_keys(scene))
+        yield FrameImage(photograph(scene), frame_keys(scene))

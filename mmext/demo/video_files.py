@@ -33,11 +33,14 @@ from mmext.demo.coco_files import (
 from mmext.formats.panoptic_files import encode_id_png
 
 
-class FramePicture(NamedTuple):
+class FrameImage(NamedTuple):
     """A frame: RGB uint8 [height, width, 3] and segment keys int32 [height, width]."""
 
     image: NDArray[np.uint8]
     keys: NDArray[np.int32]
+
+
+FramePicture = FrameImage  # its name until version 0.2
 
 
 class VideoPanopticSplitWriter:
@@ -65,7 +68,7 @@ class VideoPanopticSplitWriter:
         self._maps.mkdir(parents=True)
 
     def add(
-        self, video_id: int, frames: Iterable[FramePicture], segments: Mapping[int, Segment]
+        self, video_id: int, frames: Iterable[FrameImage], segments: Mapping[int, Segment]
     ) -> None:
         """Write one video.
 
@@ -120,7 +123,7 @@ class VideoPanopticSplitWriter:
         self._json.write_text(json.dumps(content), encoding='utf-8')
 
     def _ids_of_keys(self, segments: Mapping[int, Segment]) -> dict[int, int]:
-        """The id of each key in this video; stuff first, so that it has its category's colour."""
+        """The id of each key in this video; stuff first, so that it has its category's color."""
         ids: dict[int, int] = {}
         taken = {free_id(category.color, set()) for category in self._categories}
         for key in sorted(segments):

@@ -100,14 +100,14 @@ def test_category_table_and_ids_of_the_splits(demo_root: Path) -> None:
     assert len(set(ids)) == len(ids)
 
 
-def testfree_ids_differ_and_the_first_is_the_categorys_colour() -> None:
+def testfree_ids_differ_and_the_first_is_the_categorys_color() -> None:
     taken: set[int] = set()
     for _ in range(256):
         taken.add(free_id((220, 20, 60), taken))
     assert len(taken) == 256
     assert 220 + 256 * 20 + 65536 * 60 in taken
     assert free_id((0, 0, 0), set()) != 0
-    with pytest.raises(ValueError, match=r'no free segment id near colour \(220, 20, 60\)'):
+    with pytest.raises(ValueError, match=r'no free segment id near color \(220, 20, 60\)'):
         for _ in range(300):
             taken.add(free_id((220, 20, 60), taken))
 

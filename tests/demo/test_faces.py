@@ -10,7 +10,7 @@ import pytest
 from mmengine.config import Config
 
 from mmext.demo.face_scene import Head, PeopleLight, PeopleScene, photograph_people
-from mmext.demo.faces import draw_picture, write_face_dataset
+from mmext.demo.faces import draw_face_image, write_face_dataset
 from mmext.demo.head_looks import AGES, ATTRIBUTES, SKIN, draw_look
 from mmext.demo.head_model import (
     EXPRESSIONS,
@@ -46,9 +46,9 @@ def test_pixels_and_truth_are_the_same_on_every_machine() -> None:
     """Raise GENERATOR_VERSION when this digest has to change."""
     digest = hashlib.sha256()
     for number in range(10):
-        picture = draw_picture(0, 'train', number, SIZE)
-        digest.update(picture.image.tobytes())
-        for face in picture.faces:
+        face_image = draw_face_image(0, 'train', number, SIZE)
+        digest.update(face_image.image.tobytes())
+        for face in face_image.faces:
             digest.update(face.box_xywh.astype('<f8').tobytes())
             digest.update(face.landmarks.astype('<f8').tobytes())
     assert digest.hexdigest() == PINNED
@@ -131,8 +131,8 @@ def test_the_seed_decides_and_a_larger_set_begins_with_a_smaller_one(
     small = write_face_dataset(tmp_path / 'small', num_train=2, num_val=1, image_size=SIZE, seed=5)
     for photo in small.root.rglob('*.jpg'):
         assert photo.read_bytes() == (root / photo.relative_to(small.root)).read_bytes()
-    other = draw_picture(6, 'train', 0, SIZE).image.astype(int)
-    assert np.abs(other - draw_picture(5, 'train', 0, SIZE).image).mean() > 5
+    other = draw_face_image(6, 'train', 0, SIZE).image.astype(int)
+    assert np.abs(other - draw_face_image(5, 'train', 0, SIZE).image).mean() > 5
     found = write_face_dataset(root, num_train=12, num_val=10, image_size=SIZE, seed=5)
     assert not found.written
 
@@ -283,7 +283,7 @@ def test_what_an_attribute_says_can_be_seen(
     faces = []
     for value in values:
         person = draw_look(rng(4), **{'mask': None, 'glasses': 'none', feature: value})
-        faces.append(look(person.parts, turn(0, 0, 0), u, v).colours)
+        faces.append(look(person.parts, turn(0, 0, 0), u, v).colors)
     for first in range(len(values)):
         for second in range(first):
             changed = np.abs(faces[first] - faces[second]).max(axis=2) > 20

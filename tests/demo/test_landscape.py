@@ -63,7 +63,7 @@ def test_crowd_members_share_a_key_and_a_kind() -> None:
         assert len({(member.key, member.label) for member in members}) <= 1
 
 
-def test_colour_alone_does_not_tell_the_classes() -> None:
+def test_color_alone_does_not_tell_the_classes() -> None:
     """The nearest class mean names many, but by far not all pixels rightly."""
     pixels, labels = [], []
     for seed in range(25):
@@ -76,9 +76,9 @@ def test_colour_alone_does_not_tell_the_classes() -> None:
                 label = key - 1 if key < FIRST_THING_KEY else labels_of[key]
                 pixels.append(chosen.astype(float))
                 labels.append(np.full(len(chosen), label))
-    colour, label = np.concatenate(pixels), np.concatenate(labels)
-    means = np.stack([colour[label == index].mean(axis=0) for index in range(len(CATEGORIES))])
-    nearest = np.argmin(((colour[:, None] - means) ** 2).sum(axis=-1), axis=1)
+    color, label = np.concatenate(pixels), np.concatenate(labels)
+    means = np.stack([color[label == index].mean(axis=0) for index in range(len(CATEGORIES))])
+    nearest = np.argmin(((color[:, None] - means) ** 2).sum(axis=-1), axis=1)
     recalls = [(nearest[label == index] == index).mean() for index in range(len(CATEGORIES))]
     assert 0.2 < np.mean(recalls) < 0.75
 

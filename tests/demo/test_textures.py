@@ -1,4 +1,4 @@
-"""Surfaces: ranges, the same colour at the same place, classes that colour alone does not tell."""
+"""Surfaces: ranges, the same color at the same place, classes that color alone does not tell."""
 
 import numpy as np
 import pytest

@@ -117,7 +117,7 @@ def test_some_clips_are_odd(root: Path, content: dict[str, Any]) -> None:
 
 
 def test_objects_move_rigidly_and_keep_their_look() -> None:
-    """Where two good frames show a thing whole, it has one area and, but for exposure, colour."""
+    """Where two good frames show a thing whole, it has one area and, but for exposure, color."""
     compared = 0
     for number in range(20):
         clip = draw_numbered_clip(1, 'train', number, (192, 128))
@@ -136,14 +136,14 @@ def test_objects_move_rigidly_and_keep_their_look() -> None:
                     and reach < pose.x < width - reach
                     and reach < pose.y < height - reach
                 ):
-                    colour = image[mask].mean(axis=0) / shot.exposure
-                    seen[thing.key].append((mask.sum() / pose.size**2, colour))
+                    color = image[mask].mean(axis=0) / shot.exposure
+                    seen[thing.key].append((mask.sum() / pose.size**2, color))
         for areas in seen.values():
             largest = max(area for area, _ in areas)
-            whole = [(area, colour) for area, colour in areas if area > 0.97 * largest]
-            for (area, colour), (other, its_colour) in pairwise(whole):
+            whole = [(area, color) for area, color in areas if area > 0.97 * largest]
+            for (area, color), (other, its_color) in pairwise(whole):
                 assert area == pytest.approx(other, rel=0.05)
-                assert np.abs(colour - its_colour).max() < 40  # shadows lie on the ground
+                assert np.abs(color - its_color).max() < 40  # shadows lie on the ground
                 compared += 1
     assert compared > 40
 

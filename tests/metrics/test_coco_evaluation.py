@@ -15,7 +15,7 @@ from pycocotools.cocoeval import COCOeval
 from mmext.metrics.coco.detection_metric import CocoDetectionMetric
 from mmext.metrics.coco.evaluation import (
     FALSE_DISCOVERY_IOUS,
-    CocoTruth,
+    CocoGroundTruth,
     Curves,
     Detections,
     false_discovery_rates,
@@ -54,7 +54,7 @@ def test_curves_and_numbers_are_pycocotools(backend: str, iou_type: str, seed: i
     before = copy.deepcopy(content)
     detections = table(samples, iou_type)
     image_ids = [image['id'] for image in content['images']][:-2]
-    truth = CocoTruth(content, backend)
+    truth = CocoGroundTruth(content, backend)
     curves = truth.evaluate(detections, iou_type, image_ids, CATEGORY_OF_LABEL)
     expected = reference(content, detections, iou_type, image_ids)
     order = [sorted(CATEGORY_OF_LABEL).index(c) for c in CATEGORY_OF_LABEL]
@@ -75,13 +75,15 @@ def test_false_discovery_is_one_minus_ap_at_low_ious(backend: str) -> None:
     content, samples = random_set(4)
     detections = table(samples, 'bbox')
     image_ids = [image['id'] for image in content['images']]
-    curves = CocoTruth(content, backend).evaluate(
+    curves = CocoGroundTruth(content, backend).evaluate(
         detections, 'bbox', image_ids, CATEGORY_OF_LABEL, ious=FALSE_DISCOVERY_IOUS
     )
     rates = false_discovery_rates(curves)
     assert list(rates) == ['FD', 'FD_5', 'FD_25', 'FD_50', 'FD_s', 'FD_m', 'FD_l']
     assert rates['FD_5'] < rates['FD_25'] < rates['FD_50']
-    high = CocoTruth(content, backend).evaluate(detections, 'bbox', image_ids, CATEGORY_OF_LABEL)
+    high = CocoGroundTruth(content, backend).evaluate(
+        detections, 'bbox', image_ids, CATEGORY_OF_LABEL
+    )
     assert rates['FD_50'] == pytest.approx(1 - high.average_precision(0.5))
     each = [1 - curves.average_precision(iou) for iou in FALSE_DISCOVERY_IOUS]
     assert rates['FD'] == pytest.approx(np.mean(each))
@@ -98,7 +100,7 @@ def test_truth_as_detections_is_1_and_none_is_0(backend: str) -> None:
         np.ones(len(real)),
     )
     image_ids = [image['id'] for image in content['images']]
-    truth = CocoTruth(content, backend)
+    truth = CocoGroundTruth(content, backend)
     curves = truth.evaluate(perfect, 'bbox', image_ids, CATEGORY_OF_LABEL)
     assert summarise(curves)['mAP'] == 1
     by_category = curves.by_category()
@@ -130,7 +132,9 @@ def test_key_points(backend: str) -> None:
     )
     sigmas = [0.03, 0.05, 0.08, 0.1, 0.05]
     ids = sorted(set(images))
-    curves = CocoTruth(content, backend).evaluate(detections, 'keypoints', ids, [3], sigmas=sigmas)
+    curves = CocoGroundTruth(content, backend).evaluate(
+        detections, 'keypoints', ids, [3], sigmas=sigmas
+    )
     annotated = copy.deepcopy(content)
     for annotation in annotated['annotations']:
         annotation['num_keypoints'] = int(sum(v > 0 for v in annotation['keypoints'][2::3]))
@@ -147,15 +151,15 @@ def test_key_points(backend: str) -> None:
     np.testing.assert_array_equal(curves.precision, expected.eval['precision'])
     assert 0.2 < curves.average_precision() < 0.95
     with pytest.raises(ValueError, match=r'expected 17 for each object .* got 5'):
-        CocoTruth(content, backend).evaluate(detections, 'keypoints', ids, [3])
+        CocoGroundTruth(content, backend).evaluate(detections, 'keypoints', ids, [3])
 
 
 def test_bad_input() -> None:
     content, samples = random_set(0)
     detections = table(samples, 'bbox')
     with pytest.raises(ValueError, match=r"backend: .* got 'numpy'"):
-        CocoTruth(content, 'numpy')  # type: ignore[arg-type]
-    truth = CocoTruth(content)
+        CocoGroundTruth(content, 'numpy')  # type: ignore[arg-type]
+    truth = CocoGroundTruth(content)
     assert truth.backend in BACKENDS
     with pytest.raises(ValueError, match="none with what 'segm' compares"):
         truth.evaluate(detections, 'segm', [5], CATEGORY_OF_LABEL)

@@ -22,7 +22,7 @@ from mmext.benchmark.rows import Row
 from mmext.benchmark.timing import milliseconds_in_turn
 from mmext.host import import_mmdet
 from mmext.metrics.coco.detection_metric import CocoDetectionMetric
-from mmext.metrics.coco.evaluation import CocoTruth, Detections, summarise
+from mmext.metrics.coco.evaluation import CocoGroundTruth, Detections, summarise
 
 CLASSES, PER_IMAGE = 80, 100
 
@@ -48,7 +48,7 @@ def _evaluation(content: dict[str, Any], samples: list[dict[str, Any]], rounds: 
     detections = _detections(samples)
     image_ids = [image['id'] for image in content['images']]
     category_ids = list(range(1, CLASSES + 1))
-    truths = {name: CocoTruth(content, name) for name in ('auto', 'pycocotools')}
+    truths = {name: CocoGroundTruth(content, name) for name in ('auto', 'pycocotools')}
     functions = {
         name: lambda truth=truth: truth.evaluate(detections, 'bbox', image_ids, category_ids)
         for name, truth in truths.items()

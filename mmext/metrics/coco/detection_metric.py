@@ -40,7 +40,7 @@ class ImageResult:
     """``[n]``"""
     masks: list[dict[str, Any]] | None
     annotations: list[dict[str, Any]] | None
-    """The truth, without ``ann_file``."""
+    """The ground truth, without ``ann_file``."""
 
 
 @METRICS.register_module()
@@ -56,7 +56,7 @@ class CocoDetectionMetric(BaseMetric):
     panoptic data set the things are evaluated.
 
     Args:
-        ann_file: COCO instances JSON; without it the truth is ``instances`` of the data
+        ann_file: COCO instances JSON; without it the ground truth is ``instances`` of the data
             samples, with the masks of the panoptic PNG if it is a panoptic data set.
         metric: ``'bbox'``, ``'segm'``, or both.
         classwise: also return ``bbox_mAP/{class}``.
@@ -109,7 +109,7 @@ class CocoDetectionMetric(BaseMetric):
         self.ann_file, self.backend, self.backend_args = ann_file, backend, backend_args
         self.classwise, self.false_discovery = classwise, false_discovery
         self.format_only, self.outfile_prefix = format_only, outfile_prefix
-        self._file_truth: coco.CocoTruth | None = None
+        self._file_truth: coco.CocoGroundTruth | None = None
         self._dataset_size: int | None = None
 
     @property
@@ -169,7 +169,7 @@ class CocoDetectionMetric(BaseMetric):
 
     def _values(
         self,
-        truth: coco.CocoTruth,
+        truth: coco.CocoGroundTruth,
         detections: coco.Detections,
         iou_type: Any,
         image_ids: list[int | str],
@@ -187,12 +187,14 @@ class CocoDetectionMetric(BaseMetric):
             values |= name_by_class(by_class, ['mAP'], self.classes)
         return {f'{iou_type}_{name}': value for name, value in values.items()}
 
-    def _truth(self, images: Sequence[ImageResult]) -> coco.CocoTruth:
+    def _truth(self, images: Sequence[ImageResult]) -> coco.CocoGroundTruth:
         backend: Any = self.backend
         if not self.ann_file:
             pictures = [image.image for image in images]
             annotations = [image.annotations or [] for image in images]
-            return coco.CocoTruth(join_annotations(pictures, annotations, self.classes), backend)
+            return coco.CocoGroundTruth(
+                join_annotations(pictures, annotations, self.classes), backend
+            )
         truth = self.file_truth()
         unknown = [i.image['id'] for i in images if i.image['id'] not in truth.records.images]
         if unknown:
@@ -201,14 +203,14 @@ class CocoDetectionMetric(BaseMetric):
             )
         return truth
 
-    def file_truth(self) -> coco.CocoTruth:
+    def file_truth(self) -> coco.CocoGroundTruth:
         """The ground truth of ``ann_file``, read once."""
         if self._file_truth is None:
             assert self.ann_file is not None
             data = fileio.get(self.ann_file, backend_args=self.backend_args)
             backend: Any = self.backend
             content = parse_json(data, self.ann_file)
-            self._file_truth = coco.CocoTruth(content, backend, self.ann_file)
+            self._file_truth = coco.CocoGroundTruth(content, backend, self.ann_file)
         return self._file_truth
 
     def check_truth(self) -> None:
@@ -223,7 +225,7 @@ class CocoDetectionMetric(BaseMetric):
             for iou_type in self.metrics:
                 truth.check_objects(iou_type)
 
-    def _category_ids(self, truth: coco.CocoTruth | None) -> list[int | str]:
+    def _category_ids(self, truth: coco.CocoGroundTruth | None) -> list[int | str]:
         """Category id of each label."""
         classes = self.classes
         if truth is None or not self.ann_file:

@@ -112,7 +112,7 @@ class Curves(NamedTuple):
 
 
 @dataclass
-class CocoTruth:
+class CocoGroundTruth:
     """Ground truth in COCO's format, and the engine that reads it.
 
     The engines get the records of :mod:`mmext.formats.coco_records`, with 1, 2, ... for the ids of
@@ -172,7 +172,7 @@ class CocoTruth:
 
         Raises:
             InputError: an object of the ground truth without what is compared.
-            ValueError: detections of images that the truth does not have; without masks or
+            ValueError: detections of images that the ground truth does not have; without masks or
                 key points where these are compared; other numbers of key points.
         """
         module = _engine_module(self.backend)
@@ -271,6 +271,9 @@ class CocoTruth:
                 f'key points: expected {num_points} for each object as there are sigmas, '
                 f'got {wrong.pop() / 3:g}'
             )
+
+
+CocoTruth = CocoGroundTruth  # its name until version 0.2
 
 
 class _Numbers:

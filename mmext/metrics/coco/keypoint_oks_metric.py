@@ -14,7 +14,7 @@ from mmext.formats.coco_records import canonical_id
 from mmext.formats.json_files import parse_json
 from mmext.metrics.coco.evaluation import (
     Backend,
-    CocoTruth,
+    CocoGroundTruth,
     Curves,
     Detections,
     categories_of,
@@ -69,7 +69,7 @@ class KeypointOKSMetric(BaseMetric):
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         self.ann_file, self.sigmas, self.backend = ann_file, sigmas, backend
         self.outfile_prefix = outfile_prefix
-        self._file_truth: CocoTruth | None = None
+        self._file_truth: CocoGroundTruth | None = None
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
         """Keeps the detections of a batch.
@@ -118,7 +118,7 @@ class KeypointOKSMetric(BaseMetric):
         MMLogger.get_current_instance().info(f'key points, {len(images)} images: {listing}')
         return values
 
-    def file_truth(self) -> CocoTruth:
+    def file_truth(self) -> CocoGroundTruth:
         """The ground truth of ``ann_file``, read once."""
         if self._file_truth is None:
             try:
@@ -128,7 +128,7 @@ class KeypointOKSMetric(BaseMetric):
                     f'no annotations at {Path(self.ann_file).absolute()}: check ann_file'
                 ) from None
             content = parse_json(data, self.ann_file)
-            self._file_truth = CocoTruth(content, self.backend, self.ann_file)
+            self._file_truth = CocoGroundTruth(content, self.backend, self.ann_file)
         return self._file_truth
 
     def check_truth(self) -> None:
@@ -139,7 +139,7 @@ class KeypointOKSMetric(BaseMetric):
         """
         self._categories(self.file_truth())
 
-    def _categories(self, truth: CocoTruth) -> list[int | str]:
+    def _categories(self, truth: CocoGroundTruth) -> list[int | str]:
         """Category of each label."""
         categories = truth.records.categories.values()
         meta = self.dataset_meta or {}

@@ -47,7 +47,7 @@ def count_matches(
     )
 
 
-def truth_of_sample(sample: Mapping[str, Any], is_thing: Sequence[bool]) -> GroundTruth:
+def ground_truth_of_sample(sample: Mapping[str, Any], is_thing: Sequence[bool]) -> GroundTruth:
     """What the data set has put into a data sample.
 
     Args:

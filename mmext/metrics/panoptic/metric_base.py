@@ -112,7 +112,9 @@ class PanopticMetricBase(BaseMetric):
         table = zip(self.category_ids, self.classes, self.is_thing, strict=True)
         return [{'id': i, 'name': name, 'isthing': int(thing)} for i, name, thing in table]
 
-    def read_truth_map(self, truth: GroundTruth, shape: tuple[int, ...]) -> npt.NDArray[np.int32]:
+    def read_ground_truth_map(
+        self, truth: GroundTruth, shape: tuple[int, ...]
+    ) -> npt.NDArray[np.int32]:
         """The id map ``[H, W]`` of a ground truth.
 
         Args:

@@ -9,7 +9,7 @@ from mmengine.logging import MMLogger
 
 from mmext.formats.panoptic_files import VOID_ID
 from mmext.metrics.panoptic import quality as pq
-from mmext.metrics.panoptic.ground_truth import GroundTruth, count_matches, truth_of_sample
+from mmext.metrics.panoptic.ground_truth import GroundTruth, count_matches, ground_truth_of_sample
 from mmext.metrics.panoptic.metric_base import PanopticMetricBase
 from mmext.metrics.panoptic.predictions import predicted_labels, predicted_map
 from mmext.metrics.panoptic.write_results import PanopticResultsWriter, hotcoco_counts
@@ -149,8 +149,8 @@ class PanopticQualityMetric(PanopticMetricBase):
         if table is not None:
             truth = table.truth_of_image(sample['img_id'])
         else:
-            truth = truth_of_sample(sample, self.is_thing)
-        gt_map = self.read_truth_map(truth, pred_map.shape)
+            truth = ground_truth_of_sample(sample, self.is_thing)
+        gt_map = self.read_ground_truth_map(truth, pred_map.shape)
         return truth, gt_map
 
     def _sum_counts(self, images: Sequence[ImageResult]) -> pq.FloatArray:

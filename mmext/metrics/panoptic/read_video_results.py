@@ -1,13 +1,14 @@
 """Evaluates a folder of video panoptic predictions, in the submission format of Cityscapes-VPS.
 
 Predictions are ``pred.json`` with ``annotations`` (``segments_info``: ``id``, ``category_id``; and,
-if known, ``image_id`` and ``file_name``) beside ``pan_pred/*.png``, R + 256 G + 65536 B; the truth
-is a COCO panoptic JSON beside its PNGs. An id is a tube: equal in all frames of a video.
+if known, ``image_id`` and ``file_name``) beside ``pan_pred/*.png``, R + 256 G + 65536 B. The ground
+truth is a COCO panoptic JSON beside its PNGs. An id is a tube: equal in all frames of a video.
 
-Frames are paired by ``image_id`` where the predictions have the truth's, else, as the published
-script does, by position: truth sorted by file name, predictions in the order of their JSON. A
-frame's video is ``video_id`` of the truth's ``images``, or the number with which the names of
-Cityscapes-VPS begin, or a given number of frames in a row.
+Frames are paired by ``image_id`` where the predictions have those of the ground truth. Otherwise
+they are paired by position, as the published script does: the ground truth sorted by file name, the
+predictions in the order of their JSON. The video of a frame is ``video_id`` of the ground truth's
+``images``, or the number with which the names of Cityscapes-VPS begin, or a given number of
+frames in a row makes a video.
 """
 
 import re
@@ -33,11 +34,11 @@ Json = dict[str, Any]
 
 
 class FramePair(NamedTuple):
-    """The truth and the prediction of one frame."""
+    """The ground truth and the prediction of one frame."""
 
     video: str
     truth: Json
-    """Entry of the truth's ``annotations``."""
+    """Entry of the ground truth's ``annotations``."""
     truth_png: Path
     prediction: Json
     """Entry of the prediction's ``annotations``."""
@@ -45,14 +46,14 @@ class FramePair(NamedTuple):
 
 
 class Categories(NamedTuple):
-    """The classes of the truth."""
+    """The classes of the ground truth."""
 
     names: tuple[str, ...]
     is_thing: tuple[bool, ...]
     label_of_id: Mapping[int, int]
-    """By category id of the truth."""
+    """By category id of the ground truth."""
     label_of_predicted_id: Mapping[int, int]
-    """By category id of the predictions: the truth's, if they do not bring their own table."""
+    """By category id of the predictions; that of the ground truth if they bring no table."""
 
 
 def categories_of(truth: Json, predictions: Json, source: str) -> Categories:
@@ -112,7 +113,7 @@ def frame_table(pair: FramePair, categories: Categories) -> vpq.FrameTable:
     """Reads the two PNGs of a frame and reduces them to the table of their segments.
 
     Raises:
-        ValueError: PNG and JSON disagree, sizes differ, or a category is none of the truth's.
+        ValueError: PNG and JSON disagree, sizes differ, or the ground truth lacks a category.
         FileNotFoundError: a PNG is missing.
     """
     gt_map = decode_id_png(_read(pair.truth_png), str(pair.truth_png))
@@ -126,7 +127,7 @@ def compare_maps(
     """Reduces the id maps ``[H, W]`` of a frame to the table of their segments.
 
     Raises:
-        ValueError: map and JSON disagree, sizes differ, or a category is none of the truth's.
+        ValueError: map and JSON disagree, sizes differ, or the ground truth lacks a category.
     """
     if gt_map.shape != pred_map.shape:
         raise ValueError(
@@ -163,7 +164,7 @@ def by_video(
 
 
 def _partners(of_truth: Sequence[Json], of_prediction: Sequence[Json]) -> list[Json]:
-    """The prediction of each frame of the truth."""
+    """The prediction of each frame of the ground truth."""
     ids = {a.get('image_id'): a for a in of_prediction}
     # Cityscapes-VPS numbers its labelled frames in one file and all frames in another
     known = any(a['image_id'] in ids for a in of_truth) or len(of_prediction) != len(of_truth)

@@ -7,7 +7,7 @@ Benchmarks, section 4. STQ is the geometric mean of
   with the predicted track that has the pixel, whatever the classes; averaged over the tracks;
 - the segmentation quality: the mean IoU of the classes over all pixels, ids left aside.
 
-Void pixels of the truth count for no class. Crowd regions have a class and no track; what is
+Void pixels of the ground truth count for no class. Crowd regions have a class and no track; what is
 predicted on them belongs to no predicted track. A track that is seen on void pixels is larger
 by them.
 

@@ -11,7 +11,7 @@ from mmengine.logging import MMLogger
 from mmext.formats.panoptic_files import segment_positions
 from mmext.metrics.panoptic import quality as pq
 from mmext.metrics.panoptic import video_quality as vpq
-from mmext.metrics.panoptic.ground_truth import GroundTruth, truth_of_sample
+from mmext.metrics.panoptic.ground_truth import GroundTruth, ground_truth_of_sample
 from mmext.metrics.panoptic.metric_base import PanopticMetricBase
 from mmext.metrics.panoptic.predictions import predicted_labels, predicted_map, predicted_tubes
 from mmext.metrics.panoptic.video_report import report
@@ -37,9 +37,9 @@ class VideoPanopticQualityMetric(PanopticMetricBase):
     """VPQ over all classes, over things and over stuff, and by class; STQ beside it.
 
     The ground truth comes from ``ann_file`` and ``seg_prefix`` or, without them,
-    from ``seg_map_path`` and ``segments_info`` of the data samples. A frame without ground
-    truth is passed over: models run on every frame, labels may be sparse. Each frame is looked at
-    once and reduced to the table of its segments at once. Ranks are merged by frame: order
+    from ``seg_map_path`` and ``segments_info`` of the data samples. A frame without
+    ground truth is passed over: models run on every frame, labels may be sparse. Each frame is
+    reduced to the table of its segments at once. Ranks are merged by frame: order
     and sharding do not matter, a frame that is repeated counts once.
 
     Args:
@@ -180,7 +180,7 @@ class VideoPanopticQualityMetric(PanopticMetricBase):
         return FrameResult(*place, table, annotation)
 
     def _submits(self, sample: Mapping[str, Any]) -> bool:
-        """Whether a frame without truth is written."""
+        """Whether a frame without ground truth is written."""
         place: int = sample['frame_id'] + 1
         return self.format_only and place % self.label_interval == 0
 
@@ -194,12 +194,12 @@ class VideoPanopticQualityMetric(PanopticMetricBase):
             return table.truth_of_image(image_id) if image_id in table else None
         if 'seg_map_path' in sample and sample['seg_map_path'] is None:
             return None
-        return truth_of_sample(sample, self.is_thing)
+        return ground_truth_of_sample(sample, self.is_thing)
 
     def _frame_table(
         self, sample: Mapping[str, Any], truth: GroundTruth, pred_map: pq.IntArray
     ) -> vpq.FrameTable:
-        gt_map = self.read_truth_map(truth, pred_map.shape)
+        gt_map = self.read_ground_truth_map(truth, pred_map.shape)
         overlaps = pq.overlap_table(gt_map, pred_map)
         pred_labels = predicted_labels(overlaps.pred_ids, sample, len(self.classes))
         gt_ids = np.array(truth.ids, dtype=np.int64)

@@ -62,7 +62,7 @@ def point_targets(
         map_shape: H, W.
         image_shape: height and width of the padded input, px.
         radius_mode: see :func:`~mmext.functional.gaussian_targets.gaussian_radii`.
-        min_overlap: same.
+        min_overlap: see :func:`~mmext.functional.gaussian_targets.gaussian_radii`.
 
     Raises:
         ValueError: no image, or labels that :func:`check_labels` refuses.

@@ -66,7 +66,7 @@ def triplet_targets(
         map_shape: H, W.
         image_shape: height and width of the padded input, px.
         radius_mode: see :func:`mmext.functional.gaussian_targets.gaussian_radii`.
-        min_overlap: see there.
+        min_overlap: see :func:`mmext.functional.gaussian_targets.gaussian_radii`.
 
     Raises:
         ValueError: labels that :func:`~mmext.centernet.point_targets.check_labels` refuses.

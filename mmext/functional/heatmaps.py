@@ -88,8 +88,8 @@ def top_k(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
         top, index = flat.topk(min(k, flat.shape[1]), dim=1)
         return top, index
     best_rows = rows.amax(2).topk(k, dim=1, sorted=False).indices  # [B, K]
-    kept = rows.gather(1, best_rows[:, :, None].expand(-1, -1, width)).flatten(1)  # [B, K*W]
-    top, index = kept.topk(k, dim=1)
+    row_values = rows.gather(1, best_rows[:, :, None].expand(-1, -1, width)).flatten(1)  # [B, K*W]
+    top, index = row_values.topk(k, dim=1)
     return top, best_rows.gather(1, index // width) * width + index % width
 
 

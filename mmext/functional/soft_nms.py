@@ -67,29 +67,31 @@ def soft_nms(
     steps = min(max_boxes, count) if max_boxes > 0 else count
     alive = scores.clone()
     on_cpu = scores.device.type == 'cpu'
-    picks, pick_scores, pick_boxes = [], [], []
+    picked_indices, picked_scores, picked_boxes = [], [], []
     for _ in range(steps):
-        best, pick = alive.max(1, keepdim=True)  # [B, 1]
-        if on_cpu and bool((best == -torch.inf).all()):
+        best_scores, best_index = alive.max(1, keepdim=True)  # [B, 1]
+        if on_cpu and bool((best_scores == -torch.inf).all()):
             break  # a GPU would have to wait to know
-        chosen = boxes.gather(1, pick[..., None].expand(-1, -1, 4))  # [B, 1, 4]
-        iou = pairwise_iou(chosen, boxes, extent_px)[:, 0]  # [B, N]
-        iou = iou * (labels == labels.gather(1, pick))
+        best_boxes = boxes.gather(1, best_index[..., None].expand(-1, -1, 4))  # [B, 1, 4]
+        iou = pairwise_iou(best_boxes, boxes, extent_px)[:, 0]  # [B, N]
+        iou = iou * (labels == labels.gather(1, best_index))
         decay = torch.exp(-iou.square() / sigma)
-        alive.scatter_(1, pick, -torch.inf)
+        alive.scatter_(1, best_index, -torch.inf)
         if corner_weights is not None:
             shares = (1 - decay).pow(merge_exponent) * (alive > -torch.inf)
-            shares.scatter_(1, pick, 1.0)
-            chosen = _weighted_corners(boxes, shares[..., None] * corner_weights)
+            shares.scatter_(1, best_index, 1.0)
+            best_boxes = _weighted_corners(boxes, shares[..., None] * corner_weights)
         decayed = alive * decay
         alive = decayed.masked_fill((iou > 0) & (decayed < min_score), -torch.inf)
-        picks.append(pick)
-        pick_scores.append(best)
-        pick_boxes.append(chosen)
-    if not picks:
+        picked_indices.append(best_index)
+        picked_scores.append(best_scores)
+        picked_boxes.append(best_boxes)
+    if not picked_indices:
         nothing = labels.new_zeros((len(scores), 0), dtype=torch.long)
         return KeptBoxes(boxes[:, :0], scores[:, :0], nothing)
-    return KeptBoxes(torch.cat(pick_boxes, 1), torch.cat(pick_scores, 1), torch.cat(picks, 1))
+    return KeptBoxes(
+        torch.cat(picked_boxes, 1), torch.cat(picked_scores, 1), torch.cat(picked_indices, 1)
+    )
 
 
 def _weighted_corners(boxes: Tensor, weights: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ class Attribute:
 
     @property
     def num_logits(self) -> int:
-        """Outputs that it needs."""
+        """Number of logits of the attribute."""
         return len(self.values) - (self.kind != 'categorical')
 
 
@@ -73,7 +73,7 @@ class AttributeTable:
 
     @classmethod
     def from_config(cls, entries: Sequence[Mapping[str, Any]]) -> 'AttributeTable':
-        """From dicts with ``name``, ``values``, ``kind`` and, if not 1, ``weight``.
+        """Make the table from dicts with ``name``, ``values``, ``kind`` and, if not 1, ``weight``.
 
         Raises:
             ValueError: naming the attribute and what is wrong.
@@ -85,22 +85,22 @@ class AttributeTable:
 
     @property
     def num_logits(self) -> int:
-        """Outputs of all."""
+        """Number of logits of all attributes."""
         return self.starts[-1]
 
     def thresholds(self, device: torch.device | str) -> Tensor:
-        """Of all "above" logits: number of the logit, of its attribute, its value, ``[3, T]``."""
+        """Of each "above" logit its index, its attribute and its value; ``[3, T]``."""
         return _thresholds(self, str(device))
 
     def weights(self, device: torch.device | str) -> Tensor:
-        """Of the losses, ``[A]``."""
+        """Weights of the losses, ``[A]``."""
         return _weights(self, str(device))
 
     def softmaxes(self) -> list[tuple[int, slice]]:
-        """Of each categorical attribute its number and its logits."""
+        """Of each categorical attribute its index and the slice of its logits."""
         return [
-            (number, slice(self.starts[number], self.starts[number + 1]))
-            for number, attribute in enumerate(self.attributes)
+            (index, slice(self.starts[index], self.starts[index + 1]))
+            for index, attribute in enumerate(self.attributes)
             if attribute.kind == 'categorical'
         ]
 
@@ -108,8 +108,8 @@ class AttributeTable:
 @lru_cache(maxsize=16)
 def _thresholds(table: AttributeTable, device: str) -> Tensor:
     columns = [
-        (start + k, number, k)
-        for number, (attribute, start) in enumerate(
+        (start + k, index, k)
+        for index, (attribute, start) in enumerate(
             zip(table.attributes, table.starts[:-1], strict=True)
         )
         if attribute.kind != 'categorical'
@@ -126,7 +126,7 @@ def _weights(table: AttributeTable, device: str) -> Tensor:
 
 
 def attribute_losses(logits: Tensor, labels: Tensor, table: AttributeTable) -> Tensor:
-    """Summed cross entropy of each attribute over the faces where it is known.
+    """Cross entropy of each attribute, summed over the faces where it is known.
 
     Args:
         logits: ``[M, L]``.
@@ -137,25 +137,27 @@ def attribute_losses(logits: Tensor, labels: Tensor, table: AttributeTable) -> T
         ``[A]``; divide by ``(labels >= 0).sum(0)`` for means.
     """
     losses = logits.new_zeros(len(table.attributes))
-    column, owner, value = table.thresholds(logits.device)
-    if len(column):
-        known = labels[:, owner]
+    logit_index, attribute_index, value = table.thresholds(logits.device)  # [T]
+    if len(logit_index):
+        matched_labels = labels[:, attribute_index]  # [M, T]
         entropy = F.binary_cross_entropy_with_logits(
-            logits[:, column], (known > value).to(logits.dtype), reduction='none'
+            logits[:, logit_index], (matched_labels > value).to(logits.dtype), reduction='none'
         )
-        losses = losses.index_add(0, owner, torch.where(known >= 0, entropy, 0.0).sum(dim=0))
-    for number, part in table.softmaxes():
-        losses[number] = F.cross_entropy(
-            logits[:, part], labels[:, number], ignore_index=UNKNOWN, reduction='sum'
+        sums = torch.where(matched_labels >= 0, entropy, 0.0).sum(dim=0)
+        losses = losses.index_add(0, attribute_index, sums)
+    for index, columns in table.softmaxes():
+        losses[index] = F.cross_entropy(
+            logits[:, columns], labels[:, index], ignore_index=UNKNOWN, reduction='sum'
         )
     return losses
 
 
 def decode_attributes(logits: Tensor, table: AttributeTable) -> tuple[Tensor, Tensor]:
-    """The most likely value of each attribute, and how sure it is.
+    """The most likely value of each attribute, and its score.
 
-    The value of an ordinal attribute is the number of its logits over 0; its score the
-    probability of being above the value below times that of not being above the value itself.
+    The value of an ordinal attribute is the number of its logits over 0. Its score is the
+    probability that the attribute is above the next lower value, times the probability that it is
+    not above this value.
 
     Args:
         logits: ``[M, L]``.
@@ -167,14 +169,14 @@ def decode_attributes(logits: Tensor, table: AttributeTable) -> tuple[Tensor, Te
     shape = (len(logits), len(table.attributes))
     values = torch.zeros(shape, dtype=torch.int64, device=logits.device)
     scores = logits.new_ones(shape)
-    column, owner, value = table.thresholds(logits.device)
-    if len(column):
-        above = logits[:, column]
-        values = values.index_add(1, owner, (above > 0).long())
-        chosen = values[:, owner]
-        factor = torch.where(chosen == value, F.logsigmoid(-above), 0.0)
-        factor = torch.where(chosen == value + 1, F.logsigmoid(above), factor)
-        scores = torch.zeros_like(scores).index_add(1, owner, factor).exp()
-    for number, part in table.softmaxes():
-        scores[:, number], values[:, number] = logits[:, part].softmax(dim=1).max(dim=1)
+    logit_index, attribute_index, value = table.thresholds(logits.device)  # [T]
+    if len(logit_index):
+        above = logits[:, logit_index]  # [M, T]
+        values = values.index_add(1, attribute_index, (above > 0).long())
+        decoded = values[:, attribute_index]
+        factor = torch.where(decoded == value, F.logsigmoid(-above), 0.0)
+        factor = torch.where(decoded == value + 1, F.logsigmoid(above), factor)
+        scores = torch.zeros_like(scores).index_add(1, attribute_index, factor).exp()
+    for index, columns in table.softmaxes():
+        scores[:, index], values[:, index] = logits[:, columns].softmax(dim=1).max(dim=1)
     return values, scores

@@ -44,15 +44,16 @@ class CloseUp(BaseModule):
     Args:
         num_landmarks: K, of which the first two are the eyes.
         attributes: as of :class:`~mmext.retinaface.head.RetinaFaceHead`.
-        mesh: likewise.
+        mesh: as of :class:`~mmext.retinaface.head.RetinaFaceHead`.
         size_px: side of the crops, divisible by 8.
         widths: channels of the three stages, each of which halves the size.
         hidden_channels: F.
         margin: side of a crop, relative to the longer side of the box.
-        shift: deviation of the crops of training from the faces, see
+        shift: random shift of the crops in training, see
             :func:`mmext.retinaface.face_crops.jittered`.
-        scale: likewise.
-        rotation: likewise, of the first pass; of the second it is half of that.
+        scale: random scale of the crops in training.
+        rotation: random rotation of the crops of the first pass in training; those of the second
+            pass have half of it.
         landmark_weight: of the landmark loss, which is in sides of the crop.
 
     Raises:

@@ -44,13 +44,13 @@ def edge_lengths(vertices: Tensor, edges: Tensor) -> Tensor:
 def mesh_losses(
     predicted: Tensor, target: Tensor, valid: Tensor, edges: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Sum over faces of the mean L1 distance of vertices, and of that of edge lengths.
+    """Mean L1 errors of vertices and of edge lengths, each summed over faces.
 
     Args:
         predicted: ``[M, V, 3]`` in any unit that both share.
         target: ``[M, V, 3]``.
         valid: ``[M]`` bool, the faces that have a mesh.
-        edges: ``[E, 2]``; without edges the second is 0.
+        edges: ``[E, 2]``; without edges the second loss is 0.
 
     Returns:
         Two scalars; 0 for no faces, with gradients of 0.

@@ -30,7 +30,7 @@ class SparseTasks(nn.Module):
         priors_per_cell: see :class:`~mmext.retinaface.sparse_branch.SparseBranch`.
         encoding: of mesh vertices.
         attributes: see :class:`~mmext.retinaface.head.RetinaFaceHead`.
-        mesh: see there.
+        mesh: see :class:`~mmext.retinaface.head.RetinaFaceHead`.
 
     Raises:
         ValueError: an unknown option, attributes or triangles that make no sense.

@@ -13,7 +13,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.floating[Any]]
 
 _BLOCK_ENDS = (4, 32)
-"""Candidates that are tested before the others: one of the first few mostly fits."""
+"""The first candidates are tested before the others, because one of them mostly fits."""
 
 
 def draw_crops(
@@ -23,7 +23,7 @@ def draw_crops(
     discrete: bool,
     trials: int,
 ) -> Ints:
-    """Candidates ``[T, 3]``, uniform in side and place.
+    """Random crops ``[T, 3]`` (left, top, side), uniform in side and position.
 
     Args:
         rng: the source of chance.
@@ -33,7 +33,8 @@ def draw_crops(
         trials: T.
 
     Returns:
-        Inside of the image; along an axis where the crop is larger it covers the image.
+        ``[T, 3]``. A crop lies inside of the image; along an axis where it is larger, it covers the
+        image.
     """
     if discrete:
         scale = np.asarray(scales)[rng.integers(len(scales), size=trials)]
@@ -43,12 +44,12 @@ def draw_crops(
     height, width = shape
     room = np.stack([width - sides, height - sides], axis=1)  # below 0 where the crop is larger
     low = np.minimum(room, 0)
-    places = low + (rng.random((trials, 2)) * (np.abs(room) + 1)).astype(np.int64)
-    return np.concatenate([places, sides[:, None]], axis=1)
+    corners = low + (rng.random((trials, 2)) * (np.abs(room) + 1)).astype(np.int64)
+    return np.concatenate([corners, sides[:, None]], axis=1)
 
 
 def centers_inside(boxes: Floats, crops: Ints) -> NDArray[np.bool_]:
-    """Which centers lie in which crop, ``[T, N]``."""
+    """Whether the center of each box ``[N, 4]`` lies in each crop ``[T, 3]``; bool ``[T, N]``."""
     centers = (boxes[:, :2] + boxes[:, 2:]) / 2
     low, high = crops[:, None, :2], crops[:, None, :2] + crops[:, None, 2:]
     inside: NDArray[np.bool_] = np.all((centers >= low) & (centers < high), axis=2)
@@ -56,14 +57,14 @@ def centers_inside(boxes: Floats, crops: Ints) -> NDArray[np.bool_]:
 
 
 def whole_inside(boxes: Floats, crops: Ints) -> NDArray[np.bool_]:
-    """Which boxes lie all in which crop, ``[T, N]``."""
+    """Whether each whole box ``[N, 4]`` lies in each crop ``[T, 3]``; bool ``[T, N]``."""
     low, high = crops[:, None, :2], crops[:, None, :2] + crops[:, None, 2:]
     inside: NDArray[np.bool_] = np.all((boxes[:, :2] >= low) & (boxes[:, 2:] <= high), axis=2)
     return inside
 
 
 def choose_crop(crops: Ints, boxes: Floats, require: str, shape: tuple[int, int]) -> Ints:
-    """The first candidate that has what is required, else the square around the whole image.
+    """The first crop that has what is required, else the square around the whole image.
 
     Args:
         crops: ``[T, 3]``.

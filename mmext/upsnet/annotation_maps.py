@@ -1,4 +1,4 @@
-"""One panoptic id map taken apart into a semantic map and a map of instances.
+"""Splits a panoptic id map into a semantic map and a map of instances.
 
 The work is done on the row-wise runs of the map; its cost does not grow with segments
 times pixels.
@@ -17,12 +17,12 @@ IGNORE_LABEL = 255
 
 
 class PanopticMaps(NamedTuple):
-    """An id map taken apart."""
+    """The two maps of an id map, and the boxes of its instances."""
 
     labels: npt.NDArray[np.uint8]
     """``[H, W]``, 255 for void"""
     numbers: npt.NDArray[np.unsignedinteger[Any]]
-    """``[H, W]``: i + 1 where instance i is, else 0; uint8 if n < 256, else uint16"""
+    """``[H, W]``: i + 1 at the pixels of instance i, else 0; uint8 if n < 256, else uint16"""
     windows: npt.NDArray[np.int64]
     """``[n, 4]``: x1, y1, x2, y2 around the pixels of each instance"""
 
@@ -38,7 +38,7 @@ def split_panoptic_map(
 
     Args:
         ids: segment of each pixel ``[H, W]``, 0 = void.
-        segment_ids: the segments that the map is to have, ``[S]``.
+        segment_ids: the segments that the map must have, ``[S]``.
         segment_labels: their labels in ``[0, 255)``, ``[S]``.
         instance_ids: segments that are instances, ``[n]`` different ones of ``segment_ids``.
         source: name of the map, for the errors.
@@ -54,17 +54,17 @@ def split_panoptic_map(
     ([[2, 2, 255, 4]], [[1, 1, 0, 0]], [[0, 0, 2, 1]])
     """
     starts, lengths = row_runs(ids)
-    found, groups = np.unique(ids.ravel()[starts], return_inverse=True)
-    positions = segment_positions(found, segment_ids, source)
-    labels = np.full(len(found), IGNORE_LABEL, dtype=np.uint8)
+    map_ids, groups = np.unique(ids.ravel()[starts], return_inverse=True)
+    positions = segment_positions(map_ids, segment_ids, source)
+    labels = np.full(len(map_ids), IGNORE_LABEL, dtype=np.uint8)
     labels[positions] = segment_labels
     seg_map = np.repeat(labels[groups], lengths).reshape(ids.shape)
 
     position_of = dict(zip(segment_ids, positions.tolist(), strict=True))
-    numbers = np.zeros(len(found), dtype=np.uint8 if len(instance_ids) < 256 else np.uint16)
+    numbers = np.zeros(len(map_ids), dtype=np.uint8 if len(instance_ids) < 256 else np.uint16)
     of_instances = [position_of[i] for i in instance_ids]
     numbers[of_instances] = np.arange(1, len(instance_ids) + 1)
-    windows = group_extents(starts, lengths, groups, len(found), ids.shape[1])[of_instances]
+    windows = group_extents(starts, lengths, groups, len(map_ids), ids.shape[1])[of_instances]
     return PanopticMaps(seg_map, np.repeat(numbers[groups], lengths).reshape(ids.shape), windows)
 
 

@@ -73,21 +73,26 @@ class UPSNetPanopticHead(BasePanopticFusionHead):
         self.with_unknown = with_unknown
 
     def sample_instances(self, batch_data_samples: SampleList) -> InstanceList:
-        """The ground truth instances that get a channel: boxes, labels and masks at stride 4.
+        """Draw the ground truth instances that get a channel.
 
-        The draw and the masks are made on the host, where the ground truth masks are; ``masks``
-        is bool ``[n, H/4, W/4]`` on the device of the boxes.
+        The draw is made on the CPU, where the ground truth masks are.
+
+        Returns:
+            Per image ``bboxes`` ``[n, 4]``, ``labels`` ``[n]`` and ``masks`` bool
+            ``[n, H/4, W/4]``, on the device of the boxes.
         """
         sampled = []
         for sample in batch_data_samples:
             gt = sample.gt_instances
-            kept = sample_kept_instances(len(gt), self.keep_fraction)
-            masks = subsample(torch.from_numpy(gt.masks.to_ndarray()), STRIDE)[kept]
+            kept_index = sample_kept_instances(len(gt), self.keep_fraction)
+            masks = subsample(torch.from_numpy(gt.masks.to_ndarray()), STRIDE)[kept_index]
             boxes = get_box_tensor(gt.bboxes)
-            kept = kept.to(boxes.device)
+            kept_index = kept_index.to(boxes.device)
             sampled.append(
                 InstanceData(
-                    bboxes=boxes[kept], labels=gt.labels[kept], masks=masks.bool().to(boxes.device)
+                    bboxes=boxes[kept_index],
+                    labels=gt.labels[kept_index],
+                    masks=masks.bool().to(boxes.device),
                 )
             )
         return sampled

@@ -23,14 +23,14 @@ _MIN_OVERLAP = 0.5  # of a box and the window of its pixels
 class SegmentMasks(BitmapMasks):
     """Masks that do not overlap, kept as one map until their pixels are asked for.
 
-    Scaling to the nearest pixel, flipping, padding and cropping then take one map and not one
-    for each instance, and a data-loader worker hands one over. The result is that of mmdet's
-    ``BitmapMasks``, whose methods move the map. What reads or writes ``masks`` gets an array,
-    and from then on this is a ``BitmapMasks`` like any other.
+    Resizing to the nearest pixel, flipping, padding and cropping then change one map instead of one
+    mask for each instance, and a data-loader worker sends one map. The methods of mmdet's
+    ``BitmapMasks`` do the work, so that the results are the same. Reading or writing ``masks``
+    makes the array of all masks; from then on this is a ``BitmapMasks`` like any other.
 
     Args:
-        numbers: map ``[H, W]``, uint8 or uint16, 0 where there is no mask.
-        wanted: the number of each mask, ``[n]``.
+        numbers: ``[H, W]``, uint8 or uint16, 0 where there is no mask.
+        wanted: ``[n]``, the value in ``numbers`` of each mask.
     """
 
     def __init__(self, numbers: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> None:
@@ -54,7 +54,7 @@ class SegmentMasks(BitmapMasks):
         return len(self.masks) if self._numbers is None else len(self._wanted)
 
     def __getitem__(self, index: Any) -> BitmapMasks:
-        """Some of the masks; as the host's, a single one too is a stack."""
+        """Some of the masks. A single mask is a stack of one, as in the host."""
         if self._numbers is None:
             return super().__getitem__(index)
         return SegmentMasks(self._numbers, np.atleast_1d(self._wanted[index]))
@@ -80,7 +80,7 @@ class SegmentMasks(BitmapMasks):
         return self._moved('crop', True, bbox)
 
     def _moved(self, method: str, moves_numbers: bool, *arguments: Any) -> BitmapMasks:
-        """The host's method, on the map where that is the same, else on the masks."""
+        """Apply the host's method to the map, or to the masks where that would not be the same."""
         if self._numbers is None or not moves_numbers:
             return getattr(super(), method)(*arguments)
         stack = BitmapMasks(self._numbers[None], self.height, self.width)

@@ -24,10 +24,9 @@ from mmext.formats.wider_face_files import (
     read_faces,
 )
 from mmext.formats.wider_face_ground_truth import FACES_FILE, read_ground_truth
-from mmext.functional.keypoints import mirror_permutation
-from mmext.pipelines.class_tables import given_metainfo
 from mmext.functional.boxes import xywh_to_xyxy
 from mmext.functional.keypoints import flip_permutation
+from mmext.pipelines.class_tables import given_metainfo
 from mmext.registry import DATASETS
 
 Box = tuple[float, float, float, float]

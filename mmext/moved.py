@@ -67,7 +67,7 @@ _PACKAGES: dict[str, dict[str, tuple[str, ...]]] = {
 
 _RENAMED = {
     'mmext.cli.benchmark.arguments': 'mmext.cli.benchmark_arguments',
-    'mmext.cli.drawing': 'mmext.drawing.segments',
+    'mmext.cli.drawing': 'mmext.drawing.panels',  # where all that it had can be imported from
     'mmext.cli.drawing_points': 'mmext.drawing.points',
     'mmext.keypoints': 'mmext.pipelines',
     'mmext.upsnet.class_check_hook': 'mmext.pipelines.data_check_hook',

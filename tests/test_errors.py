@@ -9,7 +9,7 @@ import pytest
 from mmengine.registry import Registry
 
 from mmext import errors
-from mmext.drawing.segments import side_by_side
+from mmext.drawing.layout import side_by_side
 from mmext.errors import InputError, input_error, run_tool
 
 
@@ -36,7 +36,7 @@ _REFUSING = """
 import sys
 import torch
 from torch.utils.data import DataLoader
-from mmext.drawing.segments import side_by_side
+from mmext.drawing.layout import side_by_side
 from mmext.errors import input_error
 
 class Refusing(torch.utils.data.Dataset):

@@ -21,7 +21,9 @@ from rich.table import Table
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
 from mmext.configuration import load_config
 from mmext.demo.panoptic import write_panoptic_dataset
-from mmext.drawing.segments import Picture, draw_panoptic, side_by_side
+from mmext.drawing.colors import Picture
+from mmext.drawing.layout import sheet, side_by_side
+from mmext.drawing.segments import draw_panoptic
 from mmext.errors import run_tool
 from mmext.host import import_mmdet
 from mmext.progress import progress_bar
@@ -76,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     minutes = (time.monotonic() - started) / 60
 
     console.rule('[3/4] pictures')
-    sheet = draw_pictures(runner, Path(config.work_dir) / 'pictures')
+    overview = draw_pictures(runner, Path(config.work_dir) / 'pictures')
 
     console.rule('[4/4] result')
     metrics = {
@@ -88,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for key, text in ROWS.items():
         table.add_row(text, f'{metrics[key] * (100 if "mAP" in key else 1):.1f}')
     console.print(table)
-    console.print(f'photo, truth, prediction:  {sheet}')
+    console.print(f'photo, truth, prediction:  {overview}')
     for hook in runner.hooks:
         if getattr(hook, 'whereabouts', None):  # of MLflowHook, which may have been taken out
             console.print(f'the run in MLflow:         {hook.whereabouts}', soft_wrap=True)
@@ -143,23 +145,9 @@ def draw_pictures(runner: 'Runner', folder: Path) -> Path:
         row = side_by_side([enlarge(photo), *drawn], ['photo', 'truth', 'prediction'])
         write_picture(folder / f'{Path(sample.img_path).stem}.png', row)
         rows.append(row)
-    sheet = folder.parent / 'pictures.png'
-    write_picture(sheet, in_two_columns(rows))
-    return sheet
-
-
-def in_two_columns(rows: Sequence[Picture]) -> Picture:
-    """Pictures of any size, two beside each other, on white."""
-    height, width = (max(row.shape[axis] for row in rows) for axis in (0, 1))
-    cells = [
-        np.pad(
-            row,
-            ((0, 8 + height - row.shape[0]), (0, 16 + width - row.shape[1]), (0, 0)),
-            constant_values=255,
-        )
-        for row in rows
-    ]
-    return np.vstack([np.hstack(cells[i : i + 2]) for i in range(0, len(cells) - 1, 2)])
+    overview = folder.parent / 'pictures.png'
+    write_picture(overview, sheet(rows, columns=2))
+    return overview
 
 
 def true_map(sample: 'DetDataSample', num_classes: int) -> np.ndarray:

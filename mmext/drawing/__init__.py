@@ -1,1 +1,1 @@
-"""Pictures of predictions and annotations: numpy and cv2 only, below cli and hooks."""
+"""Pictures of predictions and annotations: numpy, OpenCV and PIL only, below cli and hooks."""

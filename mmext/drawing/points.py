@@ -10,20 +10,23 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mmext.drawing.segments import Colour, Picture, class_colours, write_text
+from mmext.drawing.colors import INK, WHITE, Color, Picture, class_colors
+from mmext.drawing.labels import write_below
+from mmext.drawing.layout import line_width
 
 _MIN_MESH_PX, _MIN_POINTS_PX, _MIN_TEXT_PX = 28.0, 10.0, 40.0
-_MESH_COLOUR: Colour = (190, 255, 215)
+_MESH_COLOR: Color = (190, 255, 215)
 _MESH_OPACITY = 0.45
 _MIN_POINT_SCORE = 0.3
-_LINK_COLOUR: Colour = (255, 255, 255)
+_UNKNOWN_SIDE_PX = 90.0  # large enough for all
 _SUBPIXEL_BITS = 4
+_FARTHEST_PX = 1e5  # beyond, coordinates overflow
 Floats = npt.NDArray[np.floating[Any]]
 
 
 def draw_points(
     picture: Picture,
-    boxes_xyxy: Floats,
+    boxes_xyxy: Floats | None,
     fields: Mapping[str, npt.NDArray[Any]],
     meta: Mapping[str, Any],
 ) -> Picture:
@@ -31,7 +34,7 @@ def draw_points(
 
     Args:
         picture: ``[H, W, 3]``.
-        boxes_xyxy: ``[n, 4]``, pixels.
+        boxes_xyxy: ``[n, 4]``, pixels; None: of objects of any size.
         fields: any of ``mesh`` ``[n, V, 3]``, ``keypoints`` ``[n, K, 2]`` with
             ``keypoint_scores`` ``[n, K]`` (points below 0.3 are left out), ``attributes``
             ``[n, A]``, ``centers`` ``[n, 2]``.
@@ -42,7 +45,7 @@ def draw_points(
         A new picture of the same size.
     """
     drawn = picture.copy()
-    sides = np.minimum(boxes_xyxy[:, 2] - boxes_xyxy[:, 0], boxes_xyxy[:, 3] - boxes_xyxy[:, 1])
+    sides = _sides(boxes_xyxy, max((len(values) for values in fields.values()), default=0))
     if 'mesh' in fields:
         _draw_meshes(drawn, fields['mesh'][sides >= _MIN_MESH_PX], meta.get('mesh_triangles', ()))
     if 'keypoints' in fields:
@@ -53,16 +56,11 @@ def draw_points(
             )
     for center in _fixed_point(fields['centers']) if 'centers' in fields else ():
         _draw_center(drawn, (int(center[0]), int(center[1])))
-    if 'attributes' in fields and meta.get('attributes'):
+    if boxes_xyxy is not None and 'attributes' in fields and meta.get('attributes'):
         for index in np.flatnonzero(sides >= _MIN_TEXT_PX):
             words = attribute_words(fields['attributes'][index], meta['attributes'])
             left, _, right, bottom = boxes_xyxy[index]
-            line = text_height(drawn)
-            # all words in the picture, below each other
-            top = min(float(bottom), drawn.shape[0] - (len(words) + 0.5) * line)
-            for number, word in enumerate(words):
-                below = round(top + (number + 0.8) * line)
-                write_text(drawn, word, (round(float(left + right) / 2), below))
+            write_below(drawn, words, (round(float(left + right) / 2), round(float(bottom))))
     return drawn
 
 
@@ -85,9 +83,11 @@ def attribute_words(
     return words
 
 
-def text_height(picture: Picture) -> float:
-    """Pixels from one line of text to the next."""
-    return max(10.0, min(picture.shape[:2]) / 38)
+def _sides(boxes_xyxy: Floats | None, count: int) -> Floats:
+    """The shorter side of each object."""
+    if boxes_xyxy is None:
+        return np.full(count, _UNKNOWN_SIDE_PX)
+    return np.asarray((boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).min(axis=1))
 
 
 def _draw_meshes(picture: Picture, meshes: Floats, triangles: Sequence[Sequence[int]]) -> None:
@@ -98,9 +98,9 @@ def _draw_meshes(picture: Picture, meshes: Floats, triangles: Sequence[Sequence[
         flat = _fixed_point(mesh[:, :2])
         if len(corners):
             lines = list(flat[corners].reshape(-1, 3, 1, 2))
-            cv2.polylines(over, lines, True, _MESH_COLOUR, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
+            cv2.polylines(over, lines, True, _MESH_COLOR, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
         for x, y in flat if not len(corners) else ():
-            cv2.circle(over, (int(x), int(y)), 8, _MESH_COLOUR, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
+            cv2.circle(over, (int(x), int(y)), 8, _MESH_COLOR, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
     cv2.addWeighted(over, _MESH_OPACITY, picture, 1 - _MESH_OPACITY, 0, dst=picture)
 
 
@@ -111,7 +111,7 @@ def _draw_keypoints(
     links: Sequence[Sequence[int]],
     side_px: float,
 ) -> None:
-    """Links, then points in a colour each; in place."""
+    """Links, then points in a color each; in place."""
     shown: npt.NDArray[np.bool_] = np.all(np.isfinite(points), axis=1)
     if scores is not None:
         shown &= scores >= _MIN_POINT_SCORE
@@ -119,26 +119,27 @@ def _draw_keypoints(
     for first, second in links:
         if shown[first] and shown[second]:
             start, end = (tuple(int(v) for v in flat[i]) for i in (first, second))
-            cv2.line(picture, start, end, _LINK_COLOUR, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
+            cv2.line(picture, start, end, WHITE, line_width(picture), cv2.LINE_AA, _SUBPIXEL_BITS)
     # on a photo of many megapixels dots of a few pixels cannot be seen
     largest = max(5.0, min(picture.shape[:2]) / 200)
     radius = round(min(max(side_px / 45, 1.0), largest) * (1 << _SUBPIXEL_BITS))
-    for index, colour in enumerate(class_colours(None, len(points))):
+    for index, color in enumerate(class_colors(None, len(points))):
         if shown[index]:
-            centre = int(flat[index, 0]), int(flat[index, 1])
-            cv2.circle(picture, centre, radius, colour, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
+            center = int(flat[index, 0]), int(flat[index, 1])
+            cv2.circle(picture, center, radius, color, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def _draw_center(picture: Picture, point: tuple[int, int]) -> None:
     """A dot in a ring, in fixed point coordinates; in place."""
     radius = max(2, round(min(picture.shape[:2]) / 200)) << _SUBPIXEL_BITS
-    for size, colour in ((radius, (24, 24, 24)), (2 * radius // 3, _LINK_COLOUR)):
-        cv2.circle(picture, point, size, colour, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
+    for size, color in ((radius, INK), (2 * radius // 3, WHITE)):
+        cv2.circle(picture, point, size, color, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def _fixed_point(points: Floats) -> npt.NDArray[np.int32]:
     """Coordinates as OpenCV takes them with fractions of a pixel.
 
-    Its pixel centres have whole numbers, those of boxes and points halves.
+    Its pixel centers have whole numbers, those of boxes and points halves.
     """
-    return np.round((points - 0.5) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+    inner = np.clip(np.nan_to_num(points), -_FARTHEST_PX, _FARTHEST_PX)
+    return np.round((inner - 0.5) * (1 << _SUBPIXEL_BITS)).astype(np.int32)

@@ -12,7 +12,7 @@ from mmdet.structures import DetDataSample
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmext.drawing.segments import side_by_side
+from mmext.drawing.layout import side_by_side
 from mmext.formats.file_names import inner_path, short_name
 from mmext.inference.media import Reader, write_picture
 from mmext.inference.output_places import writing

@@ -27,8 +27,8 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmext.configuration import remove_pretrained, walk
-from mmext.drawing.points import draw_points
-from mmext.drawing.segments import Picture, draw_instances, draw_panoptic
+from mmext.drawing.colors import Picture
+from mmext.drawing.panels import Classes, Scene, draw_scene
 from mmext.errors import InputError
 from mmext.formats.panoptic_files import category_table
 from mmext.host_repairs.configs import adapt_config
@@ -41,7 +41,6 @@ _POINT_FIELDS = (
     *('mesh', 'keypoints', 'keypoint_scores', 'attributes'),
     'centers',
 )
-_MIN_NAMED_PX = 30.0
 # steps of a pipeline that a picture without annotations must not go through
 ANNOTATION_LOADERS = (LoadAnnotations, LoadKeypoints)
 _LOADER_OPTIONS = ('color_type', 'imdecode_backend', 'value_range', 'max_pixels', 'backend_args')
@@ -174,28 +173,23 @@ def draw_prediction(
         image: RGB.
         sample: with ``pred_panoptic_seg`` or ``pred_instances``.
         dataset_meta: ``classes``, names in the order of the labels; ``palette``, see
-            :func:`mmext.drawing.segments.class_colours`; and what :func:`draw_points` takes.
+            :func:`mmext.drawing.colors.class_colors`; and what
+            :func:`mmext.drawing.points.draw_points` takes.
         min_score: instances below are not drawn; a panoptic map is drawn as it is.
     """
-    classes, palette = dataset_meta['classes'], dataset_meta.get('palette')
+    classes = Classes.of(dataset_meta)
+    scene = Scene((image.shape[0], image.shape[1]))
     if 'pred_panoptic_seg' in sample:
-        tracked = 'instances_ids' in sample.get('pred_instances', {})
-        return draw_panoptic(image, panoptic_map(sample), classes, palette, numbered=tracked)
+        scene.panoptic_map = panoptic_map(sample)
+        scene.tracked = 'instances_ids' in sample.get('pred_instances', {})
+        return draw_scene(image, scene, classes)
     instances = sample.pred_instances
     instances = instances[instances.scores >= min_score].cpu().numpy()
-    masks = instances.masks if 'masks' in instances else None
-    fields = {name: instances[name] for name in _POINT_FIELDS if name in instances}
-    drawn = draw_instances(
-        image,
-        instances.bboxes,
-        instances.labels,
-        instances.scores,
-        masks,
-        classes,
-        palette,
-        min_named_px=_MIN_NAMED_PX if fields.keys() - {'centers'} else 0.0,  # faces come in crowds
-    )
-    return draw_points(drawn, instances.bboxes, fields, dataset_meta) if fields else drawn
+    scene.labels, scene.scores = instances.labels, instances.scores
+    scene.boxes_xyxy = instances.bboxes
+    scene.masks = instances.masks if 'masks' in instances else None
+    scene.fields = {name: instances[name] for name in _POINT_FIELDS if name in instances}
+    return draw_scene(image, scene, classes)
 
 
 def panoptic_map(sample: DetDataSample) -> npt.NDArray[np.int64]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mmdet.structures import DetDataSample
 
-from mmext.drawing.segments import side_by_side
+from mmext.drawing.layout import side_by_side
 from mmext.errors import TRACEBACK_VARIABLE, InputError
 from mmext.inference.media import Frame, PictureWriter, Source
 from mmext.progress import progress_bar

@@ -3,13 +3,8 @@
 import numpy as np
 import pytest
 
-from mmext.drawing.segments import (
-    INSTANCE_OFFSET,
-    class_colours,
-    draw_instances,
-    draw_panoptic,
-    side_by_side,
-)
+from mmext.drawing.segments import draw_panoptic
+from mmext.functional.panoptic_labels import INSTANCE_OFFSET
 
 CLASSES = ('cat', 'dog', 'grass')
 PALETTE = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
@@ -95,49 +90,3 @@ def test_refuses_what_does_not_fit() -> None:
         draw_panoptic(grey(2, 3), np.zeros((3, 2), int), CLASSES)
     with pytest.raises(ValueError, match='ids of 0 or more, got -1'):
         draw_panoptic(grey(2, 3), np.full((2, 3), -1), CLASSES)
-    for pictures, titles in (([], None), ([grey(2, 2)], ['a', 'b'])):
-        with pytest.raises(ValueError, match='titles'):
-            side_by_side(pictures, titles)
-
-
-def test_colours_of_classes() -> None:
-    assert class_colours([[1, 2, 3], (4, 5, 6)], 1) == [(1, 2, 3)]
-    for nothing in (None, 'random', []):
-        generated = class_colours(nothing, 133)
-        assert len(set(generated)) == 133
-        assert generated[:10] == class_colours(nothing, 10)
-    filled = class_colours(PALETTE, 5)
-    assert filled[:3] == PALETTE and filled[3:] == class_colours(None, 5)[3:]
-
-
-def test_instances() -> None:
-    image = grey(60, 80)
-    masks = np.zeros((2, 60, 80), bool)
-    masks[0, 20:40, 20:40] = True
-    masks[1, 20:40, 30:50] = True
-    drawn = draw_instances(
-        image,
-        boxes_xyxy=np.array([[20.0, 20, 40, 40], [30, 20, 50, 40]]),
-        labels=np.array([0, 1]),
-        scores=np.array([0.9, 0.6]),
-        masks=masks,
-        classes=CLASSES,
-        palette=PALETTE,
-    )
-    assert [hue(drawn, 37, 25), hue(drawn, 37, 45)] == [0, 1]
-    assert hue(drawn, 37, 35) == 0  # the better scored lies on top
-    assert (drawn[50:] == 100).all() and (image == 100).all()
-    none = draw_instances(
-        image, np.zeros((0, 4)), np.zeros(0, int), np.zeros(0), None, CLASSES, PALETTE
-    )
-    assert (none == image).all()
-
-
-def test_side_by_side() -> None:
-    left, right = grey(40, 60), np.zeros((20, 10, 3), np.uint8)
-    joined = side_by_side([left, right])
-    assert joined.shape == (40, 60 + 4 + 20, 3)
-    assert (joined[:, :60] == left).all() and (joined[:, 60:64] == 255).all()
-    titled = side_by_side([left, right], ['photo', 'a very long title'])
-    assert titled.shape == (40 + 16, 84, 3)
-    assert (titled[16:] == joined).all() and titled[:16].max() > 100

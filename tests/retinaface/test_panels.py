@@ -18,8 +18,8 @@ def test_truth_beside_prediction(retinaface: BaseDetector, face_sample: Callable
         (sample,) = retinaface.eval().predict(torch.randn(1, 3, 96, 96), [sample])
     truth = truth_scene(sample, (96, 96))
     found = predicted_scene(sample, (96, 96), score_thr=0.0)
-    assert np.isfinite(truth.points_xy).all(axis=(1, 2)).tolist() == [True, False, True]
-    assert found.points_xy.shape == (len(found.scores), 5, 2) and len(found.scores) > 5
+    assert np.isfinite(truth.fields['keypoints']).all(axis=(1, 2)).tolist() == [True, False, True]
+    assert found.fields['keypoints'].shape == (len(found.scores), 5, 2) and len(found.scores) > 5
     plain = np.full((96, 96, 3), 128, np.uint8)
     panel = draw_panel(plain, truth, found, Classes(['face']))
     assert len(np.unique(panel.reshape(-1, 3), axis=0)) > 10

@@ -1,10 +1,8 @@
 """What the hook asks mmengine's runner."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.dist import get_world_size
 from mmengine.hooks import CheckpointHook
@@ -49,15 +47,7 @@ def unclipped_optimizer(runner: Runner) -> torch.optim.Optimizer | None:
 def classes_of(runner: Runner, mode: str) -> Classes:
     """The classes of the data set of a loop."""
     metainfo = getattr(built_loops(runner)[mode].dataloader.dataset, 'metainfo', None) or {}
-    names = [str(name) for name in metainfo.get('classes') or ()]
-    palette = metainfo.get('palette')
-    if isinstance(palette, tuple) and len(palette) == 3 and not isinstance(palette[0], Sequence):
-        palette = [palette] * len(names)  # one colour for all, as mmdet reads it
-    if not isinstance(palette, Sequence) or isinstance(palette, str):  # none, or 'random'
-        return Classes(names)
-    if any(np.size(colour) != 3 for colour in palette):  # no reason to end a training
-        return Classes(names)
-    return Classes(names, [(int(red), int(green), int(blue)) for red, green, blue in palette])
+    return Classes.of(metainfo)
 
 
 def epochs_done(runner: Runner, step: int) -> float:

@@ -1,4 +1,4 @@
-"""Clips: which frames are taken, one colour per object, truth above prediction."""
+"""Clips: which frames are taken, with ids of truth and prediction."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,6 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData, PixelData
 
 from mmext.drawing.panels import Classes
-from mmext.hooks.mlflow_logging.content.clip_panel import Frame, colour_of_id, draw_clip
 from mmext.hooks.mlflow_logging.content.panel_collector import PanelCollector
 
 CLASSES = Classes([''] * 10)
@@ -74,29 +73,6 @@ def test_pictures_that_are_no_video_give_no_clip():
         del one.video_id
     assert panels(still) == []
     assert panels([sample('a', i, 3) for i in range(3)], count=0) == []
-
-
-def test_an_object_has_one_colour_in_all_frames_and_rows_are_truth_and_prediction():
-    frames = []
-    for i in range(3):
-        truth, ids = np.full(SIZE, 5), np.full(SIZE, 5)
-        truth[8:16, 4 * i : 4 * i + 8], ids[8:16, 4 * i : 4 * i + 8] = 7001, 3001
-        frames.append(Frame(np.zeros((*SIZE, 3), np.uint8), truth, ids))
-    drawn = draw_clip(frames, CLASSES)
-    assert drawn.shape == (2 * 160 + 4, 3 * 240 + 2 * 4, 3)
-    for row, panoptic_id in ((0, 7001), (164, 3001)):
-        for i in range(3):
-            pixel = drawn[row + 60, 244 * i + 20 * i + 20]
-            assert np.abs(pixel - 0.6 * np.array(colour_of_id(panoptic_id))).max() <= 1
-    assert colour_of_id(7001) != colour_of_id(3001)
-    assert colour_of_id(1, [(1, 2, 3)] * 2) == (1, 2, 3) != colour_of_id(7001, [(1, 2, 3)] * 2)
-
-
-def test_void_is_uncoloured_and_without_truth_there_is_one_row():
-    picture = np.full((*SIZE, 3), 100, np.uint8)
-    drawn = draw_clip([Frame(picture, None, np.full(SIZE, 10))], CLASSES)
-    assert drawn.shape == (160, 240, 3)
-    assert (drawn == 100).all()
 
 
 def test_records_are_an_image_of_the_evaluation():

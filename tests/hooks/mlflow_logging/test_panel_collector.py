@@ -44,7 +44,7 @@ def test_only_sure_objects_are_shown(sample_type: Any) -> None:
     assert scene.labels.tolist() == [2, 0]
     assert scene.boxes_xyxy is not None and scene.boxes_xyxy.tolist()[0] == [2, 2, 6, 6]
     assert scene.masks is not None and scene.masks.shape == (2, 8, 8)
-    assert scene.points_xy is not None and scene.points_xy[0].tolist() == [
+    assert scene.fields['keypoints'][0].tolist() == [
         [12, 13], [14, 15], [16, 17],
     ]  # fmt: skip
     assert len(sample.pred_instances) == 3, 'the sample itself is left alone'
@@ -55,15 +55,15 @@ def test_panoptic_prediction_and_truth(sample_type: Any) -> None:
     ids = torch.tensor([[[0, 1000, 2001, 5]]])
     sample.pred_panoptic_seg = PixelData(sem_seg=ids)
     scene = predicted_scene(sample, (1, 4))
-    assert scene.segment_labels is not None and scene.segment_labels.tolist() == [[0, 0, 1, 5]]
+    assert scene.panoptic_map is not None and scene.panoptic_map.tolist() == [[0, 1000, 2001, 5]]
 
     masks = np.zeros((2, 1, 4), bool)
     masks[0, 0, 0] = masks[1, 0, 1] = True
     sample.gt_instances = InstanceData(labels=torch.tensor([0, 0]), masks=masks)
     sample.gt_sem_seg = PixelData(sem_seg=torch.tensor([[[0, 0, 3, 255]]]))
     truth = truth_scene(sample, (1, 4))
-    assert truth is not None and truth.segment_ids is not None
-    assert truth.segment_ids.tolist() == [[1000, 2000, 3, 255]]
+    assert truth is not None and truth.panoptic_map is not None
+    assert truth.panoptic_map.tolist() == [[1000, 2000, 3, 255]]
     assert truth_scene(sample_type(), (1, 4)) is None
 
 
@@ -72,14 +72,15 @@ def test_unlabelled_points_are_not_drawn(sample_type: Any) -> None:
     points = torch.tensor([[[1.0, 2.0, 2.0], [0.0, 0.0, 0.0]]])
     sample.gt_instances = InstanceData(labels=torch.tensor([0]), keypoints=points)
     scene = truth_scene(sample, (8, 8))
-    assert scene is not None and scene.points_xy is not None
-    assert np.isnan(scene.points_xy[0, 1]).all() and scene.points_xy[0, 0].tolist() == [1, 2]
+    assert scene is not None
+    found = scene.fields['keypoints']
+    assert np.isnan(found[0, 1]).all() and found[0, 0].tolist() == [1, 2]
     # faces and poses of ours have the visibility in a field of its own
     sample.gt_instances.keypoints = points[..., :2]
     sample.gt_instances.keypoints_visible = points[..., 2]
     again = truth_scene(sample, (8, 8))
-    assert again is not None and again.points_xy is not None
-    np.testing.assert_array_equal(again.points_xy, scene.points_xy)
+    assert again is not None
+    np.testing.assert_array_equal(again.fields['keypoints'], found)
 
 
 def test_the_same_images_are_picked_every_time(sample_type: Any) -> None:
@@ -220,8 +221,8 @@ def test_a_detector_gets_its_panels(
         np.frombuffer(logged.read('panels/val_000002.jpg', tmp_path), np.uint8), cv2.IMREAD_COLOR
     )
     drawn = 4 * SIDE  # small pictures are magnified
-    assert sheet.shape == (2 * (drawn + 22 + 4), 2 * drawn + 4, 3)
-    assert np.abs(sheet[: drawn + 22].astype(int) - picture).mean() < 5
+    assert sheet.shape == (2 * (drawn + drawn // 14 + 4), 2 * drawn + 4, 3)
+    assert np.abs(sheet[: drawn + drawn // 14].astype(int) - picture).mean() < 5
     assert picture.shape == (drawn + 22, 2 * drawn + 4, 3)
     truth = picture[22:, :drawn]
     assert (truth[160, 48:120] != truth[176, 48:120]).any(), 'the true box is drawn'

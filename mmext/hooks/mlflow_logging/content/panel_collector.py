@@ -12,20 +12,10 @@ import cv2
 import numpy as np
 import torch
 
-from mmext.drawing.panels import (
-    Classes,
-    Scene,
-    draw_panel,
-    draw_question,
-    draw_sheet,
-)
+from mmext.drawing.layout import sheet
+from mmext.drawing.panels import Classes, Frame, Scene, draw_panel, draw_question
 from mmext.functional.panoptic_labels import INSTANCE_OFFSET
-from mmext.hooks.mlflow_logging.content.clip_panel import (
-    ClipCollector,
-    ClipPanel,
-    Frame,
-    object_ids,
-)
+from mmext.hooks.mlflow_logging.content.clip_panel import ClipCollector, ClipPanel
 from mmext.hooks.mlflow_logging.content.images import image_records
 from mmext.hooks.mlflow_logging.delivery import records
 from mmext.hooks.mlflow_logging.delivery.records import Record
@@ -134,18 +124,16 @@ def sheet_records(panels: Sequence[Panel | ClipPanel], mode: str, step: int) -> 
     """
     drawn = [panel.drawn for panel in panels if panel.drawn is not None]
     if drawn:
-        bgr = np.ascontiguousarray(draw_sheet(drawn)[..., ::-1])
+        bgr = np.ascontiguousarray(sheet(drawn)[..., ::-1])
         jpeg = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
         yield records.blob(jpeg.tobytes(), f'panels/{mode}_{step:06d}.jpg')
 
 
 def _clip_frame(image: Any, sample: Any) -> Frame:
     """A frame of a video with the ids of its objects."""
-    semantic, instances = (getattr(sample, key, None) for key in ('gt_sem_seg', 'gt_instances'))
-    truth = None
-    if semantic is not None:
-        truth = object_ids(_map(semantic), {} if instances is None else instances)
-    return Frame(_to_picture(image), truth, _map(sample.pred_panoptic_seg))
+    truth = truth_scene(sample, tuple(image.shape[-2:]))
+    ids = None if truth is None else truth.panoptic_map
+    return Frame(_to_picture(image), ids, _map(sample.pred_panoptic_seg))
 
 
 def predicted_scene(sample: Any, frame_hw: tuple[int, int], score_thr: float = 0.3) -> Scene:
@@ -161,10 +149,10 @@ def predicted_scene(sample: Any, frame_hw: tuple[int, int], score_thr: float = 0
     panoptic = getattr(sample, 'pred_panoptic_seg', None)
     semantic = getattr(sample, 'pred_sem_seg', None)
     if panoptic is not None:
-        scene.segment_ids = _map(panoptic)
-        scene.segment_labels = scene.segment_ids % INSTANCE_OFFSET
+        scene.panoptic_map = _map(panoptic)
+        scene.tracked = hasattr(instances, 'instances_ids')
     elif semantic is not None:
-        scene.segment_labels = _map(semantic)
+        scene.panoptic_map = _map(semantic)
     return scene
 
 
@@ -179,8 +167,11 @@ def truth_scene(sample: Any, frame_hw: tuple[int, int]) -> Scene | None:
     if has_instances:
         _add_instances(scene, instances)
     if semantic is not None:
-        scene.segment_labels = _map(semantic)
-        scene.segment_ids = _instance_map(scene)
+        numbers = getattr(instances, 'instances_ids', None)
+        scene.tracked = numbers is not None
+        scene.panoptic_map = _true_map(
+            _map(semantic), scene, None if numbers is None else _numpy(numbers)
+        )
     return scene
 
 
@@ -200,16 +191,25 @@ def _add_instances(scene: Scene, instances: Any) -> None:
                 points[points[..., 2] <= 0] = np.nan
             if 'keypoints_visible' in instances:
                 points[_numpy(instances.keypoints_visible) <= 0] = np.nan
-            scene.points_xy = points[..., :2]
+            scene.fields = {'keypoints': points[..., :2]}
+            if 'keypoint_scores' in instances:
+                scene.fields['keypoint_scores'] = _numpy(instances.keypoint_scores)
 
 
-def _instance_map(scene: Scene) -> np.ndarray:
-    """Tell neighbouring things of one class apart by their masks."""
-    assert scene.segment_labels is not None
-    ids = scene.segment_labels.astype(np.int64)
-    if scene.masks is not None and scene.masks.shape[1:] == ids.shape:
-        for number, (label, mask) in enumerate(zip(scene.labels, scene.masks, strict=True), 1):
-            ids[mask & (scene.segment_labels == label)] = int(label) + number * INSTANCE_OFFSET
+def _true_map(segment_labels: np.ndarray, scene: Scene, numbers: np.ndarray | None) -> np.ndarray:
+    """The truth in the encoding of a prediction: things of a class are told apart by their masks.
+
+    Args:
+        segment_labels: ``[H, W]`` class of each pixel.
+        scene: with the labels and masks of the things.
+        numbers: ``[N]`` of the things, as they are tracked; None: counted from 1.
+    """
+    ids = segment_labels.astype(np.int64)
+    if scene.masks is None or scene.masks.shape[1:] != ids.shape:
+        return ids
+    numbers = np.arange(1, len(scene.masks) + 1) if numbers is None else _numpy(numbers)
+    for label, number, mask in zip(scene.labels, numbers, scene.masks, strict=True):
+        ids[mask & (segment_labels == label)] = int(label) + int(number) * INSTANCE_OFFSET
     return ids
 
 
@@ -239,9 +239,10 @@ def _to_picture(image: torch.Tensor) -> np.ndarray:
 
 
 def _map(pixels: Any) -> np.ndarray:
-    """The (H, W) map of a pixel data's (1, H, W) ``sem_seg``."""
+    """The (H, W) map of a pixel data's (1, H, W) ``sem_seg``; below 0 becomes void."""
     grid = _numpy(pixels.sem_seg)
-    return grid.reshape(grid.shape[-2:])
+    grid = grid.reshape(grid.shape[-2:])
+    return np.where(grid < 0, INSTANCE_OFFSET - 1, grid)
 
 
 def _numpy(value: Any) -> np.ndarray:

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from mmcv.transforms import Compose, LoadAnnotations, LoadImageFromFile, Normalize
 
+from mmext.drawing.colors import Picture
 from mmext.drawing.ground_truth import GroundTruth
-from mmext.drawing.segments import Picture
 from mmext.functional.panoptic_labels import INSTANCE_OFFSET
 
 _MAX_MASKS = 80  # more are a crowd in which none can be told apart

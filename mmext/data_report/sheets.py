@@ -11,9 +11,9 @@ from mmext.data_report.built_sets import BuiltSet, Part
 from mmext.data_report.problems import Problem, Weight, sentence
 from mmext.data_report.samples import drawable, loading_alone, sample_name
 from mmext.data_report.selection import evenly
+from mmext.drawing.colors import Picture, class_colors
 from mmext.drawing.contact_sheet import contact_sheet
 from mmext.drawing.ground_truth import draw_ground_truth
-from mmext.drawing.segments import Picture, class_colours
 
 TILE_PX = 460
 _COLUMNS = 3
@@ -106,7 +106,7 @@ def annotated_sheet(
 def legend(meta: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Name and colour of every class, as the sheets show it."""
     names = [str(name) for name in meta.get('classes') or ()]
-    colors = class_colours(meta.get('palette'), len(names))
+    colors = class_colors(meta.get('palette'), len(names))
     return [
         (name, '#{:02x}{:02x}{:02x}'.format(*(int(part) for part in color)))
         for name, color in zip(names, colors, strict=True)

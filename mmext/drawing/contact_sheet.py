@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from mmext.drawing.segments import Picture
+from mmext.drawing.colors import Picture
 
 _GAP_PX, _LINE_PX = 8, 17
 _PAPER, _INK = 255, (40, 40, 40)

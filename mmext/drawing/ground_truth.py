@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mmext.drawing.colors import Picture, class_colors
+from mmext.drawing.instances import draw_instances
 from mmext.drawing.points import draw_points
-from mmext.drawing.segments import Picture, class_colours, draw_instances, draw_panoptic
+from mmext.drawing.segments import draw_panoptic
 
 _MIN_NAMED_PX = 22.0  # a name would cover a smaller box
 _DASH_PX = 5
@@ -83,7 +85,7 @@ def draw_ground_truth(
     classes, palette = _names(meta, truth.labels), meta.get('palette')
     if truth.panoptic_map is not None:
         canvas = draw_panoptic(canvas, truth.panoptic_map, classes, palette)
-        colors = class_colours(palette, len(classes))
+        colors = class_colors(palette, len(classes))
         for box, label in zip(truth.boxes_xyxy, truth.labels, strict=True):
             left, top, right, bottom = (round(float(edge)) for edge in box)
             cv2.rectangle(canvas, (left, top), (right - 1, bottom - 1), colors[label], 1)

@@ -111,6 +111,8 @@ class _Places:
         boxes = np.array([label.box_xyxy for label in labels], np.float64).reshape(-1, 4)
         sides = boxes[:, 2:] - boxes[:, :2]
         self._small = boxes[(sides <= _SMALL * self.line).all(axis=1)]
+        areas = (self._small[:, 2:] - self._small[:, :2]).prod(axis=1)
+        self._cost_of_small = _COST_OF_COVERING / np.maximum(areas, 1)  # per px
         self._taken = np.zeros((0, 4))
 
     def find(
@@ -124,7 +126,7 @@ class _Places:
         # a large object has room elsewhere
         step = np.maximum(self.line, np.array([right - left, bottom - top]) / (2 * _REACH + 2))
         spots = self._inside(wish + np.tile(np.round(_MOVES * step), 2))
-        cost = _FARTHEST + _COST_OF_COVERING * _overlap_ratio(spots, self._small).sum(axis=1)
+        cost = _FARTHEST + _common_area(spots, self._small) @ self._cost_of_small
         if segments is not None:
             middles = ((spots[:, :2] + spots[:, 2:]) / 2).astype(int)
             x, y = np.minimum(middles, [self.width - 1, self.height - 1]).T
@@ -133,21 +135,23 @@ class _Places:
 
     def find_at_bottom(self, size_wh: tuple[int, int]) -> npt.NDArray[Any] | None:
         """The lowest free place, and of those the leftmost."""
-        columns = np.arange(0, max(1, self.width - size_wh[0]), max(1, self.line // 2))
-        rows = np.arange(self.height - size_wh[1], -1, -self.line - 1)
-        y, x = (axis.ravel() for axis in np.meshgrid(rows, columns, indexing='ij'))
-        spots = np.stack([x, y, x + size_wh[0], y + size_wh[1]], axis=1).astype(float)
-        return self._take(spots, np.arange(len(spots), dtype=float))
+        x = np.arange(0, max(1, self.width - size_wh[0]), max(1, self.line // 2))
+        for y in range(self.height - size_wh[1], -1, -self.line - 1):
+            low = np.full_like(x, y)
+            spots = np.stack([x, low, x + size_wh[0], low + size_wh[1]], axis=1).astype(float)
+            if (spot := self._take(spots, x.astype(float))) is not None:
+                return spot
+        return None
 
     def _take(self, spots: npt.NDArray[Any], cost: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
-        free = ~(_overlap_ratio(spots, self._taken) > 0).any(axis=1)
-        fits = (spots[:, 2] <= self.width) & (spots[:, 3] <= self.height)
-        cost = np.where(free & fits, cost, np.inf)
-        if not len(cost) or not np.isfinite(cost.min()):
+        covered = (_common_area(spots, self._taken) > 0).any(axis=1)
+        beyond = (spots[:, 2] > self.width) | (spots[:, 3] > self.height)
+        cost = np.where(covered | beyond, np.inf, cost)
+        best = int(cost.argmin())
+        if not np.isfinite(cost[best]):
             return None
-        spot = spots[int(cost.argmin())]
-        self._taken = np.vstack([self._taken, spot + _MARGIN])
-        return np.asarray(spot.astype(int))
+        self._taken = np.vstack([self._taken, spots[best] + _MARGIN])
+        return np.asarray(spots[best].astype(int))
 
     def _inside(self, spots: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Rectangles, moved into the picture."""
@@ -157,12 +161,12 @@ class _Places:
         return np.asarray(moved - np.tile(np.minimum(moved[:, :2], 0), 2))
 
 
-def _overlap_ratio(spots: npt.NDArray[Any], boxes: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """``[S, B]``: how much of each box a spot covers, 0 to 1."""
-    low = np.maximum(spots[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(spots[:, None, 2:], boxes[None, :, 2:])
-    common = np.clip(high - low, 0, None).prod(axis=2)
-    return np.asarray(common / np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1))
+def _common_area(spots: npt.NDArray[Any], boxes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """``[S, B]``: what a spot and a box have in common, square px."""
+    (left, top, right, bottom), others = spots.T[..., None], boxes.T
+    width = np.minimum(right, others[2]) - np.maximum(left, others[0])
+    height = np.minimum(bottom, others[3]) - np.maximum(top, others[1])
+    return np.asarray(np.maximum(width, 0) * np.maximum(height, 0))
 
 
 def _padding(size: int) -> int:

@@ -102,11 +102,10 @@ def tinted(
         fill: None leaves the pixels as they are.
     """
     colors = np.array([color or (0, 0, 0) for color in fill], np.uint8)
-    drawn = cv2.addWeighted(picture, 1 - OPACITY, colors[index_map], OPACITY, 0)
+    drawn = cv2.addWeighted(picture, 1 - OPACITY, np.take(colors, index_map, axis=0), OPACITY, 0)
     bare = np.array([color is None for color in fill])
     if bare.any():
-        outside = bare[index_map]
-        drawn[outside] = picture[outside]
+        cv2.copyTo(picture, np.take(bare.view(np.uint8), index_map), drawn)
     return np.asarray(drawn, np.uint8)
 
 

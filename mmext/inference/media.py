@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mmext.errors import InputError
 from mmext.formats.file_names import short_name
 from mmext.inference.output_places import writing
+from mmext.inference.video_files import VideoFile, create_video
 
 Reader = Callable[[str], npt.NDArray[Any]]
 IMAGE_SUFFIXES = frozenset(
@@ -166,7 +167,7 @@ class PictureWriter:
         self.folder, self.source = folder, source
         self.video = video or folder / f'{source.name}.mp4'
         self.count = 0
-        self._video: cv2.VideoWriter | None = None
+        self._video: VideoFile | None = None
         self._size: tuple[int, int] = (0, 0)
         self._places: set[Path] = set()
 
@@ -192,10 +193,10 @@ class PictureWriter:
         """
         if self._video is None:
             return
-        self._video.release()
+        self._video.close()
         self._video = None
         written = int(cv2.VideoCapture(str(self.video)).get(cv2.CAP_PROP_FRAME_COUNT))
-        if written < self.count:  # OpenCV's writer does not tell
+        if written < self.count:  # writers do not always tell
             raise InputError(
                 f'{self.video}: {written} of {self.count} frames are in the file: is the disk full?'
             )
@@ -218,10 +219,7 @@ class PictureWriter:
             # the codec wants even sides
             self._size = (bgr.shape[1] // 2 * 2, bgr.shape[0] // 2 * 2)
             self.video.parent.mkdir(parents=True, exist_ok=True)
-            codec = cv2.VideoWriter.fourcc(*'mp4v')
-            self._video = cv2.VideoWriter(str(self.video), codec, fps, self._size)
-            if not self._video.isOpened():
-                raise InputError(f'{self.video} cannot be written as an mp4 video by this OpenCV')
+            self._video = create_video(self.video, fps, self._size)
         self._video.write(bgr[: self._size[1], : self._size[0]])
 
 

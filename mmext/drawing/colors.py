@@ -21,7 +21,7 @@ _GOLDEN_RATIO = 0.61803399  # steps of this fraction of a circle stay far apart 
 _HUE_STEP, _LIGHTNESS_STEP = 0.75487767, 0.56984029
 _HUE_RANGE, _LIGHTNESS_RANGE = 0.04, 0.35  # most of a shade: in turns; towards black or white
 _LUMA = np.array([0.299, 0.587, 0.114])
-_MIDDLE_LUMA, _CONTRAST = 128.0, 70.0
+_MIDDLE_LUMA, _CONTRAST = 128.0, 55.0
 
 
 def class_colors(palette: Any, num_classes: int) -> list[Color]:

@@ -115,7 +115,9 @@ def _draw_box(picture: Picture, corners_xyxy: npt.NDArray[Any], color: Color) ->
         picture[rows[0] : rows[1] + 1 : _SAMPLED, columns].reshape(-1, 3),
     ]
     rim = rim_for(color, np.concatenate(ground))
-    thickness = line_width(picture) + 1
-    if rim is not None:
-        cv2.rectangle(picture, (left, top), (right, bottom), rim, thickness + 2)
-    cv2.rectangle(picture, (left, top), (right, bottom), color, thickness)
+    step = line_width(picture)
+    if rim is not None:  # outside of the line
+        cv2.rectangle(
+            picture, (left - step, top - step), (right + step, bottom + step), rim, step + 1
+        )
+    cv2.rectangle(picture, (left, top), (right, bottom), color, step + 1)

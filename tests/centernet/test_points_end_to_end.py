@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from coco_protocol import average_precision, detections_per_image
 from mmengine.config import Config
 from tiny_points import CONFIGS, shrink
 
@@ -108,10 +109,17 @@ def test_key_points_are_learned_measured_and_drawn(
     work_dir, out = tmp_path / 'work', tmp_path / 'drawn'
     call('train', file, '--work-dir', work_dir)
     checkpoint = work_dir / 'iter_3.pth'
-    call('test', file, checkpoint, '--work-dir', tmp_path / 'test')
+    prefix = tmp_path / 'results'
+    option = f'test_evaluator.0.outfile_prefix={prefix}'
+    call('test', file, checkpoint, '--work-dir', tmp_path / 'test', '--cfg-options', option)
     (written,) = (tmp_path / 'test').glob('*/*.json')
     values = json.loads(written.read_text())
-    assert 0 <= values['keypoints/AP'] <= 1
+    results = Path(f'{prefix}.keypoints.json')
+    assert set(detections_per_image(results).values()) == {50}
+    annotations = tmp_path / 'data' / 'annotations/face_keypoints_val.json'
+    sigmas = Config.fromfile(file).metainfo['sigmas']
+    expected = average_precision(annotations, results, 'keypoints', sigmas)
+    assert values['keypoints/AP'] == pytest.approx(expected, abs=1e-6)
     assert {'landmarks/found', 'coco/bbox_mAP_50'} <= set(values)
     images = tmp_path / 'data' / 'WIDER_val/images/0--Portrait'
     call('infer', images, '--checkpoint', checkpoint, '--out', out)
@@ -120,6 +128,13 @@ def test_key_points_are_learned_measured_and_drawn(
 
 def test_several_scales(config_file: Path, trained: Path, call: Callable[..., None]) -> None:
     work_dir = config_file.parent / 'scales'
-    call('test', config_file, trained / 'iter_3.pth', '--work-dir', work_dir, '--tta')
+    prefix = config_file.parent / 'merged'
+    option = f'test_evaluator.outfile_prefix={prefix}'
+    arguments = ('--work-dir', work_dir, '--tta', '--cfg-options', option)
+    call('test', config_file, trained / 'iter_3.pth', *arguments)
     (written,) = work_dir.glob('*/*.json')
-    assert 0 <= json.loads(written.read_text())['coco/bbox_mAP'] <= 1
+    results = Path(f'{prefix}.bbox.json')
+    assert list(detections_per_image(results).values()) == [100] * 5  # one scale has 50
+    annotations = config_file.parent / 'data' / 'annotations/instances_val2017.json'
+    value = json.loads(written.read_text())['coco/bbox_mAP']
+    assert value == pytest.approx(average_precision(annotations, results, 'bbox'), abs=1e-6)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from coco_protocol import average_precision
 from mmengine.config import Config
 
 from mmext.configuration import rebase_data_root
@@ -88,7 +89,12 @@ def test_one_process_evaluates(
         work_dir,
         '--mlflow',
         'off',
+        '--cfg-options',
+        f'test_evaluator.outfile_prefix={work_dir}/results',
         *flags,
     )
     (written,) = (file for file in work_dir.glob('*/*.json') if file.stem == file.parent.name)
-    assert 0 <= json.loads(written.read_text())['coco/bbox_mAP'] <= 1
+    results = work_dir / 'results.bbox.json'
+    annotations = config_file.parent / 'data' / 'annotations/instances_val2017.json'
+    value = json.loads(written.read_text())['coco/bbox_mAP']
+    assert value == pytest.approx(average_precision(annotations, results, 'bbox'), abs=1e-6)

@@ -89,7 +89,7 @@ def trained(config_file: Path) -> Path:
 def test_two_processes_train_and_measure_what_one_does(config_file: Path, trained: Path) -> None:
     """Whole videos per process: ids and references are those of a single stream."""
     expected = metrics_of(trained)
-    assert 0 <= expected['video_panoptic/VPQ'] <= 100
+    assert expected['video_panoptic/STQ_SQ'] > 1  # 7.0: some stuff is where the network says
     work_dir = config_file.parent / 'one'
     run(ROOT / 'tools/test.py', config_file, trained / 'iter_4.pth', '--work-dir', work_dir)
     actual = metrics_of(work_dir)

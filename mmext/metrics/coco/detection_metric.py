@@ -190,10 +190,10 @@ class CocoDetectionMetric(BaseMetric):
     def _truth(self, images: Sequence[ImageResult]) -> coco.CocoGroundTruth:
         backend: Any = self.backend
         if not self.ann_file:
-            pictures = [image.image for image in images]
+            records = [image.image for image in images]
             annotations = [image.annotations or [] for image in images]
             return coco.CocoGroundTruth(
-                join_annotations(pictures, annotations, self.classes), backend
+                join_annotations(records, annotations, self.classes), backend
             )
         truth = self.file_truth()
         unknown = [i.image['id'] for i in images if i.image['id'] not in truth.records.images]

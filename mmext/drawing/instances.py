@@ -27,6 +27,7 @@ def draw_instances(
     classes: Sequence[str],
     palette: Any = None,
     min_named_px: float = 0.0,
+    notes: Sequence[str] = (),
 ) -> Picture:
     """The image with boxes, masks, class names and scores.
 
@@ -41,6 +42,7 @@ def draw_instances(
         classes: names in the order of the labels.
         palette: see :func:`mmext.drawing.colors.class_colors`.
         min_named_px: boxes with a shorter side are counted in the legend.
+        notes: ``[n]``, what is said of each beside name and score; empty: nothing.
 
     Returns:
         A new picture of the same size.
@@ -61,7 +63,8 @@ def draw_instances(
     named: dict[bool, list[Label]] = {True: [], False: []}
     for index in by_score[finite[by_score]]:
         left, top, right, bottom = corners[index].tolist()
-        note = '' if scores is None else f'{scores[index]:.2f}'
+        score = '' if scores is None else f'{scores[index]:.2f} '
+        note = score + (notes[index] if notes else '')
         name = class_name(classes, int(labels[index]))
         large = bool(sizes[index].min() >= min_named_px)
         named[large].append(Label(name, shades[index], (left, top, right, bottom), note))

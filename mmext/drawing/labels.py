@@ -35,7 +35,7 @@ class Label(NamedTuple):
         name: of its class.
         color: the object's.
         box_xyxy: the object's, px.
-        note: what follows the name: a score or a number.
+        note: what follows the name: a score, a number, attributes.
         inner_xy: a point deep inside; the name is written around it. None: above the box.
         segment: the object's value in a map of segments.
     """
@@ -88,18 +88,6 @@ def draw_labels(
             plates.append((text, color, spot))
     for text, color, spot in plates:
         _draw_plate(picture, text, color, spot, size)
-
-
-def write_below(picture: Picture, lines: Sequence[str], top_middle_xy: tuple[int, int]) -> None:
-    """Lines of text on dark plates around a point's column, all in the picture; in place."""
-    size = text_size(picture)
-    line_px = size + 2 * _padding(size)
-    top = min(top_middle_xy[1], picture.shape[0] - len(lines) * line_px)
-    for number, text in enumerate(lines):
-        width, height = _plate_size(picture, text, size)
-        left = min(max(top_middle_xy[0] - width // 2, 0), max(picture.shape[1] - width, 0))
-        y = max(top + number * line_px, 0)
-        _draw_plate(picture, text, None, np.array([left, y, left + width, y + height]), size)
 
 
 class _Places:
@@ -237,13 +225,12 @@ def _draw_leader(
 
 
 def _draw_plate(
-    picture: Picture, text: str, color: Color | None, spot: npt.NDArray[Any], size: int
+    picture: Picture, text: str, color: Color, spot: npt.NDArray[Any], size: int
 ) -> None:
-    """White text on a dark plate, with a stripe in the object's color if it has one."""
+    """White text on a dark plate with a stripe in the object's color."""
     left, top, right, bottom = spot.tolist()
     plate = picture[top:bottom, left:right]
     plate[:] = (1 - _PLATE_OPACITY) * plate + _PLATE_OPACITY * np.array(INK)
-    if color is not None:
-        plate[:, : _stripe(size)] = color
+    plate[:, : _stripe(size)] = color
     corner = left + _stripe(size) + _padding(size), top + _padding(size) // 2
     paint_ink(picture, _mask(picture, text, size), corner)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mmext.drawing.colors import Color, Picture, read_palette
 from mmext.drawing.instances import draw_instances
 from mmext.drawing.layout import joined, resized, side_by_side, viewing_size
-from mmext.drawing.points import draw_points
+from mmext.drawing.points import attribute_notes, draw_points
 from mmext.drawing.segments import Ids, draw_panoptic
 
 CLIP_FRAME_WIDTH_PX = 240
@@ -28,7 +28,8 @@ class Classes(NamedTuple):
     Attributes:
         names: in the order of the labels.
         palette: RGB of each class.
-        meta: what :func:`mmext.drawing.points.draw_points` takes.
+        meta: what :func:`mmext.drawing.points.draw_points` takes, and the table of
+            ``attributes``.
     """
 
     names: Sequence[str]
@@ -53,7 +54,8 @@ class Scene:
         boxes_xyxy: ``[N, 4]``, px.
         scores: ``[N]`` in 0..1, for predictions.
         masks: ``[N, H, W]`` bool.
-        fields: of the objects, as :func:`mmext.drawing.points.draw_points` takes them.
+        fields: of the objects, as :func:`mmext.drawing.points.draw_points` takes them, and
+            ``attributes`` ``[N, A]``, see :func:`mmext.drawing.points.attribute_notes`.
         panoptic_map: ``[H, W]``, see :func:`mmext.drawing.segments.draw_panoptic`; is drawn instead
             of boxes and masks.
         tracked: whether instance numbers mean the same in every frame, and are written.
@@ -86,7 +88,9 @@ def draw_scene(image: Picture, scene: Scene, classes: Classes) -> Picture:
         ids = _fit(scene.panoptic_map, image)
         drawn = draw_panoptic(image, ids, classes.names, classes.palette, numbered=scene.tracked)
     else:
-        masks = scene.masks
+        masks, notes, table = scene.masks, [], classes.meta.get('attributes')
+        if boxes is not None and table and 'attributes' in fields:
+            notes = attribute_notes(boxes, fields['attributes'], table)
         if masks is not None and masks.shape[1:] != image.shape[:2]:
             masks = np.array([_fit(mask, image) for mask in masks], bool)
         drawn = draw_instances(
@@ -98,6 +102,7 @@ def draw_scene(image: Picture, scene: Scene, classes: Classes) -> Picture:
             classes.names,
             classes.palette,
             min_named_px=_MIN_NAMED_PX if fields.keys() - {'centers'} else 0.0,
+            notes=notes,
         )
     return draw_points(drawn, boxes, fields, classes.meta) if fields else drawn
 

@@ -1,4 +1,4 @@
-"""Keypoints, meshes and attributes of objects, drawn on pictures.
+"""Keypoints, meshes and centers of objects, drawn on pictures, and the words for attributes.
 
 All pictures are RGB ``[H, W, 3]`` uint8. Objects too small to show their points keep their boxes.
 """
@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mmext.drawing.colors import INK, WHITE, Color, Picture, class_colors
-from mmext.drawing.labels import write_below
 from mmext.drawing.layout import line_width
 
 _MIN_MESH_PX, _MIN_POINTS_PX, _MIN_TEXT_PX = 28.0, 10.0, 40.0
@@ -36,10 +35,9 @@ def draw_points(
         picture: ``[H, W, 3]``.
         boxes_xyxy: ``[n, 4]``, pixels; None: of objects of any size.
         fields: any of ``mesh`` ``[n, V, 3]``, ``keypoints`` ``[n, K, 2]`` with
-            ``keypoint_scores`` ``[n, K]`` (points below 0.3 are left out), ``attributes``
-            ``[n, A]``, ``centers`` ``[n, 2]``.
-        meta: of the data set: ``mesh_triangles``, ``skeleton`` (pairs of points to be linked) and
-            ``attributes`` (dicts with ``name``, ``values``, ``kind``), as far as it has them.
+            ``keypoint_scores`` ``[n, K]`` (points below 0.3 are left out), ``centers`` ``[n, 2]``.
+        meta: of the data set: ``mesh_triangles`` and ``skeleton`` (pairs of points to be linked),
+            as far as it has them.
 
     Returns:
         A new picture of the same size.
@@ -56,12 +54,24 @@ def draw_points(
             )
     for center in _fixed_point(fields['centers']) if 'centers' in fields else ():
         _draw_center(drawn, (int(center[0]), int(center[1])))
-    if boxes_xyxy is not None and 'attributes' in fields and meta.get('attributes'):
-        for index in np.flatnonzero(sides >= _MIN_TEXT_PX):
-            words = attribute_words(fields['attributes'][index], meta['attributes'])
-            left, _, right, bottom = boxes_xyxy[index]
-            write_below(drawn, words, (round(float(left + right) / 2), round(float(bottom))))
     return drawn
+
+
+def attribute_notes(
+    boxes_xyxy: Floats, values: npt.NDArray[Any], attributes: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """What is said of each object beside its name; nothing of small ones.
+
+    Args:
+        boxes_xyxy: ``[n, 4]``, pixels.
+        values: ``[n, A]``; -1: not known.
+        attributes: of the data set, dicts with ``name``, ``values`` and ``kind``.
+    """
+    large = _sides(boxes_xyxy, len(values)) >= _MIN_TEXT_PX
+    return [
+        ', '.join(attribute_words(row, attributes)) if shown else ''
+        for row, shown in zip(values, large, strict=True)
+    ]
 
 
 def attribute_words(

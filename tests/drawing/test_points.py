@@ -8,7 +8,8 @@ import torch
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
-from mmext.drawing.points import draw_points
+from mmext.drawing.panels import Classes, Scene, draw_scene
+from mmext.drawing.points import attribute_notes, draw_points
 from mmext.inference.coco_results import ResultsWriter
 from mmext.inference.media import Frame
 from mmext.inference.prediction import draw_prediction
@@ -70,27 +71,25 @@ def test_small_objects_show_no_points() -> None:
     assert not changed(draw_points(grey(), tiny, {'keypoints': points}, {})).any()
 
 
-def test_attributes_stand_below_the_box() -> None:
+def test_attributes_are_said_of_large_objects() -> None:
     table = [
         {'name': 'glasses', 'values': ('no', 'yes'), 'kind': 'binary'},
         {'name': 'age', 'values': ('young', 'old'), 'kind': 'ordinal'},
     ]
-    drawn = draw_points(
-        grey(), np.array([[20.0, 10, 100, 60]]), {'attributes': np.array([[1, 1]])},
-        {'attributes': table},
-    )  # fmt: skip
-    assert changed(drawn)[62:100].any()
-    assert not changed(drawn)[:50].any()
-    low = draw_points(
-        grey(), np.array([[20.0, 60, 100, 119]]), {'attributes': np.array([[1, 1]])},
-        {'attributes': table},
-    )  # fmt: skip
-    words = changed(low).any(axis=1)
-    assert words.sum() == changed(drawn).any(axis=1).sum()  # both lines, one below the other
-    nothing = draw_points(
-        grey(), BOX, {'attributes': np.array([[0, -1]])}, {'attributes': table}
-    )  # fmt: skip
-    assert not changed(nothing).any()
+    boxes = np.array([[20.0, 10, 100, 60], [0, 0, 20, 90], [0, 0, 50, 50]])
+    values = np.array([[1, 1], [1, 1], [0, -1]])
+    assert attribute_notes(boxes, values, table) == ['glasses, old', '', '']
+    # they stand beside the name: nothing can be printed over them
+    plain, told = (
+        Scene((120, 400), np.array([0]), boxes[:1], np.array([0.9]), fields=fields)
+        for fields in ({}, {'attributes': values[:1]})
+    )
+    photo = np.full((120, 400, 3), 100, np.uint8)
+    classes = Classes(['face'], meta={'attributes': table})
+    widths = [
+        changed(draw_scene(photo, scene, classes)).any(axis=0).sum() for scene in (plain, told)
+    ]
+    assert widths[1] > widths[0] + 30
 
 
 def prediction(**fields: Any) -> DetDataSample:

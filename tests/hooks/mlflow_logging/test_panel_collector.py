@@ -223,8 +223,8 @@ def test_a_detector_gets_its_panels(
     drawn = 4 * SIDE  # small pictures are magnified
     assert sheet.shape == (2 * (drawn + drawn // 14 + 4), 2 * drawn + 4, 3)
     assert np.abs(sheet[: drawn + drawn // 14].astype(int) - picture).mean() < 5
-    assert picture.shape == (drawn + 22, 2 * drawn + 4, 3)
-    truth = picture[22:, :drawn]
+    assert picture.shape == (drawn + drawn // 14, 2 * drawn + 4, 3)
+    truth = picture[drawn // 14 :, :drawn]
     assert (truth[160, 48:120] != truth[176, 48:120]).any(), 'the true box is drawn'
 
 

@@ -119,6 +119,16 @@ def add_data_check(config: Config) -> None:
     hooks['data_check'] = ConfigDict(type='mmext.DataCheckHook')
 
 
+def add_random_state(config: Config) -> None:
+    """Let every training store its random states, so that it can go on as if never stopped."""
+    hooks = config.setdefault('default_hooks', ConfigDict())
+    if not any(
+        _is_of(hook, 'RandomStateHook')
+        for hook in [*hooks.values(), *(config.get('custom_hooks') or ())]
+    ):
+        hooks['random_state'] = ConfigDict(type='mmext.RandomStateHook')
+
+
 def set_mlflow(config: Config, target: str) -> None:
     """Point MLflow logging at a tracking URI; ``'off'`` removes it, wherever the config has it."""
     if target == 'off':

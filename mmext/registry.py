@@ -25,6 +25,7 @@ _METRICS = 'mmext.metrics.registered'
 _MLFLOW = 'mmext.hooks.mlflow_logging.registered'
 _PIPELINES = 'mmext.pipelines.registered'
 _PRECISION = 'mmext.hooks.mixed_precision.registered'
+_RANDOM_STATE = 'mmext.hooks.random_state.registered'
 _RETINAFACE = 'mmext.retinaface.registered'
 _SYNC_BUFFERS = 'mmext.hooks.sync_buffers.registered'
 _UPSNET = 'mmext.upsnet.registered'
@@ -56,7 +57,7 @@ MODELS = _child(host.MODELS, _CENTERNET, _LAYERS, _RETINAFACE, _UPSNET, _VPSNET)
 DATASETS = _child(host.DATASETS, _PIPELINES, _RETINAFACE, _UPSNET, _VPSNET)
 TRANSFORMS = _child(host.TRANSFORMS, _CENTERNET, _PIPELINES, _RETINAFACE, _UPSNET, _VPSNET)
 METRICS = _child(host.METRICS, _METRICS)
-HOOKS = _child(host.HOOKS, _MLFLOW, _PIPELINES, _PRECISION, _SYNC_BUFFERS)
+HOOKS = _child(host.HOOKS, _MLFLOW, _PIPELINES, _PRECISION, _RANDOM_STATE, _SYNC_BUFFERS)
 
 DATA_SAMPLERS = _child(host.DATA_SAMPLERS, _VPSNET)
 EVALUATOR = _child(host.EVALUATOR)

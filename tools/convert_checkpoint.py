@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
-from mmext.cli.arguments import add_cfg_options
+from mmext.cli.arguments import add_cfg_options, add_trust, trust_checkpoints
 from mmext.configuration import load_config
 from mmext.errors import run_tool
 from mmext.host import import_mmdet
@@ -34,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('source', help='the checkpoint')
     parser.add_argument('--config', required=True, help='config of the model it is for')
     add_cfg_options(parser)
+    add_trust(parser)
     parser.add_argument('--out', type=Path, required=True, help='the file to write')
     return parser
 
@@ -42,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Convert as the command line says."""
     arguments = build_parser().parse_args(argv)
     check_exists(arguments.source)
+    trust_checkpoints(arguments)
     config = load_config(arguments.config, arguments.cfg_options)
     import_mmdet()
     report = convert_checkpoint(arguments.system, arguments.source, config, arguments.out)

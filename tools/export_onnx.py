@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
-from mmext.cli.arguments import add_cfg_options
+from mmext.cli.arguments import add_cfg_options, add_trust, trust_checkpoints
 from mmext.configuration import load_config
 from mmext.errors import run_tool
 from mmext.host import import_mmdet
@@ -33,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='trained weights')
     add_cfg_options(parser)
+    add_trust(parser)
     parser.add_argument('--out', type=Path, required=True, help='the file to write')
     parser.add_argument(
         '--size',
@@ -49,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = build_parser().parse_args(argv)
     check_packages()
     check_exists(arguments.checkpoint)
+    trust_checkpoints(arguments)
     config = load_config(arguments.config, arguments.cfg_options)
     import_mmdet()
     network = load_network(config, arguments.checkpoint)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
-from mmext.cli.arguments import add_cfg_options, add_score_threshold
+from mmext.cli.arguments import add_cfg_options, add_score_threshold, add_trust, trust_checkpoints
 from mmext.configuration import load_config
 from mmext.errors import InputError, run_tool
 from mmext.host import import_mmdet
@@ -47,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('--device', default='auto', help='cpu, cuda:0, ... (default: GPU if any)')
     add_score_threshold(parser)
+    add_trust(parser)
     parser.add_argument('--batch-size', type=int, default=1)
     parser.add_argument(
         '--allow-partial',
@@ -75,6 +76,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     else:
         check_output_folder('--out', arguments.out)
     check_exists(arguments.checkpoint)
+    trust_checkpoints(arguments)
     config = load_config(arguments.config, arguments.cfg_options) if arguments.config else None
 
     # takes seconds: after everything that can be checked without it

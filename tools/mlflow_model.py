@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
+from mmext.cli.arguments import add_trust, trust_checkpoints
 from mmext.configuration import load_config
 from mmext.errors import InputError, run_tool
 from mmext.inference.checkpoints import check_exists
@@ -29,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--tracking-uri', help='default: MLFLOW_TRACKING_URI, else mlflow.db in the work folder'
     )
+    add_trust(parser)
     parser.add_argument('--register', metavar='NAME', help='make it a version of this model')
     parser.add_argument('--alias', help='of the registered version')
     parser.add_argument('--example', metavar='PICTURE', help='stored as an example of a request')
@@ -41,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.alias and not arguments.register:
         raise InputError('--alias: needs --register NAME')
     check_exists(arguments.checkpoint)
+    trust_checkpoints(arguments)
     config = load_config(arguments.config) if arguments.config else None
     example = None if arguments.example is None else _read(arguments.example)
     from mmext.hooks.mlflow_logging.log_checkpoint import log_checkpoint

@@ -11,7 +11,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
-from mmext.cli.arguments import add_run_arguments, add_score_threshold
+from mmext.cli.arguments import add_run_arguments, add_score_threshold, add_trust, trust_checkpoints
 from mmext.cli.launch import launched
 from mmext.configuration import (
     apply_run_arguments,
@@ -35,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='trained weights')
     add_run_arguments(parser)
+    add_trust(parser)
     parser.add_argument(
         '--tta', action='store_true', help='augment the images as the config says: several scales'
     )
@@ -68,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if config.get('test_evaluator') is None:
         raise InputError('the config has no test_evaluator: nothing says how to measure')
     check_exists(arguments.checkpoint)
+    trust_checkpoints(arguments)
     if arguments.out:
         check_output_file('--out', Path(arguments.out))
     if arguments.show_dir:

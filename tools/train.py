@@ -6,14 +6,16 @@ torchrun --nproc-per-node 8 tools/train.py configs/upsnet.py --launcher pytorch 
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmengine.config import Config
 
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
-from mmext.cli.arguments import add_run_arguments
+from mmext.cli.arguments import add_run_arguments, add_trust, trust_checkpoints
 from mmext.cli.launch import launched
 from mmext.configuration import (
+    add_random_state,
     apply_run_arguments,
     load_config,
     remove_pretrained,
@@ -24,8 +26,8 @@ from mmext.host import import_mmdet
 from mmext.host_repairs.configs import adapt_config
 from mmext.inference.checkpoints import (
     check_exists,
+    check_finite,
     check_pretrained,
-    latest_checkpoint,
     load_checkpoint,
     load_weights,
     resolve_torchvision,
@@ -40,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('config', help='config file')
     add_run_arguments(parser)
+    add_trust(parser)
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -72,8 +75,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         remove_pretrained(config)
     if arguments.auto_scale_lr:
         enable_auto_scale_lr(config)
-    if arguments.resume:
-        resume(config, arguments.resume)
+    add_random_state(config)
+    trust_checkpoints(arguments)
+    if arguments.resume or (config.get('resume') and not config.get('load_from')):
+        resume(config, arguments.resume or 'auto')
     for line in adapt_config(config, single_process=config.launcher == 'none'):
         print(line)
     check_data(config, ('train', 'val'))
@@ -95,12 +100,17 @@ def enable_auto_scale_lr(config: Config) -> None:
 
 def resume(config: Config, checkpoint: str) -> None:
     """Go on from a checkpoint, ``'auto'`` for the last one in the work directory."""
-    found = latest_checkpoint(config.work_dir) if checkpoint == 'auto' else checkpoint
+    from mmext.inference.resuming import checkpoint_to_resume
+
+    named = None if checkpoint == 'auto' else checkpoint
+    found, said = checkpoint_to_resume(config.work_dir, named)
     if found is None:
         print(f'--resume: no checkpoint in {config.work_dir}, training starts from the beginning')
         # a log goes on in the run of the attempt that died; mmengine would resume from load_from
         config.resume = not config.get('load_from')
         return
+    if said:
+        print(said)
     config.resume, config.load_from = True, found
 
 
@@ -112,6 +122,8 @@ def train(config: Config) -> None:
     resolve_torchvision(config)
     check_pretrained(config)
     checkpoint = load_checkpoint(config.load_from) if config.get('load_from') else None
+    if checkpoint is not None and config.get('resume'):
+        check_resumable(checkpoint, config)
     runner = Runner.from_cfg(config)
     if checkpoint is not None:
         load_weights(
@@ -121,6 +133,21 @@ def train(config: Config) -> None:
             allow_partial=not config.get('resume'),
         )
     runner.train()
+
+
+def check_resumable(checkpoint: Mapping[str, Any], config: Config) -> None:
+    """Refuse what would not go on as before; take the seed that the config does not name.
+
+    mmengine takes it too, but only after the order of the images was drawn.
+    """
+    from mmext.inference.resuming import missing_for_resume
+
+    if missing := missing_for_resume(checkpoint):
+        raise InputError(f'checkpoint {config.load_from} cannot be resumed: {missing}')
+    check_finite(checkpoint, config.load_from, resumes=True)
+    randomness = config.get('randomness') or {}
+    if randomness.get('seed') is None and checkpoint['meta'].get('seed') is not None:
+        config.randomness = {**randomness, 'seed': checkpoint['meta']['seed']}
 
 
 if __name__ == '__main__':

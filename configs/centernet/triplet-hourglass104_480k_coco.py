@@ -99,7 +99,6 @@ train_cfg = dict(
     type='IterBasedTrainLoop',
     max_iters=480_000,
     val_interval=20_000,
-    fast_forward_on_resume=True,
 )
 optim_wrapper = dict(optimizer=dict(type='Adam', lr=2.5e-4), clip_grad=None)
 param_scheduler = [

@@ -76,9 +76,6 @@ train_cfg = dict(
     type='IterBasedTrainLoop',
     max_iters=12_000,
     val_interval=3000,
-    # --resume starts at once, with another order of the images, instead of loading all that
-    # were seen before
-    fast_forward_on_resume=True,
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=1500),

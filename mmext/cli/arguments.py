@@ -50,6 +50,23 @@ def add_score_threshold(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Add ``--trust-checkpoint``; :func:`trust_checkpoints` acts on it."""
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='read checkpoints that may run code, as you know who made them '
+        '(default: only data is read)',
+    )
+
+
+def trust_checkpoints(arguments: argparse.Namespace) -> None:
+    """Read checkpoints in this process as ``--trust-checkpoint`` says."""
+    from mmext.host_repairs import checkpoint_reading  # imports torch: only once it is needed
+
+    checkpoint_reading.trust_checkpoints(arguments.trust_checkpoint)
+
+
 def _score(text: str) -> float:
     score = float(text)
     if not 0 <= score <= 1:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmext.benchmark.report import RESULTS, Report, load_report, one_report
-from mmext.cli.arguments import add_cfg_options
+from mmext.cli.arguments import add_cfg_options, add_trust, trust_checkpoints
 from mmext.errors import InputError
 
 PRECISIONS = ('auto', 'fp32', 'bf16', 'fp16')
@@ -48,6 +48,7 @@ def add_coco_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--mlflow', metavar='URI|off', help='log there (default: a store in --out; off: do not)'
     )
+    add_trust(parser)
 
 
 def run_coco(arguments: argparse.Namespace) -> None:
@@ -66,6 +67,7 @@ def run_coco(arguments: argparse.Namespace) -> None:
 
     # takes seconds: after everything that can be checked without it
     import_mmdet()
+    trust_checkpoints(arguments)
     import torch
 
     from mmext.benchmark.measuring import Settings, measure

@@ -6,11 +6,17 @@ one first asks whether the fault is there, so a host that has mended it is left 
 
 from functools import cache
 
-from mmext.host_repairs import mask_pasting, proposal_recalls, ssd_head
+from mmext.host_repairs import (
+    checkpoint_reading,
+    checkpoint_writing,
+    mask_pasting,
+    proposal_recalls,
+    ssd_head,
+)
 
 
 @cache
 def repair_host() -> None:
     """Mend what is broken in the installed mmdet; call it after the import of mmdet."""
-    for part in (mask_pasting, proposal_recalls, ssd_head):
+    for part in (checkpoint_reading, checkpoint_writing, mask_pasting, proposal_recalls, ssd_head):
         part.repair()

@@ -5,19 +5,22 @@ warning of hundreds of keys. Here it is an error that fits on one line.
 """
 
 import functools
+import logging
 import socket
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mmengine
 from mmengine.config import Config
+from mmengine.logging import print_log
 
 from mmext.configuration import walk
 from mmext.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 _DOWNLOAD_TIMEOUT_S = 30.0
@@ -37,18 +40,20 @@ def check_exists(path: str) -> None:
 
 
 def load_checkpoint(path: str) -> dict[str, Any]:
-    """Load a checkpoint file, or a URL that mmengine knows, to the CPU.
+    """Load a checkpoint file, or a URL that mmengine knows, to the CPU, as data.
 
     Returns:
         The checkpoint, a dict with at least ``state_dict``; a file that is a state dict itself
         (``{name: tensor}``) or calls it ``model`` is wrapped into one.
 
     Raises:
-        InputError: the file is missing, unreadable or no checkpoint.
+        InputError: the file is missing, unreadable, damaged or no checkpoint, or it holds code.
     """
     check_exists(path)
     try:
         checkpoint = _load(path)
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(
             f'checkpoint {path} cannot be loaded: it is truncated, damaged or no PyTorch '
@@ -69,6 +74,43 @@ def load_checkpoint(path: str) -> dict[str, Any]:
     return checkpoint
 
 
+def check_finite(checkpoint: Mapping[str, Any], path: str, resumes: bool) -> None:
+    """Look for values that are not finite, which no training mends.
+
+    Args:
+        checkpoint: as from :func:`load_checkpoint`.
+        path: where it came from, for the message.
+        resumes: a training goes on from it: they are an error, also in the optimizer's state.
+            Otherwise they are a warning.
+
+    Raises:
+        InputError: with the number of tensors and the first few names.
+    """
+    tensors = list(_floating_tensors(checkpoint['state_dict']))
+    if resumes:
+        tensors += _floating_tensors(checkpoint.get('optimizer', {}), 'optimizer')
+    spoiled = [name for name, tensor in tensors if not tensor.isfinite().all()]
+    if not spoiled:
+        return
+    text = (
+        f'checkpoint {path} holds NaN or infinite values: {len(spoiled)} of {len(tensors)} tensors'
+        f' ({_some(spoiled)})'
+    )
+    if resumes:
+        raise InputError(f'{text}. Go on from an earlier one: --resume FILE')
+    print_log(text, 'current', logging.WARNING)
+
+
+def _floating_tensors(node: Any, name: str = '') -> Iterator[tuple[str, 'torch.Tensor']]:
+    """The floating-point tensors of nested dicts and lists, with their dotted names."""
+    if isinstance(node, Mapping | list | tuple):
+        items = node.items() if isinstance(node, Mapping) else enumerate(node)
+        for key, item in items:
+            yield from _floating_tensors(item, f'{name}.{key}' if name else str(key))
+    elif hasattr(node, 'is_floating_point') and node.is_floating_point():
+        yield name, node
+
+
 def load_weights(
     model: 'nn.Module', checkpoint: Mapping[str, Any], path: str, allow_partial: bool = False
 ) -> None:
@@ -86,6 +128,7 @@ def load_weights(
     Raises:
         InputError: with the counts and the first few keys.
     """
+    check_finite(checkpoint, path, resumes=False)
     weights = {key.removeprefix('module.'): item for key, item in checkpoint['state_dict'].items()}
     own = model.state_dict()
     misshapen = [
@@ -109,20 +152,6 @@ def load_weights(
             f'{_naming("unknown to the model", report.unexpected_keys)}. '
             'Use the config it was trained with, or --allow-partial to load what fits'
         )
-
-
-def latest_checkpoint(work_dir: str) -> str | None:
-    """The checkpoint that mmengine recorded last in ``work_dir``; None when there is none.
-
-    The record holds an absolute path; a work directory that was moved or copied is searched
-    for the file name.
-    """
-    record = Path(work_dir, 'last_checkpoint')
-    if not record.is_file():
-        return None
-    recorded = Path(record.read_text().strip())
-    beside = Path(work_dir, recorded.name)
-    return str(recorded if recorded.exists() or not beside.exists() else beside)
 
 
 def resolve_torchvision(config: Config) -> None:
@@ -158,6 +187,8 @@ def check_pretrained(config: Config) -> None:
             source = part['checkpoint']
             try:
                 _load(source)
+            except InputError as error:
+                raise InputError(f'pretrained weights of {key}: {error}') from error
             except Exception as error:
                 raise InputError(
                     f'pretrained weights {source!r} of {key} cannot be loaded: '
@@ -169,6 +200,9 @@ def check_pretrained(config: Config) -> None:
 def _load(source: str) -> Any:
     from mmengine.runner.checkpoint import CheckpointLoader
 
+    from mmext.host_repairs import checkpoint_reading
+
+    checkpoint_reading.repair()
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)
     try:
@@ -201,8 +235,11 @@ def _cache_folder() -> Path:
 def _naming(what: str, names: list[str]) -> str:
     if not names:
         return ''
-    shown = ', '.join(names[:_NAMED_KEYS]) + (', ...' if len(names) > _NAMED_KEYS else '')
-    return f'; {len(names)} {what} ({shown})'
+    return f'; {len(names)} {what} ({_some(names)})'
+
+
+def _some(names: list[str]) -> str:
+    return ', '.join(names[:_NAMED_KEYS]) + (', ...' if len(names) > _NAMED_KEYS else '')
 
 
 def _shapes(key: str, weights: Mapping[str, Any], own: Mapping[str, Any]) -> str:

@@ -33,6 +33,7 @@ from mmext.errors import InputError
 from mmext.formats.panoptic_files import category_table
 from mmext.host_repairs.configs import adapt_config
 from mmext.host_repairs.faults import repair_host
+from mmext.host_repairs.stored_config import read_stored_config
 from mmext.inference.checkpoints import load_checkpoint, load_weights
 from mmext.pipelines.keypoint_transforms import LoadKeypoints
 from mmext.pipelines.loading import LoadImage
@@ -112,7 +113,7 @@ def load_predictor(
     repair_host()
     checkpoint = load_checkpoint(checkpoint_path)
     meta = checkpoint.get('meta', {})
-    config = config or _stored_config(meta, checkpoint_path)
+    config = config or read_stored_config(meta, checkpoint_path)
     init_default_scope(config.get('default_scope', 'mmdet'))
     remove_pretrained(config)
     for line in adapt_config(config, single_process=True):
@@ -196,13 +197,6 @@ def panoptic_map(sample: DetDataSample) -> npt.NDArray[np.int64]:
     """The predicted map ``[H, W]`` in mmdet's encoding."""
     ids = torch.as_tensor(sample.pred_panoptic_seg.sem_seg).squeeze(0)
     return np.asarray(ids.cpu().numpy(), np.int64)
-
-
-def _stored_config(meta: dict[str, Any], checkpoint_path: str) -> Config:
-    text = meta.get('cfg')
-    if not isinstance(text, str):
-        raise InputError(f'checkpoint {checkpoint_path} carries no config: name it with --config')
-    return Config.fromstring(text, '.py')
 
 
 def class_table(config: Config, checkpoint_meta: Mapping[str, Any]) -> dict[str, Any]:

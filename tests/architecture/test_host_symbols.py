@@ -16,6 +16,7 @@ SYMBOLS = host_symbols()
 PRIVATE = {
     # it refuses `mmext::file.py`, and knows no checkout
     'mmengine.config.Config._get_cfg_path',
+    'mmengine.runner.checkpoint._safe_torch_load',  # it runs the code in a checkpoint
 }
 
 # Names that exist, with what to use instead.

@@ -13,7 +13,6 @@ from torch import nn
 from mmext.errors import InputError
 from mmext.inference.checkpoints import (
     check_pretrained,
-    latest_checkpoint,
     load_weights,
     resolve_torchvision,
 )
@@ -81,17 +80,6 @@ def test_nothing_in_common_is_never_accepted() -> None:
             'x.pth',
             allow_partial=True,
         )
-
-
-def test_latest_checkpoint(tmp_path: Path) -> None:
-    assert latest_checkpoint(str(tmp_path)) is None
-    (tmp_path / 'last_checkpoint').write_text('/elsewhere/epoch_3.pth')
-    assert latest_checkpoint(str(tmp_path)) == '/elsewhere/epoch_3.pth'
-    (tmp_path / 'epoch_3.pth').touch()
-    assert latest_checkpoint(str(tmp_path)) == str(tmp_path / 'epoch_3.pth')
-    (tmp_path / 'other.pth').touch()
-    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'other.pth'))
-    assert latest_checkpoint(str(tmp_path)) == str(tmp_path / 'other.pth')
 
 
 @pytest.mark.parametrize(

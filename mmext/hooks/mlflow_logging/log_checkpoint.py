@@ -14,6 +14,8 @@ from mmext.hooks.mlflow_logging.delivery.identity import HUB_KEY, RunIdentity
 from mmext.hooks.mlflow_logging.delivery.redaction import Redactor
 from mmext.hooks.mlflow_logging.delivery.session import SessionOptions, start_session
 from mmext.hooks.mlflow_logging.delivery.store import resolve_store
+from mmext.host_repairs import checkpoint_reading
+from mmext.host_repairs.stored_config import read_stored_config
 
 
 def log_checkpoint(
@@ -41,15 +43,12 @@ def log_checkpoint(
         The run, and whether the store has taken everything.
 
     Raises:
-        ValueError: the checkpoint names no classes or carries no config, or MLflow refuses it,
-            as for the name of a model that it does not take.
+        ValueError: the checkpoint names no classes, carries no config or holds code, or MLflow
+            refuses it, as for the name of a model that it does not take.
     """
+    checkpoint_reading.repair()
     checkpoint = CheckpointLoader.load_checkpoint(checkpoint_path, map_location='cpu')
-    if config is None:
-        text = checkpoint.get('meta', {}).get('cfg')
-        if not isinstance(text, str):
-            raise ValueError(f'{checkpoint_path}: meta.cfg: expected a config, but missing')
-        config = Config.fromstring(text, '.py')
+    config = config or read_stored_config(checkpoint.get('meta', {}), checkpoint_path)
     folder = Path(work_dir or Path(checkpoint_path).resolve().parent)
     content = config.to_dict()
     redactor = Redactor.of_config(content)

@@ -28,15 +28,21 @@ import numpy as np
 import torch
 from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer
+from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import checkpoint as host
 
 from mmext.errors import InputError
 
 # names under which NumPy 1 and NumPy 2 write the two functions that rebuild arrays and scalars
 _NUMPY_MODULES = ('numpy.core.multiarray', 'numpy._core.multiarray')
-_STATISTICS = ('min', 'max', 'mean', 'current')
+# functions of classes, which pickle looks up by `getattr`
+_METHODS: dict[type, tuple[str, ...]] = {
+    HistoryBuffer: ('min', 'max', 'mean', 'current'),
+    OneCycleParamScheduler: ('_annealing_cos', '_annealing_linear'),
+}
 _BUILTINS = (set, frozenset, slice, complex, range, list, tuple, dict, int, float, bool, str)
-_NAMED_CLASS = re.compile(r'GLOBAL ([\w.]+)')
+# torch's words for a name it does not look up, and for an object it does not make or fill
+_NAMED_CLASS = re.compile(r"(?:GLOBAL |but got <class '|function |class )([\w.]+)")
 _trusted = False
 
 
@@ -123,19 +129,19 @@ def saved_classes() -> list[Any]:
         for name in ('_reconstruct', 'scalar')
     ]
     ours = [HistoryBuffer, ConfigDict, (ConfigDict, 'mmengine.config.ConfigDict')]
-    containers = [collections.OrderedDict, collections.defaultdict, collections.Counter]
+    containers = [collections.OrderedDict, collections.Counter]
     return [
         *(np.ndarray, np.dtype, *numeric, *numpy_functions),
         *(*ours, *containers, *_BUILTINS),
-        (_statistic, 'builtins.getattr'),
+        *(OneCycleParamScheduler, (_method, 'builtins.getattr')),
     ]
 
 
-def _statistic(owner: Any, name: str) -> Callable[..., Any]:
-    """A statistic of mmengine's history of a value, which pickle finds by ``getattr``."""
-    if owner is not HistoryBuffer or name not in _STATISTICS:
+def _method(owner: Any, name: str) -> Callable[..., Any]:
+    """``getattr`` for the functions that trainings save by name."""
+    if not isinstance(owner, type) or name not in _METHODS.get(owner, ()):
         raise pickle.UnpicklingError(f'Unsupported global: GLOBAL builtins.getattr of {name}')
-    return getattr(HistoryBuffer, name)
+    return getattr(owner, name)
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def read_stored_config(meta: Mapping[str, Any], checkpoint: str) -> Config:
     try:
         config = Config(_assignments(text))
         _check_names(config)
-    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError) as error:
+    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError, KeyError) as error:
         reason = ' '.join(str(error).split()) or type(error).__name__
         raise InputError(
             f'the config inside checkpoint {checkpoint} needs code, which is not run ({reason}): '

@@ -138,7 +138,7 @@ def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
 
 
 def test_other_places_are_written_as_the_host_does(tmp_path: Path) -> None:
-    with pytest.raises(Exception, match='s3|petrel|backend'):
+    with pytest.raises(Exception, match=r's3|petrel|backend'):
         save_checkpoint({}, 's3://bucket/x.pth')
     file = tmp_path / 'x.pth'
     save_checkpoint({'a': 1}, str(file), file_client_args=dict(backend='disk'))

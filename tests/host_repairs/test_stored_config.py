@@ -13,11 +13,11 @@ from mmext.host_repairs.stored_config import read_stored_config
 CONTENT: dict[str, Any] = dict(
     model=dict(type='mmext.UPSNet', depth=50, mean=[1.5, -2, 1e-5], size=(1, -1), none=None),
     pipeline=[dict(type='mmdet.Resize', scale=(1, 2), keep=True), dict(type='Pad')],
-    paramwise=dict(custom_keys={'backbone.0': dict(lr_mult=0.1), 'a b': dict()}),
+    paramwise=dict(custom_keys={'backbone.0': dict(lr_mult=0.1), 'a b': {}}),
     numbered={1: 'a', 2: [dict(x={'y z': 1})]},
     words='it\'s "quoted"\nwith a second line \\ and ü',
     backend=dict(type='torch.optim.SGD', nms=dict(type='nms', iou_threshold=0.5)),
-    empty=dict(),
+    empty={},
     lists=[[], (), [[1]], (1,)],
 )
 
@@ -30,8 +30,13 @@ def test_reads_what_mmengine_writes() -> None:
 
 
 @pytest.mark.parametrize(
-    'name', ['mmext::upsnet.py', 'mmext::retinaface.py', 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py']
-)  # fmt: skip
+    'name',
+    [
+        'mmext::upsnet.py',
+        'mmext::retinaface.py',
+        'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
+    ],
+)
 def test_reads_shipped_configs(name: str) -> None:
     from mmext.configuration import locate_config
 

@@ -81,6 +81,27 @@ def test_resume_before_the_first_checkpoint_goes_on_in_the_same_log(
     assert not config.resume and config.load_from == 'coco.pth'
 
 
+def test_resume_goes_back_to_a_whole_checkpoint(
+    trained: Path, config_file: Path, tool: Tool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last one was cut off by a kill; a checkpoint of NaN is refused."""
+    whole = (trained / 'epoch_1.pth').read_bytes()
+    (tmp_path / 'epoch_1.pth').write_bytes(whole)
+    (tmp_path / 'epoch_2.pth').write_bytes(whole[: len(whole) // 2])
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_2.pth'))
+    arguments = [str(config_file), '--work-dir', str(tmp_path), '--no-pretrained', '--resume']
+    assert run_tool(tool('train').main, arguments) == 0
+    assert f'goes on from {tmp_path}/epoch_1.pth' in capsys.readouterr().out
+    assert [record['step'] for record in scalars(tmp_path) if 'loss' in record] == [4, 5, 6]
+
+    checkpoint = torch.load(tmp_path / 'epoch_2.pth', weights_only=False)
+    assert checkpoint['meta']['seed'] == 0  # that of the checkpoint, as none was named
+    checkpoint['state_dict']['bbox_head.retina_cls.bias'][0] = float('nan')
+    torch.save(checkpoint, tmp_path / 'epoch_2.pth')
+    assert run_tool(tool('train').main, arguments) == 2
+    assert '(bbox_head.retina_cls.bias)' in capsys.readouterr().err
+
+
 def test_precision(config_file: Path, call: Callable[..., None], tmp_path: Path) -> None:
     """Trains, validates and tests in bf16."""
     flags = ['--precision', 'bf16', '--cfg-options', 'train_cfg.max_epochs=1']

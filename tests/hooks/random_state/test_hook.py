@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -153,10 +154,8 @@ def losses(
         log_level='ERROR',
     )
     runner.register_hook(kept)
-    try:
+    with suppress(KeyboardInterrupt):
         runner.train()
-    except KeyboardInterrupt:
-        pass
     del runner, loader
     return kept.losses
 

@@ -132,6 +132,7 @@ def train(config: Config) -> None:
             config.load_from,
             allow_partial=not config.get('resume'),
         )
+    del checkpoint  # the runner reads it again; its memory is for the training
     runner.train()
 
 

@@ -15,6 +15,7 @@ from mmengine.config import Config
 from torch import Tensor
 
 from mmext.errors import InputError
+from mmext.host_repairs.checkpoint_writing import whole_file
 from mmext.inference.checkpoint_systems import (
     SYSTEMS,
     System,
@@ -90,7 +91,8 @@ def convert_checkpoint(system: str, source: str, config: Config, out: Path) -> R
             f'{advice(weights, source, config)}'
         )
     out.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({'meta': _meta(entry, config, source), 'state_dict': converted.state}, out)
+    with whole_file(out) as file:
+        torch.save({'meta': _meta(entry, config, source), 'state_dict': converted.state}, file)
     parameters = {name for name, _ in module.named_parameters()}
     return Report(
         source=source,

@@ -199,6 +199,16 @@ def test_a_changed_weight_is_named(tmp_path: Path) -> None:
         read_checkpoint(file)
 
 
+def test_files_saved_without_checksums_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.utils.serialization.config.save, 'compute_crc32', False)
+    file = saved(tmp_path, {'w': torch.ones(3)})
+    with zipfile.ZipFile(file) as archive:
+        assert archive.testzip() is not None
+    assert read_checkpoint(file)['w'].tolist() == [1, 1, 1]
+
+
 @pytest.mark.parametrize('content', [b'', b'no checkpoint', pickle.dumps({'w': 1}, protocol=4)])
 def test_what_is_no_checkpoint(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / 'x.pth'

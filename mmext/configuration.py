@@ -20,6 +20,13 @@ from mmext.shipped import shipped_folder
 # `in_channels` and `out_channels`, `val_dataloader` and `train_dataloader` are not
 _TYPO_SIMILARITY = 0.85
 
+# hooks of every run: key -> class, and its former names
+_GUARDS = {
+    'data_check': ('DataCheckHook', 'PanopticClassCheckHook'),
+    'data_workers': ('DataWorkersHook',),
+    'finite_weights': ('FiniteWeightsHook',),
+}
+
 
 def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
     """Read a config file and apply ``--cfg-options``.
@@ -101,7 +108,7 @@ def apply_run_arguments(config: Config, arguments: argparse.Namespace) -> None:
     default = config.get('work_dir') or str(Path('work_dirs') / Path(arguments.config).stem)
     config.work_dir = arguments.work_dir or default
     config.launcher = arguments.launcher
-    add_data_check(config)
+    add_guards(config)
     if arguments.mlflow is not None:
         set_mlflow(config, arguments.mlflow)
     if arguments.precision is not None:
@@ -110,13 +117,15 @@ def apply_run_arguments(config: Config, arguments: argparse.Namespace) -> None:
         config.randomness = {**config.get('randomness', {}), 'seed': arguments.seed}
 
 
-def add_data_check(config: Config) -> None:
-    """Let every run look at its data first, whatever the config says of hooks."""
-    hooks = config.setdefault('default_hooks', ConfigDict())
-    for hook in [*hooks.values(), *(config.get('custom_hooks') or ())]:
-        if _is_of(hook, 'DataCheckHook') or _is_of(hook, 'PanopticClassCheckHook'):
-            return
-    hooks['data_check'] = ConfigDict(type='mmext.DataCheckHook')
+def add_guards(config: Config) -> None:
+    """Let every run look after its data, workers and weights, whatever the config says of hooks."""
+    hooks = config.get('default_hooks')
+    if hooks is None:
+        hooks = config.default_hooks = ConfigDict()
+    present = [*hooks.values(), *(config.get('custom_hooks') or ())]
+    for name, kinds in _GUARDS.items():
+        if not any(_is_of(hook, kind) for hook in present for kind in kinds):
+            hooks[name] = ConfigDict(type=f'mmext.{kinds[0]}')
 
 
 def add_random_state(config: Config) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mmext.host_errors import missing_part
+from mmext.process_deaths import Death, death_behind
 
 USER_ERROR_CODE = 2
 TRACEBACK_VARIABLE = 'MMEXT_TRACEBACK'
@@ -40,20 +41,29 @@ def run_tool(
 
     Returns:
         0, or 2 after one line on stderr for a :class:`InputError` and for wrong input that our
-        classes or a registry refused (see :func:`input_error`). With ``MMEXT_TRACEBACK=1`` in
-        the environment those keep their traceback as well.
+        classes or a registry refused (see :func:`input_error`). One line as well, with a code of
+        its own, for a data worker or another rank that died (:mod:`mmext.process_deaths`). With
+        ``MMEXT_TRACEBACK=1`` in the environment those keep their traceback as well.
     """
     try:
         main(argv)
     except Exception as error:
-        message = input_error(error)
-        if message is None or os.environ.get(TRACEBACK_VARIABLE):
+        end = _end_of(error)
+        if end is None or os.environ.get(TRACEBACK_VARIABLE):
             raise
         rank = os.environ.get('RANK', '0')
         sys.last_value = error  # as after an uncaught exception, for exit handlers
-        print(f'error{"" if rank == "0" else f" (rank {rank})"}: {message}', file=sys.stderr)
-        return USER_ERROR_CODE
+        print(f'error{"" if rank == "0" else f" (rank {rank})"}: {end.message}', file=sys.stderr)
+        return end.exit_code
     return 0
+
+
+def _end_of(error: Exception) -> Death | None:
+    """What to say and with which code to exit; None for a fault of the software."""
+    if not isinstance(error, InputError) and (death := death_behind(error)):
+        return death
+    message = input_error(error)
+    return None if message is None else Death(message, USER_ERROR_CODE)
 
 
 def input_error(error: BaseException) -> str | None:

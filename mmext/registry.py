@@ -20,6 +20,8 @@ from mmdet import registry as host
 from mmengine.registry import Registry
 
 _CENTERNET = 'mmext.centernet.registered'
+_DATA_WORKERS = 'mmext.hooks.data_workers.registered'
+_FINITE_WEIGHTS = 'mmext.hooks.finite_weights.registered'
 _LAYERS = 'mmext.layers.registered'
 _METRICS = 'mmext.metrics.registered'
 _MLFLOW = 'mmext.hooks.mlflow_logging.registered'
@@ -57,7 +59,16 @@ MODELS = _child(host.MODELS, _CENTERNET, _LAYERS, _RETINAFACE, _UPSNET, _VPSNET)
 DATASETS = _child(host.DATASETS, _PIPELINES, _RETINAFACE, _UPSNET, _VPSNET)
 TRANSFORMS = _child(host.TRANSFORMS, _CENTERNET, _PIPELINES, _RETINAFACE, _UPSNET, _VPSNET)
 METRICS = _child(host.METRICS, _METRICS)
-HOOKS = _child(host.HOOKS, _MLFLOW, _PIPELINES, _PRECISION, _RANDOM_STATE, _SYNC_BUFFERS)
+HOOKS = _child(
+    host.HOOKS,
+    _DATA_WORKERS,
+    _FINITE_WEIGHTS,
+    _MLFLOW,
+    _PIPELINES,
+    _PRECISION,
+    _RANDOM_STATE,
+    _SYNC_BUFFERS,
+)
 
 DATA_SAMPLERS = _child(host.DATA_SAMPLERS, _VPSNET)
 EVALUATOR = _child(host.EVALUATOR)

@@ -5,26 +5,30 @@ loaded: it puts :class:`.optim_wrapper.PrecisionOptimWrapper` in the place of th
 optimizer wrapper, installs the guards and lets validation and test run under autocast too.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 from weakref import finalize, ref
 
 import torch
-from mmengine.hooks import EMAHook, Hook, ParamSchedulerHook
-from mmengine.logging import MessageHub
+from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.optim import AmpOptimWrapper, OptimWrapper, OptimWrapperDict
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
 from mmext.hooks.mixed_precision.casting import to_float32
 from mmext.hooks.mixed_precision.op_guards import OpGuards
-from mmext.hooks.mixed_precision.optim_wrapper import PrecisionOptimWrapper
 from mmext.hooks.mixed_precision.patches import Patches, owner_of
 from mmext.hooks.mixed_precision.policy import Choice, choose_precision
-from mmext.hooks.mixed_precision.scaler import make_scaler
 from mmext.hooks.mixed_precision.verification import DtypeCensus
+from mmext.hooks.mixed_precision.wrapper_exchange import (
+    hold_hooks_on_skip,
+    is_replaceable,
+    refuse_sharding,
+    replace_wrapper,
+    wrappers_of,
+)
 from mmext.registry import HOOKS
 
 
@@ -104,29 +108,31 @@ class Fp16Hook(Hook):
         runner.logger.info(f'mixed precision: {choice.name} on {device_type} ({choice.reason})')
         if choice.warning:
             runner.logger.warning(choice.warning)
+        if choice.name != 'fp32':
+            self._lower_precision(runner, model, choice)
+        self._remove_on_error(runner)
         built = isinstance(runner.optim_wrapper, OptimWrapper | OptimWrapperDict)  # it trains
-        if choice.name == 'fp32':
-            if built and any(map(_has_precision, _wrappers(runner.optim_wrapper))):
-                self._replace_wrapper(runner, choice)
-            return
+        if built and (choice.name != 'fp32' or is_replaceable(runner.optim_wrapper)):
+            options = {**self.patterns, **self.scaling, 'precision': choice.name}
+            replace_wrapper(runner, self._guards, options)
+            if self.hold_on_skip:
+                hold_hooks_on_skip(runner, self._patches)
+
+    def _lower_precision(self, runner: Runner, model: Any, choice: Choice) -> None:
+        device_type = next(model.parameters()).device.type
         if self.channels_last:
             model.to(memory_format=torch.channels_last)
         self._guards = OpGuards(model, device_type, choice.dtype, **self.patterns)
         self._guards.install()
-        self._remove_on_error(runner, self._guards)
         runner.logger.info(f'kept in fp32: {self._guards.describe()}')
         if self.val:
             self._autocast_predictions(model, device_type, choice)
-        if built:
-            self._replace_wrapper(runner, choice)
-            if self.hold_on_skip:
-                self._hold_hooks(runner)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Start counting dtypes."""
         if self.verify and self._guards is not None:
             census = DtypeCensus(self._guards)
-            for wrapper in _wrappers(runner.optim_wrapper):
+            for wrapper in wrappers_of(runner.optim_wrapper):
                 wrapper.census = census
 
     def after_train_iter(
@@ -137,7 +143,7 @@ class Fp16Hook(Hook):
             return
         self.verify = False
         census = None
-        for wrapper in _wrappers(runner.optim_wrapper):
+        for wrapper in wrappers_of(runner.optim_wrapper):
             census, wrapper.census = wrapper.census, None
         if census is not None:
             census.check()
@@ -150,29 +156,12 @@ class Fp16Hook(Hook):
         self._undo()
 
     def _undo(self) -> None:
-        if self._guards is not None:
-            _remove(self._guards, self._patches)
-            self._guards = None
+        _remove(self._guards, self._patches)
+        self._guards = None
 
-    def _replace_wrapper(self, runner: Runner, choice: Choice) -> None:
-        options = {**self.patterns, **self.scaling, 'precision': choice.name}
-        old = runner.optim_wrapper
-        if isinstance(old, OptimWrapperDict):
-            replaced = {name: _replacement(w, options) for name, w in old.items()}
-            runner.optim_wrapper = OptimWrapperDict(**replaced)
-        else:
-            runner.optim_wrapper = _replacement(old, options)
-        for scheduler in _schedulers(runner):
-            for before, after in zip(_wrappers(old), _wrappers(runner.optim_wrapper), strict=True):
-                if scheduler.optimizer is before:
-                    scheduler.optimizer = after
-        for wrapper in _wrappers(runner.optim_wrapper):
-            wrapper.attach(runner.model, self._guards)
-            check_step_size(wrapper)
-
-    def _remove_on_error(self, runner: Runner, guards: OpGuards) -> None:
+    def _remove_on_error(self, runner: Runner) -> None:
         """Take the guards away when the run raises: it has no ``after_run`` then."""
-        remove = partial(_remove, guards, self._patches)
+        remove = partial(_remove, self._guards, self._patches)
         finalize(runner, remove)  # raised outside of the loop
         own = ref(runner)  # the runner must not be kept alive by the patch
 
@@ -209,124 +198,8 @@ class Fp16Hook(Hook):
             if hasattr(model, name):
                 self._patches.wrap(owner_of(type(model), name), name, make)
 
-    def _hold_hooks(self, runner: Runner) -> None:
-        def make(after_train_iter: Callable[..., None]) -> Callable[..., None]:
-            def unless_skipped(hook: Hook, runner: Runner, *args: Any, **kwargs: Any) -> None:
-                skipped = any(
-                    getattr(wrapper, 'step_was_skipped', False)
-                    for wrapper in _wrappers(runner.optim_wrapper)
-                )
-                if not skipped:
-                    after_train_iter(hook, runner, *args, **kwargs)
 
-            return unless_skipped
-
-        classes = {
-            owner_of(type(hook), 'after_train_iter')
-            for hook in runner.hooks
-            if isinstance(hook, EMAHook | ParamSchedulerHook)
-        }
-        for cls in classes:
-            self._patches.wrap(cls, 'after_train_iter', make)
-
-
-def check_step_size(wrapper: OptimWrapper) -> None:
-    """Take a step of known size with a wrapper's own methods; it is left as it was.
-
-    A scaled backward pass followed by a step that does not unscale trains with gradients that
-    are tens of thousands of times too large, without any error.
-
-    Raises:
-        RuntimeError: the step had another size.
-    """
-    weight = nn.Parameter(
-        torch.ones(1, device=wrapper.optimizer.param_groups[0]['params'][0].device)
-    )
-    saved = dict(vars(wrapper))
-    vars(wrapper).update(
-        optimizer=torch.optim.SGD([weight], lr=0.5),
-        scaler=make_scaler(weight.device.type, 'dynamic', wrapper.scaler.is_enabled()),
-        message_hub=MessageHub('step size'),
-        overflow=type(wrapper.overflow)(1, 'abort'),
-        clip_grad_kwargs=None,
-        _accumulative_counts=1,
-    )
-    try:
-        wrapper.update_params(weight.sum())
-    finally:
-        vars(wrapper).clear()
-        vars(wrapper).update(saved)
-    step = 1 - float(weight.detach())
-    if step != 0.5:
-        raise RuntimeError(
-            f'{type(wrapper).__name__}: a gradient of 1 at learning rate 0.5 moved a weight by '
-            f'{step:g}, expected 0.5: something replaced the methods of the optimizer wrapper'
-        )
-
-
-def refuse_sharding(runner: Any) -> None:
-    """Refuse what brings mixed precision of its own.
-
-    Raises:
-        ValueError: naming it.
-    """
-    parts = [
-        type(runner.model),
-        type(runner.optim_wrapper),
-        type(getattr(runner, 'strategy', None)),
-    ]
-    for part in parts:
-        if any('FullySharded' in cls.__name__ or 'FSDP' in cls.__name__ for cls in part.__mro__):
-            other = 'FSDP'
-        elif any('DeepSpeed' in cls.__name__ for cls in part.__mro__):
-            other = 'DeepSpeed'
-        elif any('ColossalAI' in cls.__name__ for cls in part.__mro__):
-            other = 'ColossalAI'
-        else:
-            continue
-        raise ValueError(
-            f'Fp16Hook: {other} ({part.__name__}) shards the weights and has mixed precision of '
-            'its own; set it there and remove the hook, expected a plain or DDP model'
-        )
-
-
-def _replacement(old: OptimWrapper, options: dict[str, Any]) -> PrecisionOptimWrapper:
-    if isinstance(old, PrecisionOptimWrapper):
-        if old.choice.name != options['precision']:
-            raise ValueError(
-                f'optim_wrapper says precision {old.choice.name}, Fp16Hook {options["precision"]}; '
-                'expected the same'
-            )
-        if any(old.patterns.values()) and old.patterns != {k: options[k] for k in old.patterns}:
-            raise ValueError(
-                f'optim_wrapper has the patterns {old.patterns}, Fp16Hook others: '
-                'expected them in one place'
-            )
-        return old
-    if type(old) not in (OptimWrapper, AmpOptimWrapper):
-        raise ValueError(
-            f'Fp16Hook: expected an OptimWrapper or AmpOptimWrapper to replace, '
-            f'got {type(old).__name__}; derive it from PrecisionOptimWrapper and say the precision '
-            'there, or take the hook out'
-        )
-    return PrecisionOptimWrapper.replacing(old, **options)
-
-
-def _has_precision(wrapper: OptimWrapper) -> bool:
-    """Whether a wrapper chooses a precision by itself."""
-    return isinstance(wrapper, AmpOptimWrapper | PrecisionOptimWrapper)
-
-
-def _wrappers(wrapper: Any) -> list[Any]:
-    return list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
-
-
-def _schedulers(runner: Runner) -> Iterator[Any]:
-    schedulers = runner.param_schedulers or []
-    for group in schedulers.values() if isinstance(schedulers, dict) else [schedulers]:
-        yield from group
-
-
-def _remove(guards: OpGuards, patches: Patches) -> None:
-    guards.remove()
+def _remove(guards: OpGuards | None, patches: Patches) -> None:
+    if guards is not None:
+        guards.remove()
     patches.restore()

@@ -19,9 +19,12 @@ from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from torch import nn
 
+from mmext.errors import InputError
 from mmext.hooks.mixed_precision.batch_norm import BatchNormSnapshot
 from mmext.hooks.mixed_precision.op_guards import OpGuards
 from mmext.hooks.mixed_precision.overflow import (
+    ADVICE,
+    DivergedError,
     OverflowLog,
     first_nonfinite_gradient,
     gradient_norm,
@@ -132,7 +135,17 @@ class PrecisionOptimWrapper(OptimWrapper):
             yield
 
     def backward(self, loss: torch.Tensor, **kwargs: Any) -> None:
-        """Back-propagate the loss, scaled for fp16."""
+        """Back-propagate the loss, scaled for fp16.
+
+        Raises:
+            InputError: nothing that learns took part in the loss.
+        """
+        if not loss.requires_grad:
+            raise InputError(
+                'the loss has no gradient: no parameter that learns took part in it. Look for '
+                'frozen parts (frozen_stages, requires_grad=False, lr_mult=0) and for a loss '
+                'that is detached or constant'
+            )
         super().backward(self.scaler.scale(loss), **kwargs)
 
     def step(self, **kwargs: Any) -> None:
@@ -199,7 +212,7 @@ class PrecisionOptimWrapper(OptimWrapper):
         """Do what ``on_overflow`` says."""
         diagnosis = self.overflow.diagnosis(self.loss_scale)
         if self.overflow.action == 'abort':
-            raise FloatingPointError(f'training stopped: {diagnosis}')
+            raise DivergedError(f'training stopped: {diagnosis}. {ADVICE}')
         _warn(diagnosis)
         if self.overflow.action == 'floor':
             self.scaler.update(self.scaler.min_scale)
@@ -226,9 +239,9 @@ class PrecisionOptimWrapper(OptimWrapper):
         hub.update_scalar('train/amp/skip_rate', self.overflow.skip_rate)
         if self.step_was_skipped:
             hub.update_info('amp/first_nonfinite', self.overflow.module or self.overflow.parameter)
+            scale = f'; loss scale now {self.loss_scale:g}' if self.scaler.is_enabled() else ''
             print_log(
-                f'step skipped: gradient of {self.overflow.parameter} is not finite; '
-                f'loss scale now {self.loss_scale:g}',
+                f'step skipped: gradient of {self.overflow.parameter} is not finite{scale}',
                 logger='current',
             )
         elif not (self.clip_grad_kwargs and self.grad_name == 'grad_norm'):  # it logs that itself

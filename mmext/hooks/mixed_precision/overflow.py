@@ -13,7 +13,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
+from mmext.errors import InputError
+
+ADVICE = (
+    'Lower the learning rate or warm it up, clip gradients (optim_wrapper.clip_grad), or look at '
+    'the data of these iterations'
+)
 ACTIONS = ('warn', 'floor', 'fp32', 'abort')
+
+
+class DivergedError(InputError, FloatingPointError):
+    """A training whose values are not finite any more: settings or data have to change."""
 
 
 class OverflowLog:

@@ -1,11 +1,15 @@
 """The loss scaler of fp16: torch's, with a floor, configured as in mmengine."""
 
+import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 
 _DYNAMIC = 'dynamic'
+_MAX_SCALE = 2.0**40  # a gradient of 1e-7, whose scaled value is 1e5, overflows fp16 far below it
 
 
 class LossScaler(torch.amp.GradScaler):
@@ -26,6 +30,18 @@ class LossScaler(torch.amp.GradScaler):
         super().update(new_scale)
         if self.is_enabled() and self.get_scale() < self.min_scale:
             super().update(self.min_scale)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with a saved scale; one that no step could be taken with is not taken over."""
+        scale = state_dict.get('scale', math.nan)
+        if not (_is_positive(scale) and scale <= _MAX_SCALE):
+            print_log(
+                f'the loss scale of the checkpoint is {scale}: going on with {self.get_scale():g}',
+                logger='current',
+                level=logging.WARNING,
+            )
+            return
+        super().load_state_dict(state_dict)
 
 
 class StaticScaler(LossScaler):
@@ -63,9 +79,17 @@ def make_scaler(
                 f'loss_scale: expected the keys {", ".join(sorted(known))}, '
                 f'got {", ".join(sorted(unknown))}'
             )
+        for name, value in options.items():
+            if not _is_positive(value):
+                raise ValueError(f'loss_scale.{name}: expected a positive number, got {value!r}')
         return LossScaler(device_type, **options, enabled=enabled)
-    if isinstance(loss_scale, int | float) and loss_scale > 0:
+    if isinstance(loss_scale, int | float) and _is_positive(loss_scale):
         return StaticScaler(device_type, init_scale=float(loss_scale), enabled=enabled)
     raise ValueError(
         f"loss_scale: expected 'dynamic', a positive number or a dict, got {loss_scale!r}"
     )
+
+
+def _is_positive(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and value > 0

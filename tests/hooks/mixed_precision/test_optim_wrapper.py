@@ -9,8 +9,9 @@ from mmengine.optim import AmpOptimWrapper, LinearLR, OptimWrapper
 from precision_training import Net, SquaredLoss
 from torch import nn
 
-from mmext.hooks.mixed_precision.hook import check_step_size
+from mmext.errors import InputError
 from mmext.hooks.mixed_precision.optim_wrapper import PrecisionOptimWrapper
+from mmext.hooks.mixed_precision.wrapper_exchange import check_step_size
 
 SMALL_SCALE = {'init_scale': 4.0, 'growth_interval': 1000}
 
@@ -54,6 +55,15 @@ def test_trains_as_plain_float32(precision: str) -> None:
     assert (moved - expected).norm() < 0.05 * expected.norm()
     dtype = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}[precision]
     assert model.dtypes['loss/conv'] == dtype
+
+
+@pytest.mark.parametrize('precision', ['fp32', 'bf16', 'fp16'])
+def test_a_loss_without_gradient(precision: str) -> None:
+    model = net()
+    wrapper = make(model, precision)
+    model.requires_grad_(False)
+    with pytest.raises(InputError, match=r'the loss has no gradient.*frozen_stages'):
+        model.train_step(batch(), wrapper)
 
 
 def test_step_size_does_not_depend_on_the_scale() -> None:

@@ -52,7 +52,7 @@ def test_disabled_does_nothing() -> None:
     assert scaler.state_dict() == {}
 
 
-@pytest.mark.parametrize('bad', ['auto', 0, -1.0, None, [1]])
+@pytest.mark.parametrize('bad', ['auto', 0, -1.0, None, [1], float('inf'), True])
 def test_bad_configuration(bad: object) -> None:
     with pytest.raises(ValueError, match="loss_scale: expected 'dynamic', a positive number or a"):
         make_scaler('cpu', bad)  # type: ignore[arg-type]
@@ -61,3 +61,27 @@ def test_bad_configuration(bad: object) -> None:
 def test_unknown_key() -> None:
     with pytest.raises(ValueError, match=r'loss_scale: expected the keys .* got growth$'):
         make_scaler('cpu', {'growth': 2})
+
+
+@pytest.mark.parametrize(
+    'bad', [{'init_scale': -3}, {'min_scale': float('nan')}, {'growth_interval': '9'}]
+)
+def test_bad_value_of_a_key(bad: dict) -> None:
+    (key,) = bad
+    with pytest.raises(ValueError, match=rf'^loss_scale\.{key}: expected a positive number, got '):
+        make_scaler('cpu', bad)
+
+
+@pytest.mark.parametrize('saved', [float('nan'), float('inf'), 1e30, 0.0, -8.0, 'text'])
+def test_a_saved_scale_that_nothing_can_be_done_with(saved: object, log: list[str]) -> None:
+    scaler = make_scaler('cpu', {'init_scale': 8.0})
+    scaler.load_state_dict({**make_scaler('cpu', 'dynamic').state_dict(), 'scale': saved})
+    assert [run(scaler, g) for g in (1.0, float('inf'))] == [8, 4]
+    (told,) = log
+    assert told == f'the loss scale of the checkpoint is {saved}: going on with 8'
+
+
+def test_a_saved_scale_is_taken_over() -> None:
+    scaler = make_scaler('cpu', 'dynamic')
+    scaler.load_state_dict({**scaler.state_dict(), 'scale': 2.0**30})
+    assert scaler.get_scale() == 2.0**30

@@ -1,0 +1,1 @@
+"""No training on weights that are not finite: ``type='mmext.FiniteWeightsHook'``."""

@@ -15,7 +15,7 @@ NOT_SENT = 72
 _USER_CODE, _FAILURE_CODE, _TERMINATED_CODE = 2, 1, 128 + 15
 
 _SHARED_MEMORY = re.compile(
-    r'unable to (?:write to file|allocate shared memory|mmap \d+ bytes from file) ?.{0,3}/torch_'
+    r'unable to (?:write to file|allocate shared memory|mmap|resize file)[^\n]*</torch_'
     r'|killed by signal: Bus error|insufficient shared memory'
 )
 _EXITED = re.compile(r'DataLoader worker \(pid (\d+)\) exited unexpectedly with exit code (\d+)')
@@ -41,7 +41,7 @@ class Death(NamedTuple):
 def death_behind(error: BaseException) -> Death | None:
     """The death that an error reports, None if it reports something else."""
     text = '\n'.join(_texts(error))
-    if _SHARED_MEMORY.search(text):
+    if lacks_shared_memory(text):
         return _no_shared_memory()
     if exited := _EXITED.search(text):
         return _exited(exited[1], int(exited[2]))
@@ -55,6 +55,11 @@ def death_behind(error: BaseException) -> Death | None:
             _FAILURE_CODE,
         )
     return None
+
+
+def lacks_shared_memory(text: str) -> bool:
+    """Whether torch says that a tensor found no place in shared memory."""
+    return _SHARED_MEMORY.search(text) is not None
 
 
 def _texts(error: BaseException | None) -> Iterator[str]:

@@ -17,10 +17,9 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from mmext.process_deaths import NO_SHARED_MEMORY, NOT_SENT
+from mmext.process_deaths import NO_SHARED_MEMORY, NOT_SENT, lacks_shared_memory
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-_SHARED_MEMORY = ('unable to write to file', 'unable to allocate shared memory', 'unable to mmap')
 
 
 class WorkerStart:
@@ -60,15 +59,9 @@ def end_when_sending_fails() -> None:
 
 
 def _end(error: Exception, batch: Any) -> None:
-    no_memory = lacks_shared_memory(error)
+    is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.ENOMEM)
+    no_memory = is_full or lacks_shared_memory(str(error))
     if not no_memory:
         traceback.print_exception(error)
     sys.stderr.flush()
     os._exit(NO_SHARED_MEMORY if no_memory else NOT_SENT)
-
-
-def lacks_shared_memory(error: Exception) -> bool:
-    """Whether torch or the system found no place for a tensor in shared memory."""
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.ENOMEM)
-    return any(sign in str(error) for sign in _SHARED_MEMORY)

@@ -12,6 +12,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.utils import import_modules_from_strings
 
 from mmext.base_variables import check_base_variables
+from mmext.config_values import check_loops, check_values
 from mmext.errors import InputError
 from mmext.host_errors import missing_import
 from mmext.shipped import shipped_folder
@@ -39,7 +40,7 @@ def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
 
     Raises:
         InputError: the file is missing, cannot be parsed, holds a base variable without its
-            value, or an option does not fit it.
+            value or a value that is wrong, or an option does not fit it.
     """
     config = _read(path)
     _import_modules(config, path)
@@ -52,6 +53,7 @@ def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
         config.merge_from_dict(options)
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f'--cfg-options do not fit {path}: {_reason(error)}') from error
+    check_values(config)
     config.setdefault('default_scope', 'mmdet')
     for loop in ('train', 'val', 'test'):
         loader = config.get(f'{loop}_dataloader')
@@ -104,7 +106,11 @@ def locate_config(name: str) -> Path:
 
 
 def apply_run_arguments(config: Config, arguments: argparse.Namespace) -> None:
-    """Apply the flags of :func:`mmext.cli.arguments.add_run_arguments`."""
+    """Apply the flags of :func:`mmext.cli.arguments.add_run_arguments`.
+
+    Raises:
+        InputError: a value is wrong, or a loop lacks one of its parts.
+    """
     default = config.get('work_dir') or str(Path('work_dirs') / Path(arguments.config).stem)
     config.work_dir = arguments.work_dir or default
     config.launcher = arguments.launcher
@@ -114,7 +120,9 @@ def apply_run_arguments(config: Config, arguments: argparse.Namespace) -> None:
     if arguments.precision is not None:
         set_precision(config, arguments.precision)
     if arguments.seed is not None:
-        config.randomness = {**config.get('randomness', {}), 'seed': arguments.seed}
+        config.randomness = {**(config.get('randomness') or {}), 'seed': arguments.seed}
+    check_values(config)
+    check_loops(config)
 
 
 def add_guards(config: Config) -> None:

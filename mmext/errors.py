@@ -1,6 +1,8 @@
 """How a program of ours ends: what the user can mend is one line and exit code 2.
 
-Everything else is a fault of the software and keeps its traceback and exit code 1.
+Everything else is a fault of the software and keeps its traceback and exit code 1. Until a run
+has done its first iteration, most errors come from wrong values in its config, and are one line too
+(:mod:`mmext.part_errors`).
 """
 
 import os
@@ -11,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mmext.host_errors import missing_part
+from mmext.part_errors import part_error, unknown_type
 from mmext.process_deaths import Death, death_behind
 
 USER_ERROR_CODE = 2
@@ -72,8 +75,9 @@ def input_error(error: BaseException) -> str | None:
     An :class:`InputError` does. Any other counts as such when a ``raise`` or ``import`` of our
     package or a check of the host raised it, with a type that stands for wrong input; the same
     type out of torch or numpy is a fault of the code. A package or a kernel that is not installed
-    counts too, in whatever form the host says it (:mod:`mmext.host_errors`). Errors of
-    data-loader workers arrive with their traceback as text, which is read.
+    counts too, in whatever form the host says it (:mod:`mmext.host_errors`), and what fails while
+    a part of a config is built or first used (:mod:`mmext.part_errors`). Errors of data-loader
+    workers arrive with their traceback as text, which is read.
     """
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     frames = _FRAME.findall(text)
@@ -86,11 +90,13 @@ def input_error(error: BaseException) -> str | None:
         frames = [(call.filename, call.line or '') for call in calls]
     if not frames:
         return None
-    message = missing_part(error, text, *frames[-1])
+    one_line = '; '.join(' '.join(line.split()) for line in text.splitlines() if line.strip())
+    message = missing_part(error, text, *frames[-1]) or unknown_type(error, one_line)
+    if message is None and isinstance(error, _INPUT_ERRORS) and _refuses_input(*frames[-1]):
+        message = one_line
+    message = message or part_error(error, one_line)
     if message is None:
-        if not (isinstance(error, _INPUT_ERRORS) and _refuses_input(*frames[-1])):
-            return None
-        message = '; '.join(' '.join(line.split()) for line in text.splitlines() if line.strip())
+        return None
     return f'{message} (set {TRACEBACK_VARIABLE}=1 to see where it was found)'
 
 

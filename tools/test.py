@@ -65,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     remove_pretrained(config)
     for line in adapt_config(config, single_process=config.launcher == 'none'):
         print(line)
+    check_output_folder('the work directory', Path(config.work_dir))
     check_data(config, ['test'])
     if config.get('test_evaluator') is None:
         raise InputError('the config has no test_evaluator: nothing says how to measure')

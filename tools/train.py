@@ -7,6 +7,7 @@ torchrun --nproc-per-node 8 tools/train.py configs/upsnet.py --launcher pytorch 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -32,6 +33,7 @@ from mmext.inference.checkpoints import (
     load_weights,
     resolve_torchvision,
 )
+from mmext.inference.output_places import check_output_folder
 from mmext.pipelines.data_checks import check_data
 
 
@@ -81,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         resume(config, arguments.resume or 'auto')
     for line in adapt_config(config, single_process=config.launcher == 'none'):
         print(line)
+    check_output_folder('the work directory', Path(config.work_dir))
     check_data(config, ('train', 'val'))
     if config.get('load_from'):
         check_exists(config.load_from)

@@ -23,7 +23,12 @@ class OptionsAction(DictAction):
         for pair in [values] if isinstance(values, str) else values or ():
             if '=' not in pair:
                 parser.error(f'{option_string}: expected key=value, got {pair!r}')
-        super().__call__(parser, namespace, values, option_string)
+            if not all(pair.partition('=')[0].split('.')):
+                parser.error(f'{option_string}: a part of the key is empty in {pair!r}')
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except (AssertionError, ValueError) as error:
+            parser.error(f'{option_string}: {error}')
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:

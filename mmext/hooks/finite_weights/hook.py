@@ -126,7 +126,7 @@ def _watched(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     for path, module in model.named_modules():
         if isinstance(module, _NormBase):
             for name, buffer in module.named_buffers(recurse=False):
-                if buffer.is_floating_point():
+                if buffer.is_floating_point() and buffer.numel():
                     yield f'{path}.{name}', buffer
 
 

@@ -235,8 +235,9 @@ class PrecisionOptimWrapper(OptimWrapper):
         hub: MessageHub = self.message_hub
         if self.scaler.is_enabled():
             hub.update_scalar('train/amp/scale', self.loss_scale)
-        hub.update_scalar('train/amp/skipped', self.overflow.skipped)
-        hub.update_scalar('train/amp/skip_rate', self.overflow.skip_rate)
+        if self.choice.name != 'fp32' or self.overflow.skipped:
+            hub.update_scalar('train/amp/skipped', self.overflow.skipped)
+            hub.update_scalar('train/amp/skip_rate', self.overflow.skip_rate)
         if self.step_was_skipped:
             hub.update_info('amp/first_nonfinite', self.overflow.module or self.overflow.parameter)
             scale = f'; loss scale now {self.loss_scale:g}' if self.scaler.is_enabled() else ''

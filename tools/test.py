@@ -19,7 +19,7 @@ from mmext.configuration import (
     remove_pretrained,
     use_test_time_augmentation,
 )
-from mmext.errors import InputError, run_tool
+from mmext.errors import run_tool
 from mmext.host import import_mmdet
 from mmext.host_repairs.configs import adapt_config
 from mmext.inference.checkpoints import check_exists, load_checkpoint, load_weights
@@ -67,8 +67,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(line)
     check_output_folder('the work directory', Path(config.work_dir))
     check_data(config, ['test'])
-    if config.get('test_evaluator') is None:
-        raise InputError('the config has no test_evaluator: nothing says how to measure')
     check_exists(arguments.checkpoint)
     trust_checkpoints(arguments)
     if arguments.out:

@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def enable_auto_scale_lr(config: Config) -> None:
     """Let mmengine scale the learning rate, from the batch size the config was made for."""
-    if 'base_batch_size' not in config.get('auto_scale_lr', {}):
+    if 'base_batch_size' not in (config.get('auto_scale_lr') or {}):
         raise InputError(
             '--auto-scale-lr: the config does not say for how many images a step its learning '
             'rate was chosen; set auto_scale_lr=dict(base_batch_size=...)'

@@ -188,7 +188,10 @@ def test_stops_when_no_photo_can_be_read(
         (['--show-dir', '{file}/x'], '--show-dir {file}/x: {file} is no folder'),
         (['--out', '{file}/x.pkl'], '--out {file}/x.pkl: {file} is no folder'),
         (['--out', '{folder}'], '--out {folder}: is a folder'),
-        (['--cfg-options', 'test_evaluator=None'], 'the config has no test_evaluator'),
+        (
+            ['--cfg-options', 'test_evaluator=None'],
+            'the config has test_dataloader and test_cfg but no test_evaluator',
+        ),
     ],
 )
 def test_places_that_cannot_be_written_to(

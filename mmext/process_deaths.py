@@ -4,8 +4,11 @@ torch reports a dead worker with a traceback of the place where the news arrived
 anywhere, and a dead rank as a broken connection. What matters is why it died.
 """
 
+import errno
 import re
+import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 # exit codes of a data worker, given by mmext.hooks.data_workers
@@ -41,7 +44,7 @@ class Death(NamedTuple):
 def death_behind(error: BaseException) -> Death | None:
     """The death that an error reports, None if it reports something else."""
     text = '\n'.join(_texts(error))
-    if lacks_shared_memory(text):
+    if lacks_shared_memory(text) or _is_full(error):
         return _no_shared_memory()
     if exited := _EXITED.search(text):
         return _exited(exited[1], int(exited[2]))
@@ -60,6 +63,14 @@ def death_behind(error: BaseException) -> Death | None:
 def lacks_shared_memory(text: str) -> bool:
     """Whether torch says that a tensor found no place in shared memory."""
     return _SHARED_MEMORY.search(text) is not None
+
+
+def _is_full(error: BaseException) -> bool:
+    """Whether the system had no place for a lock or a file that processes share."""
+    if not isinstance(error, OSError) or error.errno != errno.ENOSPC:
+        return False
+    calls = traceback.extract_tb(error.__traceback__)
+    return bool(calls) and 'multiprocessing' in Path(calls[-1].filename).parts
 
 
 def _texts(error: BaseException | None) -> Iterator[str]:

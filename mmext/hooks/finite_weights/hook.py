@@ -31,7 +31,7 @@ class FiniteWeightsHook(Hook):
         patience: skipped steps in a row that end the run, in a run without ``Fp16Hook``.
 
     Raises:
-        DivergedError: the weights are not finite, or no step of the training could be taken.
+        DivergedError: the weights are not finite, or none of the last half of the steps was taken.
     """
 
     priority = 'VERY_HIGH'  # before validation, and before a checkpoint is replaced by a new one
@@ -76,14 +76,14 @@ class FiniteWeightsHook(Hook):
         check_weights(runner, f'{_stopped(runner)}: ')
 
     def after_train(self, runner: Runner) -> None:
-        """Fail a training that learned nothing."""
-        logs = [getattr(each, 'overflow', None) for each in wrappers_of(runner.optim_wrapper)]
-        counts = [(log.steps, log.skipped) for log in logs if log is not None]
-        steps = max((steps for steps, _ in counts), default=0)
-        if steps and all(taken == skipped for taken, skipped in counts):
+        """Fail a training that learned nothing in more than its last half."""
+        wrappers = wrappers_of(runner.optim_wrapper)
+        logs = [each.overflow for each in wrappers if hasattr(each, 'overflow')]
+        if logs and all(log.in_a_row > log.steps / 2 for log in logs):
+            last = max(logs, key=lambda log: log.steps)
             raise DivergedError(
-                f'nothing was learned: all {steps} steps were skipped, because their gradients '
-                f'were not finite. {ADVICE}'
+                f'nothing was learned at the end: the last {last.in_a_row} of {last.steps} steps '
+                f'were skipped, because their gradients were not finite. {ADVICE}'
             )
 
     def after_run(self, runner: Runner) -> None:

@@ -30,7 +30,7 @@ class Follower:
         kind: ``'points'`` ``[N, K, D]`` move, ``'per_point'`` ``[N, K, ...]`` is renamed with
             them in mirror images, ``'per_instance'`` ``[N, ...]`` only loses what the boxes lose.
         mirror: ``[K]``, names in a mirror image
-            (:func:`mmext.functional.keypoints.mirror_permutation`); None keeps them.
+            (:func:`mmext.functional.keypoints.flip_permutation`); None keeps them.
     """
 
     kind: Literal['points', 'per_point', 'per_instance']

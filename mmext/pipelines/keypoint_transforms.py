@@ -8,7 +8,7 @@ from mmcv.transforms import to_tensor
 from mmcv.transforms.base import BaseTransform
 from mmdet.datasets.transforms import PackDetInputs
 
-from mmext.functional.keypoints import UNKNOWN, clamp_points, hide_outside, mirror_permutation
+from mmext.functional.keypoints import UNKNOWN, clamp_points, flip_permutation, hide_outside
 from mmext.pipelines.keypoint_following import Follower, add_followers, follow, follower_image_shape
 from mmext.registry import TRANSFORMS
 
@@ -48,7 +48,7 @@ class LoadKeypoints(BaseTransform):
         if not num:
             raise ValueError('num_keypoints: state it in LoadKeypoints or in the data set')
         pairs = self.flip_pairs if self.flip_pairs is not None else results.get('flip_pairs', ())
-        mirror = mirror_permutation(num, pairs)
+        mirror = flip_permutation(num, pairs)
         values = _keypoint_values(results, num)
         visible = np.ascontiguousarray(values[..., 2])
         points = np.where(visible[..., None] > UNKNOWN, values[..., :2], np.float32(0))

@@ -20,13 +20,8 @@ _STATE = re.compile(r'(?:dict|Mapping)\[str, Tensor\]')
 ROOMS = sorted(
     {path.parent for path in PACKAGE.rglob('registered.py')}
     | {PACKAGE / name for name in ('demo', 'formats', 'functional', 'host_repairs')}
-    | {PACKAGE / name for name in ('benchmark', 'drawing', 'inference')}
+    | {PACKAGE / name for name in ('benchmark', 'data_report', 'drawing', 'inference')}
 )
-# to come
-WITHOUT_TABLE = {
-    'benchmark', 'drawing', 'hooks/mixed_precision', 'hooks/mlflow_logging', 'hooks/sync_buffers',
-    'inference',
-}  # fmt: skip
 NEVER_LISTED = {'__init__.py', '__main__.py', 'registered.py'}
 
 
@@ -113,10 +108,7 @@ def _relative(room: Path) -> str:
 def test_the_readme_of_a_room_names_its_files(room: Path) -> None:
     readme = room / 'README.md'
     missing = unnamed(files_of(room), readme.read_text() if readme.is_file() else '')
-    if _relative(room) in WITHOUT_TABLE:
-        assert missing, f'{room}: every file is named now, take it out of WITHOUT_TABLE'
-    else:
-        assert not missing, f'{readme}: add {missing} to the table of files'
+    assert not missing, f'{readme}: add {missing} to the table of files'
 
 
 def test_a_file_outside_of_the_table_is_found() -> None:

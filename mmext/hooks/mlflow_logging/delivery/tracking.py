@@ -1,4 +1,4 @@
-"""MLflow itself: the only file that imports it, and only when a session is sent.
+"""A connection to MLflow, which is imported only when a session is sent.
 
 Everything goes through one ``MlflowClient`` with an explicit run id; the fluent
 API keeps a run per thread and process, which a worker thread must not rely on.

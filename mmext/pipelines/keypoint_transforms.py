@@ -48,7 +48,7 @@ class LoadKeypoints(BaseTransform):
         if not num:
             raise ValueError('num_keypoints: state it in LoadKeypoints or in the data set')
         pairs = self.flip_pairs if self.flip_pairs is not None else results.get('flip_pairs', ())
-        mirror = flip_permutation(num, pairs)
+        flip = flip_permutation(num, pairs)
         values = _keypoint_values(results, num)
         visible = np.ascontiguousarray(values[..., 2])
         points = np.where(visible[..., None] > UNKNOWN, values[..., :2], np.float32(0))
@@ -56,8 +56,8 @@ class LoadKeypoints(BaseTransform):
             results,
             {'gt_keypoints': points, 'gt_keypoints_visible': visible},
             {
-                'gt_keypoints': Follower('points', mirror),
-                'gt_keypoints_visible': Follower('per_point', mirror),
+                'gt_keypoints': Follower('points', flip),
+                'gt_keypoints_visible': Follower('per_point', flip),
             },
         )
         return results

@@ -66,7 +66,9 @@ def test_a_training_of_skipped_steps_fails(
 ) -> None:
     hook = {'precision': precision} if precision else None
     runner = runner_of(tmp_path, 4, model=model_of(*range(first, 4)), hook=hook)
-    with pytest.raises(InputError, match=rf'the last {4 - first} of 4 steps were skipped'):
+    # fp16 begins with a high loss scale: its first step may be skipped as well
+    last = f'({4 - first}|4)' if precision == 'fp16' else f'{4 - first}'
+    with pytest.raises(InputError, match=rf'the last {last} of 4 steps were skipped'):
         runner.train()
 
 

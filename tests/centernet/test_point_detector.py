@@ -246,4 +246,4 @@ def test_mlflow_panels_show_the_image_without_its_canvas() -> None:
     sample = make_sample(model, (64, 64))
     sample.pred_instances = found
     scene = predicted_scene(sample, (64, 64), score_thr=0.0)
-    assert scene.points_xy.shape == (len(scene.boxes_xyxy), 17, 2)
+    assert scene.fields['keypoints'].shape == (len(scene.labels), 17, 2)

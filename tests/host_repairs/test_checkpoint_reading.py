@@ -199,11 +199,9 @@ def test_a_changed_weight_is_named(tmp_path: Path) -> None:
         read_checkpoint(file)
 
 
-def test_files_saved_without_checksums_are_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.utils.serialization.config.save, 'compute_crc32', False)
-    file = saved(tmp_path, {'w': torch.ones(3)})
+def test_files_saved_without_checksums_are_read(tmp_path: Path) -> None:
+    with torch.utils.serialization.config.patch('save.compute_crc32', False):
+        file = saved(tmp_path, {'w': torch.ones(3)})
     with zipfile.ZipFile(file) as archive:
         assert archive.testzip() is not None
     assert read_checkpoint(file)['w'].tolist() == [1, 1, 1]

@@ -19,15 +19,22 @@ from mmext.process_deaths import Death, death_behind
 USER_ERROR_CODE = 2
 TRACEBACK_VARIABLE = 'MMEXT_TRACEBACK'
 
-_INPUT_ERRORS = (ValueError, KeyError, OSError, ImportError, AssertionError)
-_PACKAGE = Path(__file__).resolve().parent
+_HOST_REFUSALS = (ValueError, KeyError, OSError, ImportError, AssertionError)
 # where the host refuses a wrong `type`, a missing file, an image that is none
 _HOST_CHECKS = ('mmengine/registry/', 'mmengine/fileio/', 'mmcv/transforms/loading.py')
-_FRAME = re.compile(r'^  File "(.+)", line \d+, in .+\n    (.*)', re.MULTILINE)
+_FRAME = re.compile(r'^  File "(.+)", line \d+, in ', re.MULTILINE)
 
 
 class InputError(ValueError):
     """Something the user can mend; the message says what is wrong, where, and what to do."""
+
+
+class MissingFileError(InputError, FileNotFoundError):
+    """A file or folder that the user names is not there."""
+
+
+class MissingPackageError(InputError, ImportError):
+    """A package is not installed; the message says how to get it."""
 
 
 UserError = InputError  # its name until version 0.2
@@ -43,8 +50,8 @@ def run_tool(
         argv: the arguments.
 
     Returns:
-        0, or 2 after one line on stderr for a :class:`InputError` and for wrong input that our
-        classes or a registry refused (see :func:`input_error`). One line as well, with a code of
+        0, or 2 after one line on stderr for a :class:`InputError` and for wrong input that the
+        host refused (see :func:`input_error`). One line as well, with a code of
         its own, for a data worker or another rank that died (:mod:`mmext.process_deaths`). With
         ``MMEXT_TRACEBACK=1`` in the environment those keep their traceback as well.
     """
@@ -72,12 +79,11 @@ def _end_of(error: Exception) -> Death | None:
 def input_error(error: BaseException) -> str | None:
     """One line for an error that reports wrong input, None for any other.
 
-    An :class:`InputError` does. Any other counts as such when a ``raise`` or ``import`` of our
-    package or a check of the host raised it, with a type that stands for wrong input; the same
-    type out of torch or numpy is a fault of the code. A package or a kernel that is not installed
-    counts too, in whatever form the host says it (:mod:`mmext.host_errors`), and what fails while
-    a part of a config is built or first used (:mod:`mmext.part_errors`). Errors of data-loader
-    workers arrive with their traceback as text, which is read.
+    An :class:`InputError` does, wherever it comes from. So does what the host raises where it reads
+    a config, a file or an image; what says that a package or a kernel is not installed
+    (:mod:`mmext.host_errors`); and what fails while a part of a config is built or first used
+    (:mod:`mmext.part_errors`). Any other ``ValueError`` is a fault of the code. Errors of
+    data-loader workers arrive with their traceback as text, which is read.
     """
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     frames = _FRAME.findall(text)
@@ -86,13 +92,12 @@ def input_error(error: BaseException) -> str | None:
     if isinstance(error, InputError):
         return text.strip()
     if not frames:
-        calls = traceback.extract_tb(error.__traceback__)
-        frames = [(call.filename, call.line or '') for call in calls]
+        frames = [call.filename for call in traceback.extract_tb(error.__traceback__)]
     if not frames:
         return None
     one_line = '; '.join(' '.join(line.split()) for line in text.splitlines() if line.strip())
-    message = missing_part(error, text, *frames[-1]) or unknown_type(error, one_line)
-    if message is None and isinstance(error, _INPUT_ERRORS) and _refuses_input(*frames[-1]):
+    message = missing_part(error, text, frames[-1]) or unknown_type(error, one_line)
+    if message is None and isinstance(error, _HOST_REFUSALS) and _checks_input(frames[-1]):
         message = one_line
     message = message or part_error(error, one_line)
     if message is None:
@@ -100,7 +105,5 @@ def input_error(error: BaseException) -> str | None:
     return f'{message} (set {TRACEBACK_VARIABLE}=1 to see where it was found)'
 
 
-def _refuses_input(file: str, statement: str) -> bool:
-    if Path(file).is_relative_to(_PACKAGE):
-        return statement.startswith(('raise', 'import', 'from'))
+def _checks_input(file: str) -> bool:
     return any(place in Path(file).as_posix() for place in _HOST_CHECKS)

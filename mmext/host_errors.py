@@ -42,14 +42,13 @@ _OPTIONAL = {  # imported here and there by the host's zoo and sure to be packag
 }
 
 
-def missing_part(error: BaseException, text: str, file: str, statement: str) -> str | None:
+def missing_part(error: BaseException, text: str, file: str) -> str | None:
     """One line for an error that says that something is not installed, None for any other.
 
     Args:
         error: what was raised.
         text: its message.
         file: where.
-        statement: the source line.
     """
     if kernel := _KERNEL.search(text):
         return _missing_kernel(error, *kernel.groups())
@@ -59,10 +58,8 @@ def missing_part(error: BaseException, text: str, file: str, statement: str) -> 
         package = scope[1]
     elif isinstance(error, ImportError) and (module := _IMPORT.match(text)):
         package = module[1].partition('.')[0]
-    elif statement.startswith('raise'):
-        package = next((found[1] for form in _PACKAGE if (found := form.search(text))), '')
     else:
-        return None
+        package = next((found[1] for form in _PACKAGE if (found := form.search(text))), '')
     if not package or _is_installed(package):
         return None
     return f'the package {package} is not installed{_user(error)}: {install_command(package)}'

@@ -10,7 +10,8 @@ from mmengine.registry import Registry
 
 from mmext import errors
 from mmext.drawing.layout import side_by_side
-from mmext.errors import InputError, input_error, run_tool
+from mmext.errors import InputError, MissingPackageError, input_error, run_tool
+from mmext.formats.flow_files import read_flow
 
 
 def caught(function: Callable[[], object]) -> Exception:
@@ -23,8 +24,14 @@ def caught(function: Callable[[], object]) -> Exception:
 
 
 def test_refusals_of_ours_are_input_errors() -> None:
-    message = input_error(caught(lambda: side_by_side([])))
-    assert message is not None and message.startswith('titles: expected one for each')
+    error = caught(lambda: read_flow('/no/such.flo'))
+    assert isinstance(error, FileNotFoundError)
+    assert input_error(error) == 'no optical flow at /no/such.flo'
+
+
+def test_a_missing_package_is_an_import_error() -> None:
+    assert issubclass(MissingPackageError, ImportError)
+    assert input_error(MissingPackageError('pip install x')) == 'pip install x'
 
 
 def test_refusals_of_a_registry_are_input_errors() -> None:
@@ -36,8 +43,8 @@ _REFUSING = """
 import sys
 import torch
 from torch.utils.data import DataLoader
-from mmext.drawing.layout import side_by_side
 from mmext.errors import input_error
+from mmext.formats.flow_files import read_flow
 
 class Refusing(torch.utils.data.Dataset):
     def __len__(self):
@@ -45,7 +52,7 @@ class Refusing(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         if sys.argv[1] == 'ours':
-            side_by_side([])  # the drawing module
+            read_flow('/no/such.flo')
         torch.zeros(2).view(torch.Size([-7]))
 
 try:
@@ -55,9 +62,7 @@ except Exception as error:
 """
 
 
-@pytest.mark.parametrize(
-    ('whose', 'expected'), [('ours', 'titles: expected one for each'), ('torch', 'None')]
-)
+@pytest.mark.parametrize(('whose', 'expected'), [('ours', 'no optical flow at'), ('torch', 'None')])
 def test_refusals_in_a_worker_are_input_errors(
     run_to_end: Callable[..., Any], whose: str, expected: str
 ) -> None:
@@ -72,6 +77,7 @@ def test_refusals_in_a_worker_are_input_errors(
         lambda: int('x'),
         lambda: {}['x'],
         lambda: importlib.import_module('no_such_module'),
+        lambda: side_by_side([]),
         lambda: side_by_side(None),  # type: ignore[arg-type]
         lambda: side_by_side([1, 2]),  # type: ignore[list-item]
     ],

@@ -94,7 +94,7 @@ def test_a_kernel_for_the_cpu(config: dict[str, Any], operation: str, size: int)
 
 def test_a_kernel_for_a_gpu_asks_for_another_build() -> None:
     error = RuntimeError('nms_impl: implementation for device cuda:0 not found.\n')
-    message = missing_part(error, str(error), 'mmcv/ops/nms.py', 'ext_module.nms(')
+    message = missing_part(error, str(error), 'mmcv/ops/nms.py')
     assert message is not None and 'nms was built without a version for cuda' in message
 
 
@@ -108,17 +108,16 @@ def test_masked_convolution_has_no_cpu_kernel() -> None:
 
 
 @pytest.mark.parametrize(
-    ('text', 'file', 'statement'),
+    ('text', 'file'),
     [
-        ('numpy is not installed', '/x/mmdet/a.py', 'raise RuntimeError('),
-        ('lvis is not installed', '/x/torch/a.py', 'raise RuntimeError('),
-        ('lvis is not installed', '/x/mmdet/a.py', 'self.fail()'),
-        ('the model is broken', '/x/mmdet/a.py', 'raise RuntimeError('),
+        ('numpy is not installed', '/x/mmdet/a.py'),
+        ('lvis is not installed', '/x/torch/a.py'),
+        ('the model is broken', '/x/mmdet/a.py'),
     ],
-    ids=['installed', 'not the host', 'no refusal', 'another fault'],
+    ids=['installed', 'not the host', 'another fault'],
 )
-def test_other_errors_are_not_taken_for_it(text: str, file: str, statement: str) -> None:
-    assert missing_part(RuntimeError(text), text, file, statement) is None
+def test_other_errors_are_not_taken_for_it(text: str, file: str) -> None:
+    assert missing_part(RuntimeError(text), text, file) is None
 
 
 def failed_import(name: str) -> ImportError:

@@ -102,7 +102,7 @@ def load_report(path: str | Path) -> Report:
     try:
         content = json.loads(Path(path).read_text())
         if content.pop('format') != FORMAT:
-            raise ValueError('another format')
+            raise InputError('another format')
         lines = [_line(entry) for entry in content.pop('lines')]
         return Report(**content, lines=lines)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -14,6 +14,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmext.centernet.directional_maximum import Direction, cross_maximum, directional_maximum
+from mmext.errors import InputError
 from mmext.layers.hourglass import DEFAULT_NORM
 from mmext.registry import MODELS
 
@@ -78,7 +79,7 @@ class CascadeCornerPool(CenterPool):
         init_cfg: as for every mmengine module.
 
     Raises:
-        ValueError: for another corner.
+        InputError: for another corner.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class CascadeCornerPool(CenterPool):
     ) -> None:
         super().__init__(channels, pool_channels, norm_cfg, init_cfg)
         if corner not in CORNERS:
-            raise ValueError(f'corner: expected one of {sorted(CORNERS)}, got {corner!r}')
+            raise InputError(f'corner: expected one of {sorted(CORNERS)}, got {corner!r}')
         self.vertical, self.horizontal = CORNERS[corner]
         self.look1 = ConvModule(channels, pool_channels, 3, padding=1, norm_cfg=norm_cfg)
         self.look2 = ConvModule(channels, pool_channels, 3, padding=1, norm_cfg=norm_cfg)

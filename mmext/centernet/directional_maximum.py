@@ -11,6 +11,8 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
+from mmext.errors import InputError
+
 Direction = Literal['top', 'bottom', 'left', 'right']
 
 
@@ -29,10 +31,10 @@ def directional_maximum(features: Tensor, direction: Direction) -> Tensor:
         ``[N, C, H, W]``.
 
     Raises:
-        ValueError: for an unknown direction.
+        InputError: for an unknown direction.
     """
     if direction not in get_args(Direction):
-        raise ValueError(f'direction: expected one of {get_args(Direction)}, got {direction!r}')
+        raise InputError(f'direction: expected one of {get_args(Direction)}, got {direction!r}')
     upwards = direction in ('top', 'left')
     axis = 2 if direction in ('top', 'bottom') else 3
     if features.device.type != 'cpu':  # few launches of large kernels

@@ -19,6 +19,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmext.errors import InputError
 from mmext.registry import MODELS
 
 BATCH_NORM: ConfigType = dict(type='BN')
@@ -36,7 +37,7 @@ class DLA(BaseModule):
         init_cfg: as for every mmengine module.
 
     Raises:
-        ValueError: lengths that do not fit, or an unknown stage.
+        InputError: lengths that do not fit, or an unknown stage.
     """
 
     def __init__(
@@ -49,9 +50,9 @@ class DLA(BaseModule):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         if len(widths) != len(depths) + 2:
-            raise ValueError(f'widths: expected {len(depths) + 2} as depths + 2, got {len(widths)}')
+            raise InputError(f'widths: expected {len(depths) + 2} as depths + 2, got {len(widths)}')
         if not set(out_indices) <= set(range(len(widths))):
-            raise ValueError(
+            raise InputError(
                 f'out_indices: expected 0 to {len(widths) - 1}, got {list(out_indices)}'
             )
         self.out_indices = tuple(out_indices)

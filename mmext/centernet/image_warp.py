@@ -8,6 +8,8 @@ first pixel, as OpenCV counts.
 import numpy as np
 from numpy.typing import NDArray
 
+from mmext.errors import InputError
+
 Matrix = NDArray[np.float64]
 Size = tuple[int, int]
 
@@ -21,10 +23,10 @@ def centering_matrix(center_xy: tuple[float, float], side_px: float, size_wh: Si
         size_wh: width and height of the input, px.
 
     Raises:
-        ValueError: a side of 0 or less.
+        InputError: a side of 0 or less.
     """
     if side_px <= 0:
-        raise ValueError(f'side_px: expected more than 0, got {side_px}')
+        raise InputError(f'side_px: expected more than 0, got {side_px}')
     scale = size_wh[0] / side_px
     shift_x = size_wh[0] / 2 - scale * center_xy[0]
     shift_y = size_wh[1] / 2 - scale * center_xy[1]

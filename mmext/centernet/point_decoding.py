@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from mmext.errors import InputError
 from mmext.functional.heatmaps import Peaks, find_peaks, gather_cells
 
 
@@ -96,10 +97,10 @@ def frame_transform(
         scale and shift, each (x, y).
 
     Raises:
-        ValueError: no ``batch_input_shape``.
+        InputError: no ``batch_input_shape``.
     """
     if 'batch_input_shape' not in meta:
-        raise ValueError(f'batch_input_shape: missing in the meta data, which has {sorted(meta)}')
+        raise InputError(f'batch_input_shape: missing in the meta data, which has {sorted(meta)}')
     height, width = meta['batch_input_shape'][:2]
     scale = width / map_shape[1], height / map_shape[0]
     top, _, left, _ = meta.get('border', (0, 0, 0, 0))

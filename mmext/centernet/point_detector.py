@@ -13,6 +13,7 @@ from mmengine.model import BaseTTAModel
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmext.errors import InputError
 from mmext.registry import MODELS
 
 # Gaussian soft-NMS as in the released test code
@@ -63,7 +64,7 @@ class CenterNetMultiScale(BaseTTAModel):
     def __init__(self, max_per_img: int = 100, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if max_per_img < 1:
-            raise ValueError(f'max_per_img: expected at least 1, got {max_per_img}')
+            raise InputError(f'max_per_img: expected at least 1, got {max_per_img}')
         self.max_per_img = max_per_img
 
     def merge_preds(self, data_samples_list: list[SampleList]) -> SampleList:

@@ -29,6 +29,7 @@ from mmext.centernet.point_decoding import (
     to_pixels,
 )
 from mmext.centernet.point_targets import mean_absolute_error, point_targets, values_at
+from mmext.errors import InputError
 from mmext.functional.gaussian_focal_loss import gaussian_focal_loss
 from mmext.functional.gaussian_targets import RadiusMode
 from mmext.registry import MODELS
@@ -113,10 +114,10 @@ class CenterNetPointHead(BaseDenseHead):
             features: S maps ``[B, in_channels, H, W]``.
 
         Raises:
-            ValueError: another number of features than stacks.
+            InputError: another number of features than stacks.
         """
         if len(features) != len(self.stacks):
-            raise ValueError(
+            raise InputError(
                 f'features: expected one for each of {len(self.stacks)} stacks, got {len(features)}'
             )
         first = 0 if self.training else len(self.stacks) - 1

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mmext.errors import InputError
 from mmext.functional.gaussian_targets import (
     Heatmaps,
     RadiusMode,
@@ -65,7 +66,7 @@ def point_targets(
         min_overlap: see :func:`~mmext.functional.gaussian_targets.gaussian_radii`.
 
     Raises:
-        ValueError: no image, or labels that :func:`check_labels` refuses.
+        InputError: no image, or labels that :func:`check_labels` refuses.
     """
     image_index = image_indices(boxes)
     height, width = map_shape
@@ -103,12 +104,12 @@ def check_labels(labels: Sequence[Tensor], boxes: Sequence[Tensor], num_classes:
         num_classes: C.
 
     Raises:
-        ValueError: not as many labels as boxes in an image or (CPU only, as a check on a GPU
+        InputError: not as many labels as boxes in an image or (CPU only, as a check on a GPU
             would wait for it) a label out of range.
     """
     for image_labels, image_boxes in zip(labels, boxes, strict=True):
         if len(image_labels) != len(image_boxes):
-            raise ValueError(
+            raise InputError(
                 f'labels: expected {len(image_boxes)} as boxes, got {len(image_labels)}'
             )
     everything = torch.cat([*labels])
@@ -116,7 +117,7 @@ def check_labels(labels: Sequence[Tensor], boxes: Sequence[Tensor], num_classes:
         lowest, highest = int(everything.min()), int(everything.max())
         if lowest < 0 or highest >= num_classes:
             wrong = lowest if lowest < 0 else highest
-            raise ValueError(f'labels: expected 0..{num_classes - 1}, got {wrong}')
+            raise InputError(f'labels: expected 0..{num_classes - 1}, got {wrong}')
 
 
 def image_indices(per_image: Sequence[Tensor]) -> Tensor:
@@ -126,10 +127,10 @@ def image_indices(per_image: Sequence[Tensor]) -> Tensor:
         per_image: tensors ``[n, ...]`` with one row per object.
 
     Raises:
-        ValueError: no image.
+        InputError: no image.
     """
     if not per_image:
-        raise ValueError('expected at least one image, got none')
+        raise InputError('expected at least one image, got none')
     # from the lengths, which the host knows: nothing waits for the device
     counts = torch.tensor([len(rows) for rows in per_image])
     return torch.repeat_interleave(counts).to(per_image[0].device)

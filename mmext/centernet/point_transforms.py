@@ -21,6 +21,7 @@ from mmext.centernet.image_warp import (
     random_warp,
     warp_boxes,
 )
+from mmext.errors import InputError
 from mmext.registry import TRANSFORMS
 
 Results = dict[str, Any]
@@ -49,7 +50,7 @@ class RandomCenterWarp(BaseTransform):
         flip_prob: float = 0.5,
     ) -> None:
         if min(size) < 1 or not 0 < scales[0] <= scales[1] or not 0 <= flip_prob <= 1:
-            raise ValueError(
+            raise InputError(
                 'expected size > 0, 0 < scales[0] <= scales[1] and flip_prob in 0..1, '
                 f'got {size}, {scales}, {flip_prob}'
             )
@@ -102,9 +103,9 @@ class CenterWarp(BaseTransform):
         divisor: int = 32,
     ) -> None:
         if resolution not in get_args(Resolution):
-            raise ValueError(f'resolution: expected one of {get_args(Resolution)}: {resolution!r}')
+            raise InputError(f'resolution: expected one of {get_args(Resolution)}: {resolution!r}')
         if scale <= 0 or divisor < 1 or (resolution == 'fixed' and scale != 1):
-            raise ValueError(
+            raise InputError(
                 "expected scale > 0 (1 for 'fixed') and divisor >= 1, "
                 f'got {resolution!r}, {scale}, {divisor}'
             )
@@ -189,7 +190,7 @@ def _warp_image(
 
 def _move_boxes(results: Results, matrix: Matrix, size_wh: Sequence[int]) -> None:
     if 'gt_masks' in results:
-        raise ValueError('gt_masks: do not follow the image here, load annotations without masks')
+        raise InputError('gt_masks: do not follow the image here, load annotations without masks')
     if 'gt_bboxes' not in results:
         return
     boxes = warp_boxes(results['gt_bboxes'].numpy(), matrix)

@@ -29,6 +29,7 @@ from mmext.centernet.pose_decoding import (
     scores_at,
 )
 from mmext.centernet.pose_targets import PoseTargets, pose_targets
+from mmext.errors import InputError
 from mmext.functional.gaussian_focal_loss import gaussian_focal_loss
 from mmext.registry import MODELS
 
@@ -79,12 +80,12 @@ class CenterNetPoseHead(CenterNetPointHead):
         """Targets of boxes, ``keypoints`` ``[n, J, 2]`` and ``keypoints_visible`` ``[n, J]``.
 
         Raises:
-            ValueError: no key points, or of another number of joints.
+            InputError: no key points, or of another number of joints.
         """
         for gt in batch_gt_instances:
             shape = list(gt.keypoints.shape) if 'keypoints' in gt else 'none'
             if shape != [len(gt), self.num_joints, 2]:
-                raise ValueError(
+                raise InputError(
                     f'gt_instances.keypoints: expected [{len(gt)}, {self.num_joints}, 2], '
                     f'got {shape} (pipeline: mmext.LoadKeypoints, mmext.PackKeypointInputs)'
                 )
@@ -127,13 +128,13 @@ class CenterNetPoseHead(CenterNetPointHead):
         """Vectors and joint heat-maps are averaged too, joint offsets those of the plain image.
 
         Raises:
-            ValueError: neither the head nor the meta data says which joints swap.
+            InputError: neither the head nor the meta data says which joints swap.
         """
         pairs = self.flip_pairs
         if pairs is None:
             pairs = batch_img_metas[0].get('flip_pairs')
         if pairs is None:
-            raise ValueError(
+            raise InputError(
                 'flip_pairs: state them in the head, or in the data set and the meta_keys of '
                 'mmext.PackKeypointInputs'
             )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mmext.centernet.point_targets import PointTargets
+from mmext.errors import InputError
 from mmext.functional.gaussian_targets import Heatmaps, gaussian_heatmaps
 
 
@@ -49,13 +50,13 @@ def pose_targets(
         image_shape: height and width of the padded input, px.
 
     Raises:
-        ValueError: not as many objects, or shapes that do not fit.
+        InputError: not as many objects, or shapes that do not fit.
     """
     batch, _, height, width = objects.heatmap.shape
     all_joints, annotated = torch.cat([*joints]).float(), torch.cat([*visible]) > 0
     expected = (len(objects.image_index), all_joints.shape[1])
     if all_joints.dim() != 3 or annotated.shape != expected or len(all_joints) != expected[0]:
-        raise ValueError(
+        raise InputError(
             f'keypoints: expected [{expected[0]}, J, 2] and visibility [{expected[0]}, J], '
             f'got {list(all_joints.shape)} and {list(annotated.shape)}'
         )

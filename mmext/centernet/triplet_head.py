@@ -37,6 +37,7 @@ from mmext.centernet.triplet_decoding import (
 )
 from mmext.centernet.triplet_losses import Reduction, offset_loss, pull_push_loss
 from mmext.centernet.triplet_targets import TripletTargets, triplet_targets
+from mmext.errors import InputError
 from mmext.functional.gaussian_focal_loss import gaussian_focal_loss
 from mmext.functional.gaussian_targets import RadiusMode
 from mmext.functional.heatmaps import gather_cells
@@ -120,7 +121,7 @@ class CenterNetTripletHead(BaseDenseHead):
         init_cfg: as for every mmengine module.
 
     Raises:
-        ValueError: for an unknown loss or test setting.
+        InputError: for an unknown loss or test setting.
     """
 
     def __init__(
@@ -139,9 +140,9 @@ class CenterNetTripletHead(BaseDenseHead):
     ) -> None:
         super().__init__(init_cfg)
         if set(loss_weights) != set(LOSSES):
-            raise ValueError(f'loss_weights: expected {LOSSES}, got {tuple(loss_weights)}')
+            raise InputError(f'loss_weights: expected {LOSSES}, got {tuple(loss_weights)}')
         if radius_mode not in get_args(RadiusMode):
-            raise ValueError(
+            raise InputError(
                 f'radius_mode: expected one of {get_args(RadiusMode)}, got {radius_mode!r}'
             )
         self.num_classes = num_classes
@@ -161,7 +162,7 @@ class CenterNetTripletHead(BaseDenseHead):
             features: the output of each stack ``[B, in_channels, h, w]``.
         """
         if len(features) != len(self.stacks):
-            raise ValueError(
+            raise InputError(
                 f'features: expected one map for each of {len(self.stacks)} stacks, '
                 f'got {len(features)}'
             )
@@ -328,4 +329,4 @@ def _settings(test_cfg: ConfigType) -> TripletTestSettings:
     except TypeError:
         known = sorted(TripletTestSettings.__dataclass_fields__)
         unknown = sorted(set(test_cfg) - set(known))
-        raise ValueError(f'test_cfg: expected some of {known}, got {unknown}') from None
+        raise InputError(f'test_cfg: expected some of {known}, got {unknown}') from None

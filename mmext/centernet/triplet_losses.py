@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmext.errors import InputError
+
 Reduction = Literal['sum', 'mean']
 
 EPS = 1e-4  # keeps an image without objects finite
@@ -38,10 +40,10 @@ def pull_push_loss(
         image with a single object is a constant near 1, as released.
 
     Raises:
-        ValueError: unknown reduction.
+        InputError: unknown reduction.
     """
     if reduction not in get_args(Reduction):
-        raise ValueError(f'reduction: expected one of {get_args(Reduction)}, got {reduction!r}')
+        raise InputError(f'reduction: expected one of {get_args(Reduction)}, got {reduction!r}')
     count = is_object.sum(1).to(top_left_tags.dtype)  # [B]
     mean = (top_left_tags + bottom_right_tags) / 2
     spread = (top_left_tags - mean).square() + (bottom_right_tags - mean).square()

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as mask_coding
 
 from mmext.demo.categories import Category
+from mmext.errors import InputError
 from mmext.formats.panoptic_files import encode_id_png
 
 JPEG_QUALITY = 95
@@ -174,7 +175,7 @@ def free_id(color: tuple[int, int, int], taken: set[int]) -> int:
         segment_id = red + 256 * green + 65536 * blue
         if segment_id and segment_id not in taken:
             return segment_id
-    raise ValueError(f'no free segment id near color {color} beside {len(taken)} others')
+    raise InputError(f'no free segment id near color {color} beside {len(taken)} others')
 
 
 def tight_box(mask: NDArray[np.bool_]) -> list[int]:

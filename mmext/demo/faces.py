@@ -26,6 +26,7 @@ from mmext.demo.head_model import MESH_COLUMNS, MESH_ROWS, mesh_flip_pairs, mesh
 from mmext.demo.keypoint_files import write_keypoint_annotations
 from mmext.demo.people import draw_people
 from mmext.demo.storage import GeneratedSet, Progress, store_splits
+from mmext.errors import InputError
 from mmext.formats.face_details import (
     FaceDetails,
     ImageDetails,
@@ -91,8 +92,8 @@ def write_face_dataset(
         progress: called with (images done, images in all).
 
     Raises:
-        ValueError: a number is out of range.
-        FileExistsError: ``root`` holds other files or another set.
+        InputError: a number is out of range.
+        InputError: ``root`` holds other files or another set.
     """
     counts = dict(zip(SPLITS, (num_train, num_val), strict=True))
     _check_numbers(counts, image_size, seed)
@@ -211,8 +212,8 @@ def _boxes(faces: Sequence[FaceGroundTruth]) -> NDArray[np.float64]:
 def _check_numbers(counts: dict[str, int], image_size: tuple[int, int], seed: int) -> None:
     for split, count in counts.items():
         if count < 1:
-            raise ValueError(f'num_{split} must be at least 1, got {count}')
+            raise InputError(f'num_{split} must be at least 1, got {count}')
     if min(image_size) < MIN_SIDE:
-        raise ValueError(f'image_size must be at least {MIN_SIDE} pixels, got {image_size}')
+        raise InputError(f'image_size must be at least {MIN_SIDE} pixels, got {image_size}')
     if seed < 0:
-        raise ValueError(f'seed must be at least 0, got {seed}')
+        raise InputError(f'seed must be at least 0, got {seed}')

@@ -14,6 +14,7 @@ from mmext.demo.coco_files import PanopticSplitWriter, Segment
 from mmext.demo.landscape import draw_landscape
 from mmext.demo.scene import Scene, photograph, segment
 from mmext.demo.storage import GeneratedSet, Progress, store_splits
+from mmext.errors import InputError
 
 GENERATOR_VERSION = 1
 """Raise it with every change that alters a pixel or a file."""
@@ -52,8 +53,8 @@ def write_panoptic_dataset(
         progress: Called with (images done, images in all).
 
     Raises:
-        ValueError: A number is out of range.
-        FileExistsError: ``root`` holds other files or another set.
+        InputError: A number is out of range.
+        InputError: ``root`` holds other files or another set.
     """
     counts = dict(zip(SPLITS, (num_train, num_val), strict=True))
     check_numbers(counts, image_size, seed)
@@ -89,11 +90,11 @@ def check_numbers(counts: dict[str, int], image_size: tuple[int, int], seed: int
     """ValueError if a number is out of range."""
     for split, count in counts.items():
         if count < 1:
-            raise ValueError(f'num_{split} must be at least 1, got {count}')
+            raise InputError(f'num_{split} must be at least 1, got {count}')
     if min(image_size) < MIN_SIDE:
-        raise ValueError(f'image_size must be at least {MIN_SIDE} pixels, got {image_size}')
+        raise InputError(f'image_size must be at least {MIN_SIDE} pixels, got {image_size}')
     if seed < 0:
-        raise ValueError(f'seed must be at least 0, got {seed}')
+        raise InputError(f'seed must be at least 0, got {seed}')
 
 
 def _write_splits(

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmext.errors import InputError
+
 STAMP = 'mmext_demo.json'
 SUMS = 'SHA256SUMS'
 STALE_AFTER_SECONDS = 24 * 3600
@@ -92,7 +94,7 @@ def store_set(
         True if the set was written, False if it was there.
 
     Raises:
-        FileExistsError: ``root`` holds other files, or another or a changed set
+        InputError: ``root`` holds other files, or another or a changed set
             and ``overwrite`` is not given.
         OSError: The folder cannot be written.
     """
@@ -124,7 +126,7 @@ def _is_settled(root: Path, identity: Identity, overwrite: bool) -> bool:
         return False
     stamp = _read_stamp(root)
     if stamp is None:
-        raise FileExistsError(
+        raise InputError(
             f'{root} holds files that are no generated set (no {STAMP}); choose another folder'
         )
     if stamp == identity and _is_unchanged(root):
@@ -132,7 +134,7 @@ def _is_settled(root: Path, identity: Identity, overwrite: bool) -> bool:
     if overwrite:
         return False
     if stamp == identity:
-        raise FileExistsError(
+        raise InputError(
             f'{root} holds this set, but files were changed or lost since it was written; '
             'delete it or write it again with overwrite'
         )
@@ -141,7 +143,7 @@ def _is_settled(root: Path, identity: Identity, overwrite: bool) -> bool:
         for key in sorted({*stamp, *identity})
         if stamp.get(key) != identity.get(key)
     )
-    raise FileExistsError(
+    raise InputError(
         f'{root} holds another generated set: {differing}; '
         'choose another folder or replace the set with overwrite'
     )

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mmext.errors import InputError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -61,7 +63,7 @@ def rename_keys(source: Mapping[str, Tensor], table: Sequence[Rename | Drop]) ->
         The same tensors under the new keys; ``dropped`` carries the source's own keys.
 
     Raises:
-        ValueError: a key that no line knows, or two keys that become one.
+        InputError: a key that no line knows, or two keys that become one.
 
     >>> import torch
     >>> made = rename_keys({'module.a.weight': torch.ones(1), 'module.fc': torch.ones(1)},
@@ -87,10 +89,10 @@ def rename_keys(source: Mapping[str, Tensor], table: Sequence[Rename | Drop]) ->
         else:
             target = line[0].expand(line[1].target)
             if target in origin:
-                raise ValueError(f'{origin[target]!r} and {key!r} both become {target!r}')
+                raise InputError(f'{origin[target]!r} and {key!r} both become {target!r}')
             origin[target] = key
             converted.state[target] = tensor
     if unknown:
         shown = ', '.join(unknown[:_NAMED_KEYS]) + (', ...' if len(unknown) > _NAMED_KEYS else '')
-        raise ValueError(f'{len(unknown)} of {len(source)} keys are unknown: {shown}')
+        raise InputError(f'{len(unknown)} of {len(source)} keys are unknown: {shown}')
     return converted

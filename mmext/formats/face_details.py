@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmext.errors import InputError
+
 KINDS = ('binary', 'categorical', 'ordinal')
 AttributeTable = tuple[dict[str, Any], ...]
 _SCALARS = (str, int, float)
@@ -77,7 +79,7 @@ def check_attributes(attributes: Iterable[Mapping[str, Any]], source: str) -> At
     """The attributes as tuples, or an error that names the wrong one.
 
     Raises:
-        ValueError: no name or one twice, an unknown kind, fewer than two values, or more than
+        InputError: no name or one twice, an unknown kind, fewer than two values, or more than
             two of a binary one.
     """
     table: list[dict[str, Any]] = []
@@ -88,13 +90,13 @@ def check_attributes(attributes: Iterable[Mapping[str, Any]], source: str) -> At
             _typed(value, _SCALARS, f'{source}: {name}: values')
         kind = entry.get('kind', 'categorical')
         if not isinstance(name, str) or name in {a['name'] for a in table}:
-            raise ValueError(f'{source}: attributes: expected names that differ, got {name!r}')
+            raise InputError(f'{source}: attributes: expected names that differ, got {name!r}')
         if kind not in KINDS:
-            raise ValueError(f'{source}: attribute {name}: kind: expected {KINDS}, got {kind!r}')
+            raise InputError(f'{source}: attribute {name}: kind: expected {KINDS}, got {kind!r}')
         if len(set(values)) < 2 or len(set(values)) < len(values):
-            raise ValueError(f'{source}: attribute {name}: expected 2 values or more, got {values}')
+            raise InputError(f'{source}: attribute {name}: expected 2 values or more, got {values}')
         if kind == 'binary' and len(values) != 2:
-            raise ValueError(f'{source}: attribute {name}: binary has 2 values, got {values}')
+            raise InputError(f'{source}: attribute {name}: binary has 2 values, got {values}')
         table.append({'name': name, 'values': values, 'kind': kind})
     return tuple(table)
 
@@ -103,24 +105,24 @@ def read_face_details(path: str | Path) -> FaceDetails:
     """A file of attributes and meshes.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: a line is wrong; file and line are named.
+        MissingFileError: no such file.
+        InputError: a line is wrong; file and line are named.
     """
     try:
         lines = Path(path).read_text(encoding='utf-8-sig').splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f'{path}: no text file ({error})') from None
+        raise InputError(f'{path}: no text file ({error})') from None
     records = [
         (number, _object(line, f'{path}:{number}'))
         for number, line in enumerate(lines, 1)
         if line.strip()
     ]
     if not records:
-        raise ValueError(f'{path}: empty')
+        raise InputError(f'{path}: empty')
     number, header = records[0]
     unknown = header.keys() - {'attributes', 'mesh'}
     if unknown:
-        raise ValueError(
+        raise InputError(
             f'{path}:{number}: the first line says what "attributes" and "mesh" are, '
             f'got {sorted(unknown)}'
         )
@@ -130,10 +132,10 @@ def read_face_details(path: str | Path) -> FaceDetails:
     for number, record in records[1:]:
         where = f'{path}:{number}'
         if not isinstance(record.get('image'), str) or not isinstance(record.get('faces'), list):
-            raise ValueError(f'{where}: expected "image" and "faces", got {sorted(record)}')
+            raise InputError(f'{where}: expected "image" and "faces", got {sorted(record)}')
         if record['image'] in images:
             first = images[record['image']].line
-            raise ValueError(f'{where}: {record["image"]} again, first in line {first}')
+            raise InputError(f'{where}: {record["image"]} again, first in line {first}')
         images[record['image']] = _details(record['faces'], table, topology, number, where)
     return FaceDetails(table, topology, images)
 
@@ -170,9 +172,9 @@ def _object(line: str, where: str) -> dict[str, Any]:
     try:
         value = json.loads(line)
     except ValueError as error:
-        raise ValueError(f'{where}: no JSON ({error})') from None
+        raise InputError(f'{where}: no JSON ({error})') from None
     if not isinstance(value, dict):
-        raise ValueError(f'{where}: expected an object, got {line[:60]!r}')
+        raise InputError(f'{where}: expected an object, got {line[:60]!r}')
     return value
 
 
@@ -180,14 +182,14 @@ def _typed(value: Any, kind: Any, where: str) -> Any:
     """The value, or an error that names the place if it is of another kind."""
     if not isinstance(value, kind):
         expected = _WORDS[kind[0] if isinstance(kind, tuple) else kind]
-        raise ValueError(f'{where}: expected {expected}, got {str(value)[:60]!r}')
+        raise InputError(f'{where}: expected {expected}, got {str(value)[:60]!r}')
     return value
 
 
 def _topology(entry: Any, where: str) -> MeshTopology:
     count = _typed(entry, Mapping, f'{where}: mesh').get('num_vertices')
     if not isinstance(count, int) or count < 1:
-        raise ValueError(f'{where}: mesh: num_vertices: expected 1 or more, got {count!r}')
+        raise InputError(f'{where}: mesh: num_vertices: expected 1 or more, got {count!r}')
     pairs = _vertex_tuples(entry, 'flip_pairs', 2, count, where)
     return MeshTopology(count, pairs, _vertex_tuples(entry, 'triangles', 3, count, where))
 
@@ -201,7 +203,7 @@ def _vertex_tuples(
     for item in items:
         good = all(isinstance(vertex, int) and 0 <= vertex < count for vertex in item)
         if len(item) != length or not good:
-            raise ValueError(f'{where}: expected {length} vertices 0 to {count - 1}, got {item}')
+            raise InputError(f'{where}: expected {length} vertices 0 to {count - 1}, got {item}')
     return tuple(items)
 
 
@@ -223,10 +225,10 @@ def _details(
         for name, value in _typed(known, Mapping, f'{where}: face {row}: attributes').items():
             column = columns.get(name)
             if column is None:
-                raise ValueError(f'{where}: face {row}: no attribute {name!r} in the first line')
+                raise InputError(f'{where}: face {row}: no attribute {name!r} in the first line')
             if value is not None and value not in list(numbers[column]):
                 expected = ', '.join(map(str, table[column]['values']))
-                raise ValueError(
+                raise InputError(
                     f'{where}: face {row}: {name}: expected one of {expected}, got {value!r}'
                 )
             attributes[row, column] = -1 if value is None else numbers[column][value]
@@ -242,7 +244,7 @@ def _vertices(values: Any, count: int, where: str) -> NDArray[np.float32]:
     except ValueError:
         mesh = np.zeros(0, np.float32)
     if mesh.shape != (count, 3) or not np.isfinite(mesh).all():
-        raise ValueError(
+        raise InputError(
             f'{where}: mesh: expected {count} vertices of three finite numbers, '
             f'got shape {list(mesh.shape)}'
         )

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from mmext.errors import InputError, MissingFileError
+
 _MAGIC = 202021.25
 _HEADER_BYTES = 12
 
@@ -29,19 +31,19 @@ def read_flow(path: str) -> Flow:
         float32 [H, W, 2], (x, y) in pixels.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: another file format, or content that is no flow.
+        MissingFileError: no such file.
+        InputError: another file format, or content that is no flow.
     """
     if not os.path.isfile(path):
-        raise FileNotFoundError(f'no optical flow at {os.path.abspath(path)}')
+        raise MissingFileError(f'no optical flow at {os.path.abspath(path)}')
     if path.endswith('.npz'):
         flow = _read_npz(path)
     elif path.endswith('.flo'):
         flow = _read_flo(path)
     else:
-        raise ValueError(f'{path}: expected a .flo or .npz file')
+        raise InputError(f'{path}: expected a .flo or .npz file')
     if not np.isfinite(flow).all():  # would be read as one place of the picture
-        raise ValueError(f'{path}: {(~np.isfinite(flow)).sum()} values of the flow are no number')
+        raise InputError(f'{path}: {(~np.isfinite(flow)).sum()} values of the flow are no number')
     return flow
 
 
@@ -49,10 +51,10 @@ def write_flow(path: str, flow: Flow) -> None:
     """Write a flow [H, W, 2] as ``.flo`` or compressed ``.npz``, by the name of the file.
 
     Raises:
-        ValueError: another file format, or an array of another shape.
+        InputError: another file format, or an array of another shape.
     """
     if flow.ndim != 3 or flow.shape[2] != 2:
-        raise ValueError(f'flow: expected [H, W, 2], got {list(flow.shape)}')
+        raise InputError(f'flow: expected [H, W, 2], got {list(flow.shape)}')
     flow = np.ascontiguousarray(flow, '<f4')
     if path.endswith('.npz'):
         np.savez_compressed(path, flow=flow)
@@ -60,17 +62,17 @@ def write_flow(path: str, flow: Flow) -> None:
         size = np.array(flow.shape[1::-1], '<i4')
         Path(path).write_bytes(np.float32(_MAGIC).tobytes() + size.tobytes() + flow.tobytes())
     else:
-        raise ValueError(f'{path}: expected a .flo or .npz file')
+        raise InputError(f'{path}: expected a .flo or .npz file')
 
 
 def _read_flo(path: str) -> Flow:
     data = Path(path).read_bytes()
     if len(data) < _HEADER_BYTES or np.frombuffer(data, '<f4', 1)[0] != _MAGIC:
-        raise ValueError(f'{path}: not a .flo file')
+        raise InputError(f'{path}: not a .flo file')
     width, height = (int(size) for size in np.frombuffer(data, '<i4', 2, offset=4))
     expected = _HEADER_BYTES + 8 * width * height
     if min(width, height) < 1 or len(data) != expected:
-        raise ValueError(
+        raise InputError(
             f'{path}: a flow of {width} x {height} has {expected} bytes, the file {len(data)}'
         )
     values = np.frombuffer(data, '<f4', offset=_HEADER_BYTES)
@@ -81,8 +83,8 @@ def _read_npz(path: str) -> Flow:
     with np.load(path) as arrays:
         names = list(arrays)
         if 'flow' not in names and len(names) != 1:
-            raise ValueError(f'{path}: expected an array named flow or a single one, got {names}')
+            raise InputError(f'{path}: expected an array named flow or a single one, got {names}')
         flow = arrays['flow' if 'flow' in names else names[0]]
     if flow.ndim != 3 or flow.shape[2] != 2:
-        raise ValueError(f'{path}: expected [H, W, 2], got {list(flow.shape)}')
+        raise InputError(f'{path}: expected [H, W, 2], got {list(flow.shape)}')
     return np.asarray(flow, np.float32)

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mmext.errors import InputError
 from mmext.formats.panoptic_ids import id_to_rgb, rgb_to_id
 
 VOID_ID = 0
@@ -31,13 +32,13 @@ def decode_id_png(data: bytes, source: str) -> npt.NDArray[np.int32]:
         ``[H, W]``, ids in ``[0, 2^24)``.
 
     Raises:
-        ValueError: not a readable image.
+        InputError: not a readable image.
     """
     encoded = np.frombuffer(data, dtype=np.uint8)
     # an empty buffer is an exception in OpenCV, any other unreadable one is None
     bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
     if bgr is None:
-        raise ValueError(f'{source}: not a readable PNG ({len(data)} bytes)')
+        raise InputError(f'{source}: not a readable PNG ({len(data)} bytes)')
     return rgb_to_id(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8))
 
 
@@ -61,22 +62,22 @@ def segment_positions(
         Positions in ``png_ids``, one per listed id.
 
     Raises:
-        ValueError: PNG and JSON do not describe the same segments.
+        InputError: PNG and JSON do not describe the same segments.
     """
     listed = np.asarray(listed_ids, dtype=np.int64)
     unlisted = np.setdiff1d(png_ids, np.append(listed, VOID_ID))
     if unlisted.size:
-        raise ValueError(
+        raise InputError(
             f'{source}: ids without an entry in segments_info: {_names(unlisted)}. Is the PNG '
             'the one of this annotation, RGB with id = R + 256 G + 65536 B?'
         )
     missing = np.setdiff1d(listed, png_ids)
     if missing.size:
-        raise ValueError(f'{source}: segments of segments_info without a pixel: {_names(missing)}')
+        raise InputError(f'{source}: segments of segments_info without a pixel: {_names(missing)}')
     distinct, counts = np.unique(listed, return_counts=True)
     if counts.max(initial=1) > 1 or VOID_ID in distinct:
         wrong = distinct[(counts > 1) | (distinct == VOID_ID)]
-        raise ValueError(
+        raise InputError(
             f'{source}: segments_info must list every id once and not {VOID_ID} (void), '
             f'got {_names(wrong)}'
         )
@@ -118,7 +119,7 @@ def labels_of_categories(
         ``{category id: position in classes}``.
 
     Raises:
-        ValueError: the names differ, a class is a thing on one side only, or a
+        InputError: the names differ, a class is a thing on one side only, or a
             name is used twice; says which ones and what to write.
     """
     categories, things = list(categories), set(thing_classes)
@@ -137,7 +138,7 @@ def labels_of_categories(
     }
     if any(problems.values()):
         lines = [f'  {what}: {_names(which)}' for what, which in problems.items() if which]
-        raise ValueError(
+        raise InputError(
             '\n'.join([f'{source}: its categories are not the classes of metainfo', *lines])
             + f'\nfor the classes of the file write\n  {metainfo_line(categories)}'
         )

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mmext.errors import InputError
+
 _MAX_ID = (1 << 24) - 1
 
 
@@ -20,7 +22,7 @@ def rgb_to_id(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
     [[197121]]
     """
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
-        raise ValueError(f'rgb: expected uint8 [H, W, 3], got {rgb.dtype} {list(rgb.shape)}')
+        raise InputError(f'rgb: expected uint8 [H, W, 3], got {rgb.dtype} {list(rgb.shape)}')
     if not rgb.size:
         return np.zeros(rgb.shape[:2], dtype=np.int32)
     rgba = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA))  # alpha 255, the highest byte
@@ -36,10 +38,10 @@ def id_to_rgb(ids: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     [[[1, 2, 3]]]
     """
     if ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer):
-        raise ValueError(f'ids: expected integers [H, W], got {ids.dtype} {list(ids.shape)}')
+        raise InputError(f'ids: expected integers [H, W], got {ids.dtype} {list(ids.shape)}')
     if not ids.size:
         return np.zeros((*ids.shape, 3), dtype=np.uint8)
     if ids.min() < 0 or ids.max() > _MAX_ID:
-        raise ValueError(f'ids: expected [0, {_MAX_ID}], got [{ids.min()}, {ids.max()}]')
+        raise InputError(f'ids: expected [0, {_MAX_ID}], got [{ids.min()}, {ids.max()}]')
     rgba = np.ascontiguousarray(ids, dtype='<i4')[..., None].view(np.uint8)
     return np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), dtype=np.uint8)

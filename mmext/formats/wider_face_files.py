@@ -31,6 +31,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mmext.errors import InputError
 from mmext.functional.keypoints import OCCLUDED, UNKNOWN, VISIBLE
 
 Form = Literal['wider', 'retinaface', 'labelv2']
@@ -119,13 +120,13 @@ def read_faces(path: str | Path, form: Form | None = None) -> list[ImageFaces]:
         form: None finds it out from the first lines.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: a line is not of the format; file and line are named.
+        MissingFileError: no such file.
+        InputError: a line is not of the format; file and line are named.
     """
     try:
         text = Path(path).read_text(encoding='utf-8-sig')  # editors put a mark in front
     except UnicodeDecodeError as error:
-        raise ValueError(f'{path}: no text file ({error})') from None
+        raise InputError(f'{path}: no text file ({error})') from None
     return parse_faces(text, str(path), form)
 
 
@@ -133,7 +134,7 @@ def parse_faces(text: str, source: str, form: Form | None = None) -> list[ImageF
     """The images of an annotation text, see :func:`read_faces`; ``source`` names it in errors."""
     rows = [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not rows:
-        raise ValueError(f'{source}: no image in it')
+        raise InputError(f'{source}: no image in it')
     form = form or _form_of(rows[0][1])
     blocks = _wider_blocks(rows, source) if form == 'wider' else _hash_blocks(rows, source)
     images, seen = [], dict[str, int]()
@@ -141,7 +142,7 @@ def parse_faces(text: str, source: str, form: Form | None = None) -> list[ImageF
         image = _image(header, line, faces, form, source)
         if image.name in seen:
             first = seen[image.name]
-            raise ValueError(f'{source}:{line}: {image.name} again, first in line {first}')
+            raise InputError(f'{source}:{line}: {image.name} again, first in line {first}')
         seen[image.name] = line
         images.append(image)
     return images
@@ -159,7 +160,7 @@ def write_faces(
         boxes_only: 4 numbers per face, as in the published val files of the two newer formats.
 
     Raises:
-        ValueError: the format needs what an image does not have.
+        InputError: the format needs what an image does not have.
     """
     lines = [line for image in images for line in _lines(image, form, boxes_only)]
     Path(path).write_text(''.join(line + '\n' for line in lines), encoding='utf-8')
@@ -184,7 +185,7 @@ def _hash_blocks(rows: Sequence[Row], source: str) -> Iterator[tuple[Row, list[R
     """(header, lines of the faces) of the formats with ``#``."""
     starts = [i for i, (_, text) in enumerate(rows) if text.startswith('#')]
     if not starts or starts[0] != 0:
-        raise ValueError(
+        raise InputError(
             f'{source}:{rows[0][0]}: expected "# name of an image", got {rows[0][1][:60]!r}'
         )
     for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
@@ -198,13 +199,13 @@ def _wider_blocks(rows: Sequence[Row], source: str) -> Iterator[tuple[Row, list[
         header = rows[position]
         line, text = rows[position + 1] if position + 1 < len(rows) else (header[0], '')
         if not text.isdigit():
-            raise ValueError(
+            raise InputError(
                 f'{source}:{line}: expected the number of faces of {header[1]}, got {text[:60]!r}'
             )
         position += 2
         faces = list(rows[position : position + int(text)])
         if len(faces) < int(text):
-            raise ValueError(
+            raise InputError(
                 f'{source}:{line}: {text} faces announced for {header[1]}, {len(faces)} lines left'
             )
         position += len(faces)
@@ -226,7 +227,7 @@ def _image(header: str, line: int, faces: list[Row], form: Form, source: str) ->
     name, *size = _split_header(header, form)
     if not name or (form == 'labelv2' and not size):
         expected = '# name width height' if form == 'labelv2' else '# name'
-        raise ValueError(f'{source}:{line}: expected "{expected}", got {header!r}')
+        raise InputError(f'{source}:{line}: expected "{expected}", got {header!r}')
     if form == 'retinaface':
         points, visible = _landmarks(numbers[:, 4:19], faces, source)
         return ImageFaces(
@@ -248,7 +249,7 @@ def _numbers(rows: Sequence[Row], allowed: Sequence[int], source: str) -> Floats
     """The numbers of each line, ``[N, max(allowed)]``, nan beyond the end of a line.
 
     Raises:
-        ValueError: another number of fields than ``allowed``, or no finite numbers.
+        InputError: another number of fields than ``allowed``, or no finite numbers.
     """
     fields = [text.split() for _, text in rows]
     table = np.full((len(rows), max(allowed)), np.nan)
@@ -256,13 +257,13 @@ def _numbers(rows: Sequence[Row], allowed: Sequence[int], source: str) -> Floats
         line = rows[index][0]
         if len(values) not in allowed:
             expected = ' or '.join(map(str, allowed))
-            raise ValueError(f'{source}:{line}: expected {expected} numbers, got {len(values)}')
+            raise InputError(f'{source}:{line}: expected {expected} numbers, got {len(values)}')
         try:
             table[index, : len(values)] = values
         except ValueError:
-            raise ValueError(f'{source}:{line}: no numbers: {rows[index][1][:60]!r}') from None
+            raise InputError(f'{source}:{line}: no numbers: {rows[index][1][:60]!r}') from None
         if not np.isfinite(table[index, : len(values)]).all():
-            raise ValueError(f'{source}:{line}: not finite: {rows[index][1][:60]!r}')
+            raise InputError(f'{source}:{line}: not finite: {rows[index][1][:60]!r}')
     return table
 
 
@@ -285,7 +286,7 @@ def _attributes(values: Floats, rows: Sequence[Row], source: str) -> Ints:
     wrong = (values < 0) | (values >= _LIMITS) | (values != np.floor(values))
     if wrong.any():
         face, column = (int(i) for i in np.argwhere(wrong)[0])
-        raise ValueError(
+        raise InputError(
             f'{source}:{rows[face][0]}: {ATTRIBUTES[column]["name"]}: expected 0 to '
             f'{_LIMITS[column] - 1}, got {values[face, column]:g}'
         )
@@ -295,7 +296,7 @@ def _attributes(values: Floats, rows: Sequence[Row], source: str) -> Ints:
 def _refuse(wrong: NDArray[np.bool_], rows: Sequence[Row], source: str, expected: str) -> None:
     if wrong.any():
         line, text = rows[int(np.flatnonzero(wrong)[0])]
-        raise ValueError(f'{source}:{line}: {expected}, got {text!r}')
+        raise InputError(f'{source}:{line}: {expected}, got {text!r}')
 
 
 def _lines(image: ImageFaces, form: Form, boxes_only: bool) -> Iterator[str]:
@@ -303,7 +304,7 @@ def _lines(image: ImageFaces, form: Form, boxes_only: bool) -> Iterator[str]:
         yield from _wider_lines(image)
         return
     if form == 'labelv2' and image.size is None:
-        raise ValueError(f'{image.name}: labelv2 states the size of every image, none is known')
+        raise InputError(f'{image.name}: labelv2 states the size of every image, none is known')
     yield f'# {image.name}' + (' {} {}'.format(*(image.size or ())) if form == 'labelv2' else '')
     for face in range(len(image)):
         box = image.boxes_xywh[face].copy()
@@ -322,7 +323,7 @@ def _lines(image: ImageFaces, form: Form, boxes_only: bool) -> Iterator[str]:
 
 def _wider_lines(image: ImageFaces) -> Iterator[str]:
     if (image.attributes < 0).any():
-        raise ValueError(f'{image.name}: the original format states all six attributes of a face')
+        raise InputError(f'{image.name}: the original format states all six attributes of a face')
     yield image.name
     yield str(len(image))
     for box, attributes in zip(image.boxes_xywh, image.attributes, strict=True):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import loadmat, savemat
 
+from mmext.errors import InputError, MissingFileError
 from mmext.formats.wider_face_files import ATTRIBUTES
 
 SETTINGS = ('easy', 'medium', 'hard')
@@ -49,8 +50,8 @@ def read_ground_truth(folder: str | Path) -> list[ImageTruth]:
         folder: with ``wider_face_val.mat`` and ``wider_{easy,medium,hard}_val.mat``.
 
     Raises:
-        FileNotFoundError: one is missing.
-        ValueError: one is no such file, or they do not belong together.
+        MissingFileError: one is missing.
+        InputError: one is no such file, or they do not belong together.
     """
     folder = Path(folder)
     faces = _load(folder / FACES_FILE, ('event_list', 'file_list', 'face_bbx_list'))
@@ -76,13 +77,13 @@ def write_ground_truth(folder: str | Path, images: list[ImageTruth]) -> None:
     """Write the four files for images of one's own, grouped by event in the order given.
 
     Raises:
-        ValueError: a name is not ``event/file``, or a setting is missing.
+        InputError: a name is not ``event/file``, or a setting is missing.
     """
     events: dict[str, list[ImageTruth]] = {}
     for image in images:
         event, _, file_name = image.name.partition('/')
         if not event or not file_name or set(image.counted) != set(SETTINGS):
-            raise ValueError(f'{image.name!r}: expected event/file and the settings {SETTINGS}')
+            raise InputError(f'{image.name!r}: expected event/file and the settings {SETTINGS}')
         events.setdefault(event, []).append(image)
     names = [_cells([i.name.partition('/')[2] for i in e]) for e in events.values()]
     shared = {
@@ -112,16 +113,16 @@ def _save(path: Path, content: dict[str, Any]) -> None:
 
 def _load(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f'{path}: no such file; eval_tools.zip of WIDER FACE has it (eval_tools/ground_truth)'
         )
     try:
         content: dict[str, Any] = loadmat(path)
     except Exception as error:  # scipy raises many kinds for broken files
-        raise ValueError(f'{path}: cannot be read as a .mat file ({error})') from None
+        raise InputError(f'{path}: cannot be read as a .mat file ({error})') from None
     missing = [key for key in keys if key not in content]
     if missing:
-        raise ValueError(f'{path}: no {", ".join(missing)} in it; it has {sorted(content)}')
+        raise InputError(f'{path}: no {", ".join(missing)} in it; it has {sorted(content)}')
     return content
 
 
@@ -137,7 +138,7 @@ def _cell(table: NDArray[Any], event: int, number: int) -> NDArray[Any]:
 def _flags(numbers: NDArray[Any], count: int, name: str, setting: str) -> NDArray[np.bool_]:
     index = np.ravel(numbers).astype(np.int64) - 1
     if index.size and (index.min() < 0 or index.max() >= count):
-        raise ValueError(
+        raise InputError(
             f'{setting_file(setting)}: {name}: face numbers {index.min() + 1} to '
             f'{index.max() + 1} of {count} faces'
         )
@@ -151,7 +152,7 @@ def _column(table: Any, event: int, number: int, count: int, name: str) -> NDArr
         return np.full(count, -1)
     values = np.ravel(_cell(table, event, number)).astype(np.int64)
     if len(values) != count:
-        raise ValueError(f'{FACES_FILE}: {name}: {count} boxes, {len(values)} attribute values')
+        raise InputError(f'{FACES_FILE}: {name}: {count} boxes, {len(values)} attribute values')
     return values
 
 

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
+from mmext.errors import InputError
 from mmext.renamed_keys import accept_old_keys
 
 Normalization = Literal['valid', 'all_pixels']
@@ -199,7 +200,7 @@ def _check_label_range(labels: Tensor, classes: int, ignore_index: int) -> None:
     wrong = ((labels < 0) | (labels >= classes)) & (labels != ignore_index)
     if wrong.any():
         found = sorted(set(labels[wrong].tolist()))[:5]
-        raise ValueError(f'labels: expected 0..{classes - 1} or {ignore_index}, found {found}')
+        raise InputError(f'labels: expected 0..{classes - 1} or {ignore_index}, found {found}')
 
 
 def _describe(tensor: Tensor) -> str:

@@ -108,16 +108,16 @@ def _check_names(config: Config) -> None:
     """Refuse what makes mmengine or mmdet import or call more than registered classes.
 
     Raises:
-        ValueError: naming the key and the value.
+        InputError: naming the key and the value.
     """
     for key in _READ_BY_MMENGINE:
         if config.get(key):
-            raise ValueError(f'{key}={config[key]}')
+            raise InputError(f'{key}={config[key]}')
     for path, part in walk(config._cfg_dict):
         for key in _EVALUATED:
             name = part.get(key)
             if isinstance(name, str) and not _is_harmless(name):
-                raise ValueError(f'{path}.{key}={name[:60]!r}'.lstrip('.'))
+                raise InputError(f'{path}.{key}={name[:60]!r}'.lstrip('.'))
 
 
 def _is_harmless(name: str) -> bool:

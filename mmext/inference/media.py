@@ -176,7 +176,7 @@ class PictureWriter:
 
         Raises:
             InputError: it cannot be written there.
-            ValueError: the picture is too large for its format.
+            InputError: the picture is too large for its format.
         """
         bgr: Any = cv2.cvtColor(picture_rgb, cv2.COLOR_RGB2BGR)
         if self.source.fps is not None:
@@ -231,7 +231,7 @@ def write_picture(path: Path, bgr: npt.NDArray[np.uint8]) -> None:
 
     Raises:
         InputError: it cannot be written there.
-        ValueError: the format cannot hold it.
+        InputError: the format cannot hold it.
     """
     try:
         encoded, data = cv2.imencode(path.suffix, bgr)
@@ -239,7 +239,7 @@ def write_picture(path: Path, bgr: npt.NDArray[np.uint8]) -> None:
         encoded = False
     if not encoded:
         height, width = bgr.shape[:2]
-        raise ValueError(
+        raise InputError(
             f'{path}: a picture of {width} x {height} pixels cannot be written as {path.suffix}'
         )
     with writing(path):

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmext.errors import InputError
+
 
 class VideoOrder:
     """Tells frames that continue a video from frames that begin one.
@@ -33,7 +35,7 @@ class VideoOrder:
         """Whether this frame continues the video of the frame of the previous call.
 
         Raises:
-            ValueError: a frame of a video without ``frame_id``.
+            InputError: a frame of a video without ``frame_id``.
         """
         video_id = meta.get('video_id')
         if video_id is None:
@@ -41,7 +43,7 @@ class VideoOrder:
             return False
         frame_id = meta.get('frame_id')
         if frame_id is None:
-            raise ValueError(f'frame_id: expected a number in the meta of video {video_id!r}')
+            raise InputError(f'frame_id: expected a number in the meta of video {video_id!r}')
         continues = video_id == self._video_id and frame_id > self.frame_id
         self._video_id, self.frame_id = video_id, frame_id
         return continues

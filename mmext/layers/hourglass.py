@@ -15,6 +15,7 @@ from mmdet.utils import ConfigType
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from mmext.errors import InputError
 from mmext.registry import MODELS
 
 DEFAULT_NORM = dict(type='BN', requires_grad=True)
@@ -51,7 +52,7 @@ class HourglassNet(HostHourglassNet):
         with_cp: bool = False,
     ) -> None:
         if not len(stage_channels) == len(stage_blocks) > downsample_times:
-            raise ValueError(
+            raise InputError(
                 'stage_channels and stage_blocks: expected equal lengths above downsample_times='
                 f'{downsample_times}, got {len(stage_channels)} and {len(stage_blocks)}'
             )

@@ -17,6 +17,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmext.errors import InputError, MissingPackageError
 from mmext.formats.flow_files import read_flow
 from mmext.registry import MODELS
 
@@ -57,14 +58,14 @@ class DISFlow(OpticalFlow):
     def __init__(self, preset: str = 'medium') -> None:
         super().__init__()
         if preset not in _DIS_PRESETS:
-            raise ValueError(f'preset: expected one of {sorted(_DIS_PRESETS)}, got {preset!r}')
+            raise InputError(f'preset: expected one of {sorted(_DIS_PRESETS)}, got {preset!r}')
         self.preset = preset
 
     @torch.no_grad()
     def forward(self, targets: Tensor, references: Tensor, metas: Sequence[dict]) -> Tensor:
         """Flow ``[N, 2, H, W]``, see :class:`OpticalFlow`."""
         if max(targets.shape[-2:]) < _DIS_SMALLEST_SIDE_PX:
-            raise ValueError(
+            raise InputError(
                 f'DIS flow needs a side of {_DIS_SMALLEST_SIDE_PX} px, '
                 f'got images of {tuple(targets.shape[-2:])}'
             )
@@ -93,7 +94,7 @@ class PrecomputedFlow(OpticalFlow):
     def __init__(self, pattern: str) -> None:
         super().__init__()
         if 'ref_frame_id' not in pattern:
-            raise ValueError(f'pattern: expected a path with {{ref_frame_id}} in it, got {pattern}')
+            raise InputError(f'pattern: expected a path with {{ref_frame_id}} in it, got {pattern}')
         self.pattern = pattern
 
     @torch.no_grad()
@@ -101,8 +102,8 @@ class PrecomputedFlow(OpticalFlow):
         """Flow ``[N, 2, H, W]``, see :class:`OpticalFlow`.
 
         Raises:
-            FileNotFoundError: naming the file that a pair lacks.
-            ValueError: a file that is no flow or is one of other images; a meta without a field
+            MissingFileError: naming the file that a pair lacks.
+            InputError: a file that is no flow or is one of other images; a meta without a field
                 of the pattern; a transform that a flow cannot follow.
         """
         flows = [self._of_pair(meta, targets.shape[-2:]) for meta in metas]
@@ -112,10 +113,10 @@ class PrecomputedFlow(OpticalFlow):
         try:
             path = self.pattern.format(**meta)
         except KeyError as error:
-            raise ValueError(f'{self.pattern}: the meta of the frame has no {error}') from None
+            raise InputError(f'{self.pattern}: the meta of the frame has no {error}') from None
         flow = torch.from_numpy(read_flow(path)).movedim(-1, 0)
         if flow.shape[1:] != tuple(meta['ori_shape'][:2]):
-            raise ValueError(
+            raise InputError(
                 f'{path}: flow of {tuple(flow.shape[1:])}, the frame is {meta["ori_shape"][:2]}'
             )
         return _in_frame_of_input(flow, meta, size_hw)
@@ -133,7 +134,7 @@ class RAFTFlow(OpticalFlow):
         num_updates: refinements of the flow.
 
     Raises:
-        ImportError: torchvision is missing, with what to do.
+        MissingPackageError: torchvision is missing, with what to do.
     """
 
     def __init__(
@@ -141,11 +142,11 @@ class RAFTFlow(OpticalFlow):
     ) -> None:
         super().__init__()
         if variant not in ('small', 'large'):
-            raise ValueError(f"variant: expected 'small' or 'large', got {variant!r}")
+            raise InputError(f"variant: expected 'small' or 'large', got {variant!r}")
         try:
             library: Any = importlib.import_module('torchvision.models.optical_flow')
         except (ImportError, RuntimeError) as error:  # one for another torch raises the latter
-            raise ImportError(
+            raise MissingPackageError(
                 f'mmext.RAFTFlow needs torchvision ({error}): install the build made for torch '
                 f'{torch.__version__}, or use mmext.DISFlow, which needs nothing'
             ) from error
@@ -210,7 +211,7 @@ def _matrix(meta: dict[str, Any]) -> npt.NDArray[np.floating]:
     scale_x, scale_y = meta.get('scale_factor', (1.0, 1.0))[:2]
     resized = (round(meta['ori_shape'][0] * scale_y), round(meta['ori_shape'][1] * scale_x))
     if resized != (height, width) or meta.get('flip_direction') not in (None, 'horizontal'):
-        raise ValueError(
+        raise InputError(
             f'homography_matrix: not in the meta of an image of {resized} that was cropped to '
             f'{(height, width)} or flipped vertically; add it to the meta_keys of the pipeline'
         )

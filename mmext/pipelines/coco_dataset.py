@@ -18,7 +18,7 @@ from typing import Any
 from mmdet.datasets import CocoDataset as HostCocoDataset
 from mmengine import fileio
 
-from mmext.errors import InputError
+from mmext.errors import InputError, MissingFileError
 from mmext.formats.coco_records import (
     CocoRecords,
     Fault,
@@ -55,7 +55,7 @@ class CocoDataset(HostCocoDataset):
     format.
 
     Raises:
-        FileNotFoundError: the annotation file or a folder is missing.
+        MissingFileError: the annotation file or a folder is missing.
         InputError: the file is no instances file, has objects without a box, or lacks a class; or
             there is nothing to learn.
     """
@@ -184,7 +184,7 @@ def read_records(dataset: Any) -> CocoRecords:
     """The records of a data set's annotation file, after a look whether its files are there.
 
     Raises:
-        FileNotFoundError: the annotation file or a folder is missing.
+        MissingFileError: the annotation file or a folder is missing.
         InputError: it is no instances file, or an object has no box.
     """
     require_places(dataset)
@@ -198,14 +198,14 @@ def require_places(dataset: Any) -> None:
     """Look whether the annotation file and the folders of a data set are there.
 
     Raises:
-        FileNotFoundError: one is missing.
+        MissingFileError: one is missing.
     """
     places = {'ann_file': dataset.ann_file}
     places |= {f'data_prefix.{k}': v for k, v in dataset.data_prefix.items() if v}
     for name, place in places.items():
         # object stores have no folders to look for
         if '://' not in place and not os.path.exists(place):
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f'{name}: nothing at {os.path.abspath(place)}. Download or link the data set '
                 f'there, or change data_root and {name} in the config'
             )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mmext.errors import InputError
 from mmext.pipelines.coco_dataset import CocoDataset
 from mmext.registry import DATASETS
 
@@ -21,7 +22,7 @@ class CocoKeypointDataset(CocoDataset):
             many annotated points.
 
     Raises:
-        ValueError: an annotation with another number of points than ``metainfo`` names.
+        InputError: an annotation with another number of points than ``metainfo`` names.
     """
 
     METAINFO = dict(
@@ -58,7 +59,7 @@ class CocoKeypointDataset(CocoDataset):
                 instance['mask'] = annotation['segmentation']
             points = annotation.get('keypoints') or [0] * (3 * num_points)
             if len(points) != 3 * num_points:
-                raise ValueError(
+                raise InputError(
                     f'{info["img_path"]}, annotation {annotation.get("id")}: expected '
                     f'{num_points} key points as in metainfo, got {len(points) / 3:g}'
                 )

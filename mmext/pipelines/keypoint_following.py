@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mmext.errors import InputError
 from mmext.functional.keypoints import turns_handedness, warp_points
 
 Results = dict[str, Any]
@@ -62,13 +63,13 @@ def add_followers(results: Results, arrays: Mapping[str, Any], how: Mapping[str,
         how: for each of them.
 
     Raises:
-        ValueError: an array has another length than the boxes.
+        InputError: an array has another length than the boxes.
     """
     follow(results)  # earlier followers share the frame that begins here
     boxes = _boxes(results)
     for name, array in arrays.items():
         if boxes is not None and len(array) != len(boxes):
-            raise ValueError(
+            raise InputError(
                 f'{name}: expected one for each of {len(boxes)} boxes, got {len(array)}'
             )
     count = len(boxes) if boxes is not None else len(next(iter(arrays.values()), ()))
@@ -84,14 +85,14 @@ def follow(results: Results) -> None:
     """Bring all followers to the present state of the image and its boxes, in place.
 
     Raises:
-        ValueError: boxes were dropped or moved by a transform that leaves no record of it.
+        InputError: boxes were dropped or moved by a transform that leaves no record of it.
     """
     frame: Frame | None = results.get('followers_frame')
     if frame is None:
         return
     boxes, kept = _boxes(results), results['gt_instances_ids']
     if boxes is not None and len(boxes) != len(kept):
-        raise ValueError(
+        raise InputError(
             f'{_source(results)}: {len(boxes)} boxes, but {len(kept)} of their keypoints are left: '
             'a transform of the pipeline drops boxes without dropping gt_instances_ids'
         )
@@ -153,7 +154,7 @@ def _check_boxes(
     if not stays.all():
         wrong = int(np.flatnonzero(~stays)[0])
         place, limits = now[wrong].round(1).tolist(), np.stack([low[wrong], high[wrong]]).round(1)
-        raise ValueError(
+        raise InputError(
             f'{source}: box {wrong} is at {place}, by the recorded transforms it is between '
             f'{limits[0].tolist()} and {limits[1].tolist()}: '
             'keypoints cannot follow a transform that does not record homography_matrix '

@@ -8,6 +8,7 @@ from mmcv.transforms import to_tensor
 from mmcv.transforms.base import BaseTransform
 from mmdet.datasets.transforms import PackDetInputs
 
+from mmext.errors import InputError
 from mmext.functional.keypoints import UNKNOWN, clamp_points, flip_permutation, hide_outside
 from mmext.pipelines.keypoint_following import Follower, add_followers, follow, follower_image_shape
 from mmext.registry import TRANSFORMS
@@ -31,7 +32,7 @@ class LoadKeypoints(BaseTransform):
             Data sets put both into their data from ``metainfo``.
 
     Raises:
-        ValueError: no K, a wrong number of values, a value that is not finite, an unknown
+        InputError: no K, a wrong number of values, a value that is not finite, an unknown
             visibility, or wrong pairs.
     """
 
@@ -46,7 +47,7 @@ class LoadKeypoints(BaseTransform):
             return results
         num = self.num_keypoints or results.get('num_keypoints')
         if not num:
-            raise ValueError('num_keypoints: state it in LoadKeypoints or in the data set')
+            raise InputError('num_keypoints: state it in LoadKeypoints or in the data set')
         pairs = self.flip_pairs if self.flip_pairs is not None else results.get('flip_pairs', ())
         flip = flip_permutation(num, pairs)
         values = _keypoint_values(results, num)
@@ -79,7 +80,7 @@ def _keypoint_values(results: Mapping[str, Any], num: int) -> np.ndarray:
     source = results.get('img_path', 'image')
     for number, row in enumerate(rows):
         if len(row) != 3 * num:
-            raise ValueError(
+            raise InputError(
                 f'{source}, instance {number}: keypoints: expected {num} times x, y, visibility, '
                 f'got {len(row)} numbers'
             )
@@ -87,7 +88,7 @@ def _keypoint_values(results: Mapping[str, Any], num: int) -> np.ndarray:
     wrong = ~np.isfinite(values).all(axis=(1, 2)) | ~np.isin(values[..., 2], (0, 1, 2)).all(axis=1)
     if wrong.any():
         number = int(np.flatnonzero(wrong)[0])
-        raise ValueError(
+        raise InputError(
             f'{source}, instance {number}: keypoints: expected finite x, y and visibility 0, 1 '
             f'or 2, got {rows[number].tolist()}'
         )
@@ -109,7 +110,7 @@ class PackKeypointInputs(PackDetInputs):
         meta_keys: of mmdet.
 
     Raises:
-        ValueError: an option is unknown; an array of ``extra`` is missing or of another length
+        InputError: an option is unknown; an array of ``extra`` is missing or of another length
             than the boxes; the boxes were moved in a way that keypoints cannot follow.
     """
 
@@ -124,7 +125,7 @@ class PackKeypointInputs(PackDetInputs):
     ) -> None:
         super().__init__(meta_keys=meta_keys)
         if outside not in _OUTSIDE:
-            raise ValueError(f'outside: expected one of {_OUTSIDE}, got {outside!r}')
+            raise InputError(f'outside: expected one of {_OUTSIDE}, got {outside!r}')
         self.outside, self.extra = outside, dict(extra or {})
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -136,11 +137,11 @@ class PackKeypointInputs(PackDetInputs):
         fields = {name: name.removeprefix('gt_') for name in results.get('followers', {})}
         for key, field in {**fields, **self.extra}.items():
             if key not in results:
-                raise ValueError(f'extra: the pipeline has no {key}')
+                raise InputError(f'extra: the pipeline has no {key}')
             array = np.ascontiguousarray(results[key])
             ignored = np.asarray(results.get('gt_ignore_flags', np.zeros(len(array))), bool)
             if len(array) != len(ignored):
-                raise ValueError(f'{key}: expected {len(ignored)} instances, got {len(array)}')
+                raise InputError(f'{key}: expected {len(ignored)} instances, got {len(array)}')
             sample.gt_instances[field] = to_tensor(array[~ignored])
             sample.ignored_instances[field] = to_tensor(array[ignored])
         return packed

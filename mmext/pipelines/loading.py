@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mmcv.transforms import LoadImageFromFile
 from mmengine import fileio
 
-from mmext.errors import InputError
+from mmext.errors import InputError, MissingFileError
 from mmext.formats.picture_files import (
     exceeds,
     has_deep_samples,
@@ -33,7 +33,7 @@ _FLAGS = dict(
 )
 
 
-class UnreadableImageError(ValueError):
+class UnreadableImageError(InputError):
     """A file that is no image, is damaged, or is too large."""
 
 
@@ -66,8 +66,8 @@ class LoadImage(LoadImageFromFile):
         backend_args: of mmengine.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: not an image, damaged, too large, of many bits without ``value_range``, or of
+        MissingFileError: no such file.
+        InputError: not an image, damaged, too large, of many bits without ``value_range``, or of
             another size than its record.
         InputError: ``value_range`` is no range.
     """
@@ -135,7 +135,7 @@ class LoadImage(LoadImageFromFile):
 
         Raises:
             UnreadableImageError: it is no image, damaged or too large.
-            ValueError: it is of many bits and there is no ``value_range``.
+            InputError: it is of many bits and there is no ``value_range``.
         """
         if self.max_pixels is not None and exceeds(data, self.max_pixels):
             raise UnreadableImageError(
@@ -170,7 +170,7 @@ class LoadImage(LoadImageFromFile):
                 return client.get(path)
             return fileio.get(path, backend_args=self.backend_args)
         except FileNotFoundError:
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f'no image at {os.path.abspath(path)}: check data_root and data_prefix.img'
             ) from None
         except Exception as error:
@@ -190,7 +190,7 @@ class LoadImage(LoadImageFromFile):
     def _refuse_shortened(self, data: bytes, path: str) -> None:
         keeps_depth = self.imdecode_backend in ('cv2', 'tifffile')
         if not keeps_depth and self.color_type != 'unchanged' and has_deep_samples(data):
-            raise ValueError(
+            raise InputError(
                 f"{path}: imdecode_backend='{self.imdecode_backend}' shortens its samples to 8 "
                 "bits; load it with imdecode_backend='cv2' and value_range=(black, white)"
             )
@@ -200,7 +200,7 @@ class LoadImage(LoadImageFromFile):
         if self.color_type == 'unchanged':
             return image
         if self.value_range is None:
-            raise ValueError(
+            raise InputError(
                 f'{path}: samples are {image.dtype}, here from {image.min():g} to '
                 f'{image.max():g}, and which value is white is not known: set '
                 'value_range=(black, white) of mmext.LoadImage in the config, for example '
@@ -226,7 +226,7 @@ class LoadImage(LoadImageFromFile):
                 if turned
                 else ''
             )
-        raise ValueError(
+        raise InputError(
             f'{record["img_path"]}: the photo is {width} x {height} pixels, its annotation says '
             f'{expected[1]} x {expected[0]}; {remedy} (check_size=False of mmext.LoadImage if the '
             'boxes fit the photo)'
@@ -238,7 +238,7 @@ class LoadImage(LoadImageFromFile):
         """A black image, its photo noted; lines this short do not mix among processes."""
         height, width = record.get('height'), record.get('width')
         if height is None or width is None:
-            raise ValueError(f'{error} (its record has no size that an image could stand in with)')
+            raise InputError(f'{error} (its record has no size that an image could stand in with)')
         with open(names, 'a', encoding='utf-8') as file:
             file.write(f'{" ".join(str(error).split())}\n')
         channels = () if self.color_type.startswith('grayscale') else (3,)
@@ -262,7 +262,7 @@ def _as_color(image: npt.NDArray[Any], flag: str) -> npt.NDArray[Any]:
     """One deep channel as three of them, where the flag asks for color."""
     if image.ndim == 2:
         return np.repeat(image[..., None], 3, axis=2) if flag.startswith('color') else image
-    raise ValueError(f'{image.shape[2]} channels of {image.dtype}, expected 1 or 3')
+    raise InputError(f'{image.shape[2]} channels of {image.dtype}, expected 1 or 3')
 
 
 def _reason(data: bytes) -> str:

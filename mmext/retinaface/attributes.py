@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmext.errors import InputError
 from mmext.formats.face_details import KINDS
 
 UNKNOWN = -1
@@ -41,13 +42,13 @@ class Attribute:
     def __post_init__(self) -> None:
         object.__setattr__(self, 'values', tuple(self.values))
         if self.kind not in KINDS:
-            raise ValueError(
+            raise InputError(
                 f'attribute {self.name!r}: expected kind to be one of {", ".join(KINDS)}, '
                 f'got {self.kind!r}'
             )
         if len(self.values) < 2 or (self.kind == 'binary' and len(self.values) != 2):
             wanted = '2' if self.kind == 'binary' else '2 or more'
-            raise ValueError(
+            raise InputError(
                 f'attribute {self.name!r} ({self.kind}): expected {wanted} values, '
                 f'got {len(self.values)}'
             )
@@ -76,11 +77,11 @@ class AttributeTable:
         """Make the table from dicts with ``name``, ``values``, ``kind`` and, if not 1, ``weight``.
 
         Raises:
-            ValueError: naming the attribute and what is wrong.
+            InputError: naming the attribute and what is wrong.
         """
         names = [entry.get('name') for entry in entries]
         if len(set(names)) < len(names):
-            raise ValueError(f'attributes: expected names that differ, got {names}')
+            raise InputError(f'attributes: expected names that differ, got {names}')
         return cls(tuple(Attribute(**entry) for entry in entries))
 
     @property

@@ -24,6 +24,7 @@ from mmdet.utils import InstanceList
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmext.errors import InputError
 from mmext.registry import MODELS
 from mmext.renamed_keys import accept_old_keys
 from mmext.retinaface.encoding import Encoding
@@ -57,7 +58,7 @@ class CloseUp(BaseModule):
         landmark_weight: of the landmark loss, which is in sides of the crop.
 
     Raises:
-        ValueError: a size that the stages cannot halve.
+        InputError: a size that the stages cannot halve.
     """
 
     @accept_old_keys(turn='rotation')
@@ -78,7 +79,7 @@ class CloseUp(BaseModule):
         super().__init__()
         shrink = 2 ** len(widths)
         if size_px % shrink:
-            raise ValueError(f'size_px: expected a multiple of {shrink}, got {size_px}')
+            raise InputError(f'size_px: expected a multiple of {shrink}, got {size_px}')
         self.num_landmarks, self.size_px, self.margin = num_landmarks, size_px, margin
         self.shift, self.scale, self.rotation = shift, scale, rotation
         self.landmark_weight = landmark_weight

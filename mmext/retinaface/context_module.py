@@ -12,6 +12,7 @@ from mmdet.utils import OptConfigType, OptMultiConfig
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from mmext.errors import InputError
 from mmext.registry import MODELS
 
 
@@ -40,7 +41,7 @@ class ContextModule(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         if out_channels % 4:
-            raise ValueError(f'out_channels: expected a multiple of 4, got {out_channels}')
+            raise InputError(f'out_channels: expected a multiple of 4, got {out_channels}')
         half, quarter = out_channels // 2, out_channels // 4
 
         def conv(inputs: int, outputs: int, act: OptConfigType) -> ConvModule:

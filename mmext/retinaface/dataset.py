@@ -8,6 +8,7 @@ import numpy as np
 from mmdet.datasets import BaseDetDataset
 from mmengine.logging import MMLogger
 
+from mmext.errors import InputError, MissingFileError
 from mmext.formats.face_details import (
     FaceDetails,
     ImageDetails,
@@ -62,8 +63,8 @@ class WiderFaceDataset(BaseDetDataset):
             leaves out images without a face that is not ignored.
 
     Raises:
-        FileNotFoundError: a file or the folder of the images is missing.
-        ValueError: a line is wrong (file and line are named), or the files do not belong together.
+        MissingFileError: a file or the folder of the images is missing.
+        InputError: a line is wrong (file and line are named), or the files do not belong together.
     """
 
     METAINFO = {
@@ -137,7 +138,7 @@ class WiderFaceDataset(BaseDetDataset):
         """The images that ``filter_cfg`` keeps; at least one.
 
         Raises:
-            ValueError: none is left.
+            InputError: none is left.
         """
         if self.test_mode or not (self.filter_cfg or {}).get('filter_empty_gt'):
             return list(self.data_list)
@@ -145,7 +146,7 @@ class WiderFaceDataset(BaseDetDataset):
             data for data in self.data_list if any(not i['ignore_flag'] for i in data['instances'])
         ]
         if not kept:
-            raise ValueError(
+            raise InputError(
                 f'{self.ann_file}: {len(self.data_list)} images, none with a face that counts'
             )
         return kept
@@ -164,7 +165,7 @@ class WiderFaceDataset(BaseDetDataset):
         _require('details_file', self.details_file)
         details = read_face_details(self.details_file)
         if details.images and names.isdisjoint(details.images):
-            raise ValueError(
+            raise InputError(
                 f'{self.details_file}: no image of {self.ann_file} is in it: '
                 'do the files belong to the same images?'
             )
@@ -178,7 +179,7 @@ class WiderFaceDataset(BaseDetDataset):
         stated = self._metainfo.get('attributes')
         if stated and check_attributes(stated, 'metainfo') != table:
             names = [a['name'] for a in table]
-            raise ValueError(
+            raise InputError(
                 f'{source}: has the attributes {names}, metainfo states '
                 f'{[a["name"] for a in stated]} (or other values or kinds of them)'
             )
@@ -199,7 +200,7 @@ class WiderFaceDataset(BaseDetDataset):
         known = {image.name: image for image in read_images(self.attribute_file)}
         joined = [_attributes_by_box(image, known.get(image.name)) for image in images]
         if all((table < 0).all() for table in joined):
-            raise ValueError(
+            raise InputError(
                 f'{self.attribute_file}: no face of {self.ann_file} is in it: '
                 'do the files belong to the same images?'
             )
@@ -215,7 +216,7 @@ def read_images(path: str) -> list[ImageFaces]:
         images = read_faces(path)
     else:
         if not os.path.isfile(os.path.join(path, FACES_FILE)):
-            raise FileNotFoundError(f'{os.path.abspath(path)}: a folder without {FACES_FILE}')
+            raise MissingFileError(f'{os.path.abspath(path)}: a folder without {FACES_FILE}')
         images = [
             ImageFaces(f'{truth.name}.jpg', truth.boxes_xywh, attributes=truth.attributes)
             for truth in read_ground_truth(path)
@@ -227,7 +228,7 @@ def read_images(path: str) -> list[ImageFaces]:
 
 def _require(name: str, place: str) -> None:
     if not place or not os.path.exists(place):
-        raise FileNotFoundError(
+        raise MissingFileError(
             f'{name}: nothing at {os.path.abspath(place) if place else "(not stated)"}. Download '
             f'or link the data set there, or change data_root and {name} in the config'
         )
@@ -252,7 +253,7 @@ def _image_details(
     own = details.images.get(image.name)
     count = len(image)
     if own is not None and len(own.attributes) != count:
-        raise ValueError(
+        raise InputError(
             f'{source}:{image.line}: {image.name} has {count} faces, '
             f'its details (line {own.line}) are of {len(own.attributes)}'
         )

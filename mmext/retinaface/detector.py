@@ -18,6 +18,7 @@ from mmdet.utils import ConfigType
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmext.errors import InputError
 from mmext.registry import MODELS
 from mmext.retinaface.face_fields import flip_faces, scale_faces
 
@@ -54,7 +55,7 @@ class RetinaFace(SingleStageDetector):
         details, views = self.bbox_head.details, test_cfg.get('views') or {}
         has_mesh = details.mesh_branch is not None and test_cfg.get('mesh', True)
         if views.get('flip') and has_mesh and not mesh_flip_pairs:
-            raise ValueError(
+            raise InputError(
                 'mesh_flip_pairs: needed to merge meshes with those of flipped images; '
                 'else set mesh=False or views.flip=False in test_cfg'
             )

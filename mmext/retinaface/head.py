@@ -21,6 +21,7 @@ from mmdet.utils import InstanceList, OptConfigType, OptMultiConfig, reduce_mean
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from mmext.errors import InputError
 from mmext.registry import MODELS
 from mmext.retinaface.box_voting import vote_boxes
 from mmext.retinaface.encoding import decode_boxes, decode_points, encode_boxes, encode_points
@@ -195,7 +196,7 @@ class RetinaFaceHead(BaseDenseHead):
         )
         for name, shape in wanted.items():
             if shape[0] and name in padded_gt and padded_gt[name].shape[2:] != shape:
-                raise ValueError(
+                raise InputError(
                     f'gt_instances.{name}: expected {list(shape)} for each face as '
                     f'{type(self).__name__} has, got {list(padded_gt[name].shape[2:])}'
                 )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mmext.errors import InputError
 from mmext.functional.boxes import pairwise_iou
 
 BACKGROUND, IGNORE = -1, -2
@@ -37,12 +38,12 @@ class MatchingRules:
 
     def __post_init__(self) -> None:
         if not 0 < self.negative_iou <= self.positive_iou <= 1:
-            raise ValueError(
+            raise InputError(
                 'matching: expected 0 < negative_iou <= positive_iou <= 1, got '
                 f'{self.negative_iou} and {self.positive_iou}'
             )
         if self.force_best_from is not None and not self.force_best_from > 0:
-            raise ValueError(f'force_best_from: expected over 0, got {self.force_best_from}')
+            raise InputError(f'force_best_from: expected over 0, got {self.force_best_from}')
 
 
 def match_priors(

@@ -13,12 +13,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mmext.errors import InputError
+
 
 def mesh_edges(triangles: Sequence[Sequence[int]], num_vertices: int) -> Tensor:
     """The edges of a triangle list, each once, ``[E, 2]`` int64, smaller vertex first.
 
     Raises:
-        ValueError: a triangle has not three vertices, or names one that does not exist.
+        InputError: a triangle has not three vertices, or names one that does not exist.
 
     >>> mesh_edges([(0, 1, 2), (2, 1, 3)], 4).tolist()
     [[0, 1], [0, 2], [1, 2], [1, 3], [2, 3]]
@@ -26,7 +28,7 @@ def mesh_edges(triangles: Sequence[Sequence[int]], num_vertices: int) -> Tensor:
     edges = set()
     for triangle in triangles:
         if len(triangle) != 3 or not all(0 <= vertex < num_vertices for vertex in triangle):
-            raise ValueError(
+            raise InputError(
                 f'triangles: expected three vertices in 0..{num_vertices - 1}, got {triangle}'
             )
         a, b, c = sorted(int(vertex) for vertex in triangle)

@@ -8,6 +8,7 @@ from mmdet.utils import OptConfigType, OptMultiConfig
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmext.errors import InputError
 from mmext.registry import MODELS
 
 # per stage (channels at full width, stride) of its depthwise-separable blocks; before them one
@@ -43,7 +44,7 @@ class MobileNetV1(BaseModule):
         super().__init__(init_cfg)
         self.out_indices = tuple(out_indices)
         if not all(index in range(len(_STAGES)) for index in self.out_indices):
-            raise ValueError(f'out_indices: expected stages 0 to 2, got {self.out_indices}')
+            raise InputError(f'out_indices: expected stages 0 to 2, got {self.out_indices}')
         layers: dict[str, Any] = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
         channels = int(_STEM_CHANNELS * widen_factor)
         self.stem = ConvModule(3, channels, 3, stride=2, padding=1, **layers)

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mmext.errors import InputError
 from mmext.retinaface.encoding import Encoding
 from mmext.retinaface.matching import MatchingRules
 from mmext.retinaface.multibox_loss import MiningRules
@@ -47,7 +48,7 @@ class LossRules:
 
     def __post_init__(self) -> None:
         if self.mean_over not in ('positives', 'mined'):
-            raise ValueError(f"mean_over: expected 'positives' or 'mined', got {self.mean_over!r}")
+            raise InputError(f"mean_over: expected 'positives' or 'mined', got {self.mean_over!r}")
 
 
 @dataclass(frozen=True)
@@ -109,20 +110,20 @@ def make_preset(name: str, **changes: Mapping[str, Any] | None) -> Preset:
             that differ.
 
     Raises:
-        ValueError: an unknown name or field.
+        InputError: an unknown name or field.
 
     >>> make_preset('pytorch', matching=dict(positive_iou=0.5)).matching.positive_iou
     0.5
     """
     if name not in PRESETS:
-        raise ValueError(f'preset: expected one of {", ".join(PRESETS)}, got {name!r}')
+        raise InputError(f'preset: expected one of {", ".join(PRESETS)}, got {name!r}')
     preset = PRESETS[name]
     for part, fields in changes.items():
         rules = getattr(preset, part)
         known = [field.name for field in dataclasses.fields(rules)]
         unknown = [field for field in fields or () if field not in known]
         if unknown:
-            raise ValueError(f'{part}: expected some of {", ".join(known)}, got {unknown[0]!r}')
+            raise InputError(f'{part}: expected some of {", ".join(known)}, got {unknown[0]!r}')
         preset = dataclasses.replace(
             preset, **{part: dataclasses.replace(rules, **dict(fields or {}))}
         )

@@ -11,6 +11,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from mmext.errors import InputError
+
 _CACHED_SHAPES = 16  # 1700 x 2300 px take 21 MB with the five levels of the paper
 
 
@@ -30,13 +32,13 @@ class PriorRules:
 
     def __post_init__(self) -> None:
         if len(self.strides) != len(self.sizes_px):
-            raise ValueError(
+            raise InputError(
                 f'sizes_px: expected one entry per stride, {len(self.strides)}, '
                 f'got {len(self.sizes_px)}'
             )
         counts = [len(sizes) for sizes in self.sizes_px]
         if not counts or min(counts) != max(counts) or min(counts) < 1:
-            raise ValueError(f'sizes_px: expected as many sizes on every level, got {counts}')
+            raise InputError(f'sizes_px: expected as many sizes on every level, got {counts}')
         # a config hands over lists: make them hashable
         object.__setattr__(self, 'strides', tuple(self.strides))
         object.__setattr__(self, 'sizes_px', tuple(tuple(sizes) for sizes in self.sizes_px))
@@ -62,13 +64,13 @@ def make_priors(
         it in place.
 
     Raises:
-        ValueError: not as many levels as strides.
+        InputError: not as many levels as strides.
 
     >>> make_priors(PriorRules((8,), ((16., 32.),)), [(1, 2)]).tolist()[1:3]
     [[4.0, 4.0, 32.0, 32.0], [12.0, 4.0, 16.0, 16.0]]
     """
     if len(level_sizes) != len(rules.strides):
-        raise ValueError(
+        raise InputError(
             f'level_sizes: expected {len(rules.strides)} levels, got {len(level_sizes)}'
         )
     return _make_priors(rules, tuple((int(h), int(w)) for h, w in level_sizes), str(device))

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmext.errors import InputError
 from mmext.retinaface.attributes import AttributeTable, attribute_losses, decode_attributes
 from mmext.retinaface.encoding import Encoding, decode_points, encode_points
 from mmext.retinaface.mesh import mesh_edges, mesh_losses
@@ -33,7 +34,7 @@ class SparseTasks(nn.Module):
         mesh: see :class:`~mmext.retinaface.head.RetinaFaceHead`.
 
     Raises:
-        ValueError: an unknown option, attributes or triangles that make no sense.
+        InputError: an unknown option, attributes or triangles that make no sense.
     """
 
     edges: Tensor
@@ -146,5 +147,5 @@ def _options(task: str, given: Mapping[str, Any] | None, names: Sequence[str]) -
     """The settings of a task; refuses a name that means nothing."""
     for name in given or ():
         if name not in names:
-            raise ValueError(f'{task}: expected some of {", ".join(names)}, got {name!r}')
+            raise InputError(f'{task}: expected some of {", ".join(names)}, got {name!r}')
     return dict(given or {})

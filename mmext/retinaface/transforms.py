@@ -8,6 +8,7 @@ import numpy as np
 from mmcv.transforms.base import BaseTransform
 from mmdet.structures.bbox import HorizontalBoxes
 
+from mmext.errors import InputError
 from mmext.functional.keypoints import flip_permutation
 from mmext.pipelines.keypoint_following import Follower, add_followers, record_warp
 from mmext.pipelines.keypoint_transforms import LoadKeypoints
@@ -26,7 +27,7 @@ class LoadFaceAnnotations(LoadKeypoints):
       ``[N]`` bool; in flipped images the pairs of ``mesh_flip_pairs`` swap.
 
     Raises:
-        ValueError: as there; attributes or a mesh of the wrong size.
+        InputError: as there; attributes or a mesh of the wrong size.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -60,7 +61,7 @@ class LoadFaceAnnotations(LoadKeypoints):
 def _check_lengths(name: str, rows: Sequence[Any], expected: int, source: str) -> None:
     for number, row in enumerate(rows):
         if len(row) != expected:
-            raise ValueError(
+            raise InputError(
                 f'{source}, instance {number}: {name}: expected {expected}, got {len(row)}'
             )
 
@@ -85,7 +86,7 @@ class RandomSquareCrop(BaseTransform):
         pad_value: for each channel of the image.
 
     Raises:
-        ValueError: an option is out of range.
+        InputError: an option is out of range.
     """
 
     def __init__(
@@ -97,11 +98,11 @@ class RandomSquareCrop(BaseTransform):
         pad_value: Sequence[float] = (104.0, 117.0, 123.0),
     ) -> None:
         if min(scales) <= 0 or (not discrete and (len(scales) != 2 or scales[0] > scales[1])):
-            raise ValueError(f'scales: expected (low, high), or sides if discrete, got {scales}')
+            raise InputError(f'scales: expected (low, high), or sides if discrete, got {scales}')
         if require not in ('whole', 'center', 'nothing'):
-            raise ValueError(f"require: expected 'whole', 'center' or 'nothing', got {require!r}")
+            raise InputError(f"require: expected 'whole', 'center' or 'nothing', got {require!r}")
         if trials < 1:
-            raise ValueError(f'trials: expected 1 or more, got {trials}')
+            raise InputError(f'trials: expected 1 or more, got {trials}')
         self.scales, self.discrete, self.require = tuple(scales), discrete, require
         self.trials, self.pad_value = trials, tuple(pad_value)
 

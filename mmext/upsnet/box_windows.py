@@ -23,6 +23,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from mmext.errors import InputError
+
 Rounding = Literal['official', 'shared']
 
 
@@ -97,10 +99,10 @@ def window_bounds(boxes_xyxy: Tensor, rounding: Rounding = 'official') -> tuple[
         segmentation window and the mask window.
 
     Raises:
-        ValueError: on an unknown rounding.
+        InputError: on an unknown rounding.
     """
     if rounding not in ('official', 'shared'):
-        raise ValueError(f"rounding: expected 'official' or 'shared', got {rounding!r}")
+        raise InputError(f"rounding: expected 'official' or 'shared', got {rounding!r}")
     starts, ends = boxes_xyxy[:, :2], boxes_xyxy[:, 2:]
     mask = torch.cat((starts.trunc(), ends.trunc() + 1), dim=1).long()
     if rounding == 'shared':
@@ -123,12 +125,12 @@ def host_windows(
         Segmentation windows and mask windows, not clipped.
 
     Raises:
-        ValueError: if a coordinate is not finite, or the rounding is unknown.
+        InputError: if a coordinate is not finite, or the rounding is unknown.
     """
     bounds = torch.cat((boxes_xyxy.double(), *window_bounds(boxes_xyxy, rounding)), dim=1).tolist()
     for index, row in enumerate(bounds):
         if not all(math.isfinite(value) for value in row[:4]):
-            raise ValueError(f'boxes_xyxy: expected finite corners, got {row[:4]} at index {index}')
+            raise InputError(f'boxes_xyxy: expected finite corners, got {row[:4]} at index {index}')
 
     def windows(first: int) -> list[Window]:
         return [

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from torch import Tensor
 
+from mmext.errors import InputError
 from mmext.formats.checkpoint_keys import Converted, Rename, rename_keys
 
 _LEVELS = (2, 3, 4, 5)  # P2..P5 there are levels 0..3 here
@@ -46,7 +47,7 @@ def convert(source: Mapping[str, Tensor]) -> Converted:
         The state of :class:`~mmext.upsnet.detector.UPSNet` with the same parts.
 
     Raises:
-        ValueError: a key that no line knows, or one that every model has is missing.
+        InputError: a key that no line knows, or one that every model has is missing.
     """
     has_context = any(key.endswith('fpn.fpn_gap.weight') for key in source)
     converted = rename_keys(
@@ -67,7 +68,7 @@ def background_last(state: dict[str, Tensor]) -> None:
         state: our names, released order; with deltas and masks of every class and background.
 
     Raises:
-        ValueError: a row is missing.
+        InputError: a row is missing.
     """
     for kind in ('weight', 'bias'):
         _replace(state, f'roi_head.bbox_head.fc_cls.{kind}', lambda rows: rows.roll(-1, 0))
@@ -85,7 +86,7 @@ def things_first(state: dict[str, Tensor]) -> None:
         state: our names; after :func:`background_last`.
 
     Raises:
-        ValueError: a row is missing.
+        InputError: a row is missing.
     """
     for kind in ('weight', 'bias'):
         _replace(
@@ -99,7 +100,7 @@ def _things(state: Mapping[str, Tensor]) -> int:
 
 def _replace(state: dict[str, Tensor], key: str, change: Callable[[Tensor], Tensor]) -> None:
     if key not in state:
-        raise ValueError(f'no key becomes {key}, which every model has')
+        raise InputError(f'no key becomes {key}, which every model has')
     state[key] = change(state[key])
 
 

@@ -59,8 +59,8 @@ class CocoPanopticDataset(MMDetCocoPanopticDataset):
         As mmdet's ``CocoPanopticDataset``. ``metainfo`` None stands for the 133 classes of COCO.
 
     Raises:
-        FileNotFoundError: the annotation file or a folder is missing.
-        ValueError: the file is no panoptic file, its categories are not the classes
+        MissingFileError: the annotation file or a folder is missing.
+        InputError: the file is no panoptic file, its categories are not the classes
             of ``metainfo``, or the classes do not list things first.
     """
 
@@ -118,7 +118,7 @@ class CocoPanopticDataset(MMDetCocoPanopticDataset):
         """The images that ``filter_cfg`` keeps, as in mmdet; at least one.
 
         Raises:
-            ValueError: none is left.
+            InputError: none is left.
         """
         kept: list[dict[str, Any]] = super().filter_data()
         if not kept:
@@ -263,7 +263,7 @@ def complete_class_table(
         All three of them.
 
     Raises:
-        ValueError: ``classes`` is not ``thing_classes + stuff_classes``, or too many.
+        InputError: ``classes`` is not ``thing_classes + stuff_classes``, or too many.
     """
     table = category_table(categories)
     listed = (*metainfo.get('thing_classes', ()), *metainfo.get('stuff_classes', ()))
@@ -273,12 +273,12 @@ def complete_class_table(
     stuff = metainfo.get('stuff_classes', [c for c in classes if c in stuff_in_file])
     for position, (name, expected) in enumerate(zip_longest(classes, (*things, *stuff))):
         if name != expected:
-            raise ValueError(
+            raise InputError(
                 f'{source}: classes of metainfo must be thing_classes + stuff_classes, things '
                 f'first; at position {position} {name!r} stands for {expected!r}\n'
                 f'for the classes of the file write\n  {metainfo_line(categories)}'
             )
     limit = min(_MAX_CLASSES, INSTANCE_OFFSET - 1)
     if len(classes) > limit:
-        raise ValueError(f'{source}: at most {limit} classes, got {len(classes)}')
+        raise InputError(f'{source}: at most {limit} classes, got {len(classes)}')
     return {'classes': classes, 'thing_classes': tuple(things), 'stuff_classes': tuple(stuff)}

@@ -37,6 +37,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from mmext.errors import InputError
 from mmext.upsnet.box_windows import Rounding, Window, host_windows
 from mmext.upsnet.mask_pruning import paste_logits, prune_masks
 from mmext.upsnet.upsampling import channel_maxima, upsample_window
@@ -90,12 +91,12 @@ def compose_panoptic(
         The decision at ``[factor*h, factor*w]``.
 
     Raises:
-        ValueError: on shapes that do not fit, a label that is no thing, or a semantic logit or a
+        InputError: on shapes that do not fit, a label that is no thing, or a semantic logit or a
             box that is not finite.
     """
     _check(semantic_logits, mask_logits, boxes_xyxy, labels, scores)
     if outside not in ('zero', 'excluded'):
-        raise ValueError(f"outside: expected 'zero' or 'excluded', got {outside!r}")
+        raise InputError(f"outside: expected 'zero' or 'excluded', got {outside!r}")
     height, width = (size * factor for size in semantic_logits.shape[1:])
     kept_index = prune_masks(
         mask_logits, boxes_xyxy, labels, scores, (height, width), max_overlap_ratio
@@ -109,7 +110,7 @@ def compose_panoptic(
 
     logits = semantic_logits.float()
     if not logits.sum().isfinite():  # the maxima would come with channels that do not exist
-        raise ValueError('semantic_logits: expected finite values; has the training diverged?')
+        raise InputError('semantic_logits: expected finite values; has the training diverged?')
     maxima = channel_maxima(logits, num_things, factor)
     argmax = _RunningArgmax(maxima.stuff_logits, maxima.stuff_indices)
     num_stuff = len(logits) - num_things
@@ -148,7 +149,7 @@ def _instances(
 ) -> list[_Instance]:
     host_labels = labels.tolist()
     if not all(0 <= label < num_things for label in host_labels):
-        raise ValueError(f'labels: expected things 0..{num_things - 1}, got {host_labels}')
+        raise InputError(f'labels: expected things 0..{num_things - 1}, got {host_labels}')
     windows = host_windows(boxes_xyxy, rounding)
     return [
         _Instance(*instance)
@@ -197,13 +198,13 @@ def _check(
     semantic_logits: Tensor, mask_logits: Tensor, boxes_xyxy: Tensor, labels: Tensor, scores: Tensor
 ) -> None:
     if semantic_logits.dim() != 3:
-        raise ValueError(
+        raise InputError(
             f'semantic_logits: expected [C, h, w], got shape {tuple(semantic_logits.shape)}'
         )
     count = len(labels)
     shapes = [tuple(part.shape) for part in (mask_logits, boxes_xyxy, labels, scores)]
     if shapes != [(count, *shapes[0][1:]), (count, 4), (count,), (count,)] or len(shapes[0]) != 3:
-        raise ValueError(
+        raise InputError(
             'mask_logits, boxes_xyxy, labels, scores: expected shapes [n, m, m], [n, 4], [n], [n], '
             f'got {shapes}'
         )

@@ -22,6 +22,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mmext.errors import InputError
 from mmext.functional.panoptic_labels import INSTANCE_OFFSET
 
 
@@ -74,10 +75,10 @@ def merge_by_vote(
         int32 ``[H, W]``: label + 1000 * instance number, number 0 for stuff, void = C.
 
     Raises:
-        ValueError: if the maps differ in size.
+        InputError: if the maps differ in size.
     """
     if channels.shape != semantic_labels.shape:
-        raise ValueError(
+        raise InputError(
             f'semantic_labels: expected shape {tuple(channels.shape)} like channels, '
             f'got {tuple(semantic_labels.shape)}'
         )

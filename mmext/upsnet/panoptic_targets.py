@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmext.errors import InputError
 from mmext.renamed_keys import accept_old_keys
 
 Normalization = Literal['valid', 'all_pixels']
@@ -44,10 +45,10 @@ def sample_kept_instances(
         int64 ``[max(int(n * keep_fraction), 1)]``, empty for n = 0.
 
     Raises:
-        ValueError: if ``keep_fraction`` is not in (0, 1].
+        InputError: if ``keep_fraction`` is not in (0, 1].
     """
     if not 0 < keep_fraction <= 1:
-        raise ValueError(f'keep_fraction: expected a value in (0, 1], got {keep_fraction}')
+        raise InputError(f'keep_fraction: expected a value in (0, 1], got {keep_fraction}')
     count = min(max(int(num_instances * keep_fraction), 1), num_instances)
     return torch.randperm(num_instances, generator=generator, device=device)[:count]
 
@@ -84,10 +85,10 @@ def panoptic_targets(
         that is neither class nor ``ignore_label`` is ignored as well, unless an instance covers it.
 
     Raises:
-        ValueError: if the shapes do not fit.
+        InputError: if the shapes do not fit.
     """
     if masks.shape[1:] != semantic_labels.shape:
-        raise ValueError(
+        raise InputError(
             f'masks: expected [n, {", ".join(map(str, semantic_labels.shape))}] like '
             f'semantic_labels, got shape {tuple(masks.shape)}'
         )
@@ -119,10 +120,10 @@ def panoptic_cross_entropy(
         Scalar, at least float32.
 
     Raises:
-        ValueError: on an unknown normalization.
+        InputError: on an unknown normalization.
     """
     if normalization not in ('valid', 'all_pixels'):
-        raise ValueError(f"normalization: expected 'valid' or 'all_pixels', got {normalization!r}")
+        raise InputError(f"normalization: expected 'valid' or 'all_pixels', got {normalization!r}")
     dtype = torch.promote_types(logits.dtype, torch.float32)
     total = F.cross_entropy(
         logits.to(dtype)[None], target[None], ignore_index=IGNORE_CHANNEL, reduction='sum'

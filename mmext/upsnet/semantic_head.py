@@ -27,6 +27,7 @@ from mmengine.model import BaseModule, normal_init
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmext.errors import InputError
 from mmext.functional.upsampled_cross_entropy import Normalization, upsampled_cross_entropy
 from mmext.layers.roi_align import RoIAlign
 from mmext.registry import MODELS
@@ -77,7 +78,7 @@ class UPSNetSemanticHead(BaseModule):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         if num_layers < 1:
-            raise ValueError(f'num_layers must be at least 1, got {num_layers}')
+            raise InputError(f'num_layers must be at least 1, got {num_layers}')
         self.num_classes = num_things_classes + num_stuff_classes
         self.num_levels = num_levels
         self.loss_weight = loss_weight

@@ -11,6 +11,7 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine import fileio
 from mmengine.logging import MMLogger
 
+from mmext.errors import InputError, MissingFileError
 from mmext.formats.box_agreement import overlap
 from mmext.formats.panoptic_files import decode_id_png
 from mmext.pipelines.loading import LoadImage  # noqa: F401 - its place until version 0.2
@@ -111,8 +112,8 @@ class LoadPanopticAnnotations(LoadAnnotations):
         backend_args: file backend of mmengine.
 
     Raises:
-        FileNotFoundError: no such PNG.
-        ValueError: not a PNG, of another size than the photo, or with other
+        MissingFileError: no such PNG.
+        InputError: not a PNG, of another size than the photo, or with other
             segments than the JSON lists.
     """
 
@@ -186,13 +187,13 @@ class LoadPanopticAnnotations(LoadAnnotations):
         try:
             data = fileio.get(path, backend_args=self.backend_args)
         except FileNotFoundError:
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f'no panoptic PNG at {os.path.abspath(path)}: check data_root and data_prefix.seg'
             ) from None
         ids = decode_id_png(data, path)
         expected = results.get('ori_shape', (results['height'], results['width']))
         if ids.shape != tuple(expected):
-            raise ValueError(
+            raise InputError(
                 f'{path}: shape {ids.shape}, of its photo {tuple(expected)} (if that is turned by '
                 "its EXIF data, load it with color_type='color_ignore_orientation')"
             )

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmext.errors import InputError
 from mmext.upsnet.box_windows import Window
 
 # Values per strip and phase: on a CPU they should stay in cache, a GPU wants few long launches.
@@ -46,7 +47,7 @@ class ChannelMaxima(NamedTuple):
 def check_factor(factor: int) -> None:
     """Raise ValueError unless ``factor`` is a power of two, the only exact kind of cut-out."""
     if factor < 1 or factor & (factor - 1):
-        raise ValueError(f'factor: expected a power of two, got {factor}')
+        raise InputError(f'factor: expected a power of two, got {factor}')
 
 
 def upsample_window(logits: Tensor, window: Window, factor: int = 4) -> Tensor:
@@ -90,11 +91,11 @@ def channel_maxima(logits: Tensor, num_things: int, factor: int = 4) -> ChannelM
         than 1e-35 count as equal (no two distinct float32 above 1e-27 do).
 
     Raises:
-        ValueError: on a wrong shape, number of things or factor.
+        InputError: on a wrong shape, number of things or factor.
     """
     check_factor(factor)
     if logits.dim() != 3 or not 0 <= num_things <= len(logits) or len(logits) == 0:
-        raise ValueError(
+        raise InputError(
             f'logits: expected [C, h, w] with C >= num_things = {num_things}, '
             f'got shape {tuple(logits.shape)}'
         )

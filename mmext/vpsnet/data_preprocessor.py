@@ -5,6 +5,7 @@ from typing import Any
 from mmdet.models.data_preprocessors import DetDataPreprocessor
 from mmdet.structures.bbox import get_box_tensor
 
+from mmext.errors import InputError
 from mmext.registry import MODELS
 
 
@@ -20,7 +21,7 @@ class VideoPairDataPreprocessor(DetDataPreprocessor):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if self.batch_augments is not None:
-            raise ValueError('batch_augments: not for pairs of frames, augment in the pipeline')
+            raise InputError('batch_augments: not for pairs of frames, augment in the pipeline')
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Prepare a batch.
@@ -30,7 +31,7 @@ class VideoPairDataPreprocessor(DetDataPreprocessor):
             ``data_samples``, padded and with tensors for boxes, those of the reference too.
 
         Raises:
-            ValueError: if a key frame and its reference differ in size.
+            InputError: if a key frame and its reference differ in size.
         """
         inputs = data['inputs']
         if not isinstance(inputs, dict):
@@ -38,7 +39,7 @@ class VideoPairDataPreprocessor(DetDataPreprocessor):
         frames, references = list(inputs['img']), list(inputs['ref_img'])
         for frame, reference in zip(frames, references, strict=True):
             if frame.shape != reference.shape:
-                raise ValueError(
+                raise InputError(
                     f'ref_img: expected shape {tuple(frame.shape)} as img, '
                     f'got {tuple(reference.shape)}'
                 )

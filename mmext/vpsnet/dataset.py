@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mmext.errors import InputError
 from mmext.registry import DATASETS
 from mmext.upsnet.dataset import CityscapesPanopticDataset, CocoPanopticDataset
 
@@ -34,7 +35,7 @@ class VideoPanopticDataset(CocoPanopticDataset):
         **kwargs: as of ``CocoPanopticDataset``.
 
     Raises:
-        ValueError: frames without a video or a number, or two with the same.
+        InputError: frames without a video or a number, or two with the same.
     """
 
     data_list: list[dict[str, Any]]
@@ -42,7 +43,7 @@ class VideoPanopticDataset(CocoPanopticDataset):
 
     def __init__(self, *, reference_range: int = 1, **kwargs: Any) -> None:
         if reference_range < 0:
-            raise ValueError(f'reference_range: expected at least 0, got {reference_range}')
+            raise InputError(f'reference_range: expected at least 0, got {reference_range}')
         self.reference_range = reference_range
         super().__init__(**kwargs)
 
@@ -60,7 +61,7 @@ class VideoPanopticDataset(CocoPanopticDataset):
             of_video.sort(key=lambda frame: frame['frame_id'])
             numbers = [frame['frame_id'] for frame in of_video]
             if len(set(numbers)) < len(numbers):
-                raise ValueError(
+                raise InputError(
                     f'{self.ann_file}: video {video_id!r} has two frames of the same number: '
                     f'frame_id {sorted(n for n in set(numbers) if numbers.count(n) > 1)[:8]}'
                 )
@@ -73,7 +74,7 @@ class VideoPanopticDataset(CocoPanopticDataset):
         if not self.test_mode:
             labelled = [frame for frame in self.data_list if frame['seg_map_path'] is not None]
             if not labelled:
-                raise ValueError(
+                raise InputError(
                     f'{self.ann_file}: none of {len(self.data_list)} frames has labels to learn '
                     'from; is data_prefix.seg set?'
                 )
@@ -99,7 +100,7 @@ class VideoPanopticDataset(CocoPanopticDataset):
     def _place_in_video(self, image: Mapping[str, Any]) -> dict[str, Any]:
         missing = [key for key in ('video_id', 'frame_id') if image.get(key) is None]
         if missing:
-            raise ValueError(
+            raise InputError(
                 f'{self.ann_file}: image {image["id"]} has no {" and no ".join(missing)}; is it '
                 'an annotation file of single images?'
             )

@@ -19,6 +19,7 @@ from mmdet.utils import InstanceList, OptConfigType
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmext.errors import InputError
 from mmext.layers.frame_memory import FrameMemory, VideoOrder
 from mmext.registry import MODELS, TASK_UTILS
 from mmext.upsnet.detector import UPSNet
@@ -55,7 +56,7 @@ class VPSNet(UPSNet):
     ) -> None:
         super().__init__(**kwargs)
         if track_head and not tracker:
-            raise ValueError("tracker: a track_head needs one, dict(type='mmext.VPSNetTracker')")
+            raise InputError("tracker: a track_head needs one, dict(type='mmext.VPSNetTracker')")
         self.fuse_neck = MODELS.build(fuse_neck) if fuse_neck else None
         self.optical_flow: Any = MODELS.build(optical_flow) if fuse_neck else None
         self.track_head = MODELS.build(track_head) if track_head else None
@@ -87,13 +88,13 @@ class VPSNet(UPSNet):
             Scalars by name; what is back-propagated starts with ``loss``.
 
         Raises:
-            ValueError: if a model that learns from pairs gets single frames, or ids are missing.
+            InputError: if a model that learns from pairs gets single frames, or ids are missing.
         """
         if self.fuse_neck is None and self.track_head is None:
             frames = batch_inputs['img'] if isinstance(batch_inputs, dict) else batch_inputs
             return super().loss(frames, batch_data_samples)
         if not isinstance(batch_inputs, dict):
-            raise ValueError(
+            raise InputError(
                 'inputs: a VPSNet with fuse_neck or track_head learns from pairs of frames, '
                 'dict(img=…, ref_img=…); got single frames'
             )
@@ -287,7 +288,7 @@ def _check_ids(batch_data_samples: SampleList) -> None:
     for sample in batch_data_samples:
         for name in ('gt_instances', 'ref_gt_instances'):
             if 'instances_ids' not in sample.get(name, {}):
-                raise ValueError(
+                raise InputError(
                     f'{name}.instances_ids: the track head learns from them, but '
                     f'{sample.get("img_path", "a data sample")} has none'
                 )

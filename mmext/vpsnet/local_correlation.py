@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmext.errors import InputError
+
 _BLOCK = 8  # a window of 16 x 16 at d = 4: 3.2 times the products that are needed
 
 
@@ -35,10 +37,10 @@ def local_correlation(target: Tensor, reference: Tensor, max_displacement: int =
         -d to d, dx from -d to d within it. Differentiable in both.
 
     Raises:
-        ValueError: if the shapes differ.
+        InputError: if the shapes differ.
     """
     if target.shape != reference.shape:
-        raise ValueError(
+        raise InputError(
             f'reference: expected shape {tuple(target.shape)} as the target, '
             f'got {tuple(reference.shape)}'
         )

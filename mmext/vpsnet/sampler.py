@@ -7,6 +7,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.dist import get_dist_info
 from torch.utils.data import Sampler
 
+from mmext.errors import InputError
 from mmext.registry import DATA_SAMPLERS
 from mmext.vpsnet.dataset import video_starts
 
@@ -23,7 +24,7 @@ class VideoSampler(Sampler):
         seed: the runner hands it to every sampler; nothing is random here.
 
     Raises:
-        ValueError: it has not.
+        InputError: it has not.
     """
 
     def __init__(self, dataset: BaseDataset, seed: int | None = None) -> None:
@@ -32,7 +33,7 @@ class VideoSampler(Sampler):
         for i in range(len(dataset)):
             info = dataset.get_data_info(i)
             if 'video_id' not in info or 'frame_id' not in info:
-                raise ValueError(
+                raise InputError(
                     f'VideoSampler: item {i} of {type(dataset).__name__} has no video_id and '
                     'frame_id; use a mmext.VideoPanopticDataset'
                 )

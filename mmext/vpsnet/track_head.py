@@ -18,6 +18,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmext.errors import InputError
 from mmext.registry import MODELS
 from mmext.vpsnet.association import affinity
 from mmext.vpsnet.track_targets import match_targets
@@ -47,7 +48,7 @@ class TrackHead(BaseModule):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         if num_fcs < 1:
-            raise ValueError(f'num_fcs: expected at least 1, got {num_fcs}')
+            raise InputError(f'num_fcs: expected at least 1, got {num_fcs}')
         self.loss_weight = loss_weight
         widths = [in_channels * roi_size**2] + [fc_channels] * num_fcs
         self.fcs = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(widths))

@@ -17,6 +17,7 @@ import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmext.errors import InputError
 from mmext.functional.boxes import pairwise_iou
 from mmext.registry import TASK_UTILS
 from mmext.vpsnet.association import NEW, affinity, associate, association_scores
@@ -57,9 +58,9 @@ class VPSNetTracker:
         max_objects: int = 1000,
     ) -> None:
         if max_age is not None and max_age < 1:
-            raise ValueError(f'max_age: expected None or at least 1 frame, got {max_age}')
+            raise InputError(f'max_age: expected None or at least 1 frame, got {max_age}')
         if max_objects < 1:
-            raise ValueError(f'max_objects: expected at least 1, got {max_objects}')
+            raise InputError(f'max_objects: expected at least 1, got {max_objects}')
         self.weights = dict(
             probability_weight=probability_weight, iou_weight=iou_weight, label_weight=label_weight
         )

@@ -10,6 +10,7 @@ from mmcv.transforms import BaseTransform, Compose
 from mmdet.datasets.transforms import PackDetInputs
 from mmengine.structures import InstanceData
 
+from mmext.errors import InputError
 from mmext.registry import TRANSFORMS
 from mmext.upsnet.transforms import LoadPanopticAnnotations
 
@@ -56,7 +57,7 @@ class BothFrames(BaseTransform):
         transforms: configs or callables.
 
     Raises:
-        ValueError: the frames differ in size afterwards or, as far as the transforms record it
+        InputError: the frames differ in size afterwards or, as far as the transforms record it
             (``homography_matrix``), in geometry: a transform decides by what is in the frame.
     """
 
@@ -101,7 +102,7 @@ class PackVideoPanopticInputs(PackDetInputs):
             :class:`~mmext.metrics.panoptic.video_quality_metric.VideoPanopticQualityMetric` needs.
 
     Raises:
-        ValueError: a transform has dropped boxes and not their ids.
+        InputError: a transform has dropped boxes and not their ids.
     """
 
     mapping_table = {**PackDetInputs.mapping_table, 'gt_instances_ids': 'instances_ids'}
@@ -130,7 +131,7 @@ class PackVideoPanopticInputs(PackDetInputs):
     def _pack(self, results: dict[str, Any]) -> dict[str, Any]:
         ids, boxes = results.get('gt_instances_ids'), results.get('gt_bboxes')
         if ids is not None and boxes is not None and len(ids) != len(boxes):
-            raise ValueError(
+            raise InputError(
                 f'{results["img_path"]}: {len(boxes)} boxes, {len(ids)} gt_instances_ids: a '
                 'transform of the pipeline drops boxes and does not know ids; RandomCrop does'
             )
@@ -143,7 +144,7 @@ def _check_alike(results: dict[str, Any], reference: dict[str, Any]) -> None:
         for frame in (results, reference)
     )
     if key != other:
-        raise ValueError(
+        raise InputError(
             f'{results["img_path"]} became {key[0]}, its reference {reference["img_path"]} '
             f'{other[0]}, homographies {key[1]} and {other[1]}: the frames of a video must have '
             'one size, and transforms must not decide by what is in a frame'

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mmext.demo.storage import STALE_AFTER_SECONDS, STAMP, SUMS, set_digest, store_set
+from mmext.errors import InputError
 
 
 def write_two(folder: Path) -> None:
@@ -46,21 +47,21 @@ def test_an_empty_folder_and_a_link_to_one_are_filled(tmp_path: Path) -> None:
 @pytest.mark.parametrize('overwrite', [False, True])
 def test_foreign_files_are_refused_even_with_overwrite(tmp_path: Path, overwrite: bool) -> None:
     (tmp_path / 'thesis.tex').write_text('years of work')
-    with pytest.raises(FileExistsError, match='no generated set'):
+    with pytest.raises(InputError, match='no generated set'):
         store_set(tmp_path, {}, never, overwrite)
     assert listing(tmp_path) == {'thesis.tex'}
 
 
 def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
     (tmp_path / 'set').write_text('a file')
-    with pytest.raises(FileExistsError, match='no generated set'):
+    with pytest.raises(InputError, match='no generated set'):
         store_set(tmp_path / 'set', {}, never)
 
 
 def test_another_set_is_named_and_replaced_on_demand(tmp_path: Path) -> None:
     root = tmp_path / 'set'
     store_set(root, {'seed': 1, 'size': 2}, write_two)
-    with pytest.raises(FileExistsError, match='another generated set: seed 1 instead of 5;'):
+    with pytest.raises(InputError, match='another generated set: seed 1 instead of 5;'):
         store_set(root, {'seed': 5, 'size': 2}, never)
     assert store_set(root, {'seed': 5}, lambda folder: (folder / 'c.txt').touch(), overwrite=True)
     assert listing(root) == {'c.txt', SUMS, STAMP}
@@ -75,7 +76,7 @@ def test_damage_is_found(tmp_path: Path, damage: str) -> None:
         (root / 'a.txt').write_text('x')
     else:
         (root / ('a.txt' if damage == 'lost' else SUMS)).unlink()
-    with pytest.raises(FileExistsError, match='changed or lost'):
+    with pytest.raises(InputError, match='changed or lost'):
         store_set(root, {}, never)
     assert store_set(root, {}, write_two, overwrite=True)
     assert (root / 'a.txt').read_text() == 'a'
@@ -128,7 +129,7 @@ def test_a_second_writer_with_another_set_fails_clearly(tmp_path: Path) -> None:
     def overtaken(folder: Path) -> None:
         store_set(root, {'seed': 2}, write_two)
 
-    with pytest.raises(FileExistsError, match='another generated set'):
+    with pytest.raises(InputError, match='another generated set'):
         store_set(root, {'seed': 1}, overtaken)
 
 

@@ -16,6 +16,7 @@ from mmext.demo.categories import CATEGORIES
 from mmext.demo.clip import MIN_SEEN_AREA, frame_keys
 from mmext.demo.scene import FIRST_THING_KEY, VOID_KEY, photograph
 from mmext.demo.video import LENGTHS, clip_frames, draw_numbered_clip, write_video_dataset
+from mmext.errors import InputError
 from mmext.formats.panoptic_files import decode_id_png
 
 PINNED = '28f12ed20a5f6d3cd283a19427305824359b9d7f6990bbf854e2294b8a9dcd52'
@@ -193,7 +194,7 @@ def test_the_seed_decides_and_a_larger_set_begins_with_a_smaller_one(
 def test_second_run_finds_the_set(root: Path) -> None:
     again = write_video_dataset(root, num_train=20, num_val=2, image_size=SIZE, seed=0)
     assert not again.written
-    with pytest.raises(FileExistsError, match='another generated set: seed 0 instead of 4'):
+    with pytest.raises(InputError, match='another generated set: seed 0 instead of 4'):
         write_video_dataset(root, num_train=20, num_val=2, image_size=SIZE, seed=4)
 
 

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from torch import nn
 
+from mmext.errors import InputError
+
 # mmdet's protocol: what turns the outputs of a network into losses or results
 _AFTER_THE_NETWORK = ('loss_by_feat', 'predict_by_feat', 'loss_and_target', 'refine_bboxes')
 
@@ -57,12 +59,12 @@ def matching_modules(model: nn.Module, pattern: str) -> dict[str, nn.Module]:
     """The modules that a pattern means, by path.
 
     Raises:
-        ValueError: the pattern is not a regular expression.
+        InputError: the pattern is not a regular expression.
     """
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise ValueError(f'{pattern!r} is not a regular expression: {error}') from None
+        raise InputError(f'{pattern!r} is not a regular expression: {error}') from None
     return {
         path: module
         for path, module in model.named_modules()
@@ -75,14 +77,14 @@ def check_patterns(model: nn.Module, argument: str, patterns: Iterable[str]) -> 
     """Refuse a pattern that means nothing in this model.
 
     Raises:
-        ValueError: naming the argument, the pattern, and what it may have meant.
+        InputError: naming the argument, the pattern, and what it may have meant.
     """
     for pattern in patterns:
         if not matching_modules(model, pattern):
             known = [path for path, _ in model.named_modules()]
             known += sorted({type(module).__name__ for module in model.modules()})
             close = difflib.get_close_matches(pattern, known, n=3, cutoff=0.5)
-            raise ValueError(
+            raise InputError(
                 f'{argument}: {pattern!r} matches no module of {type(model).__name__}; expected '
                 'a regular expression for the whole path of a module or name of a class'
                 + (f', as {", ".join(close)}' if close else '')

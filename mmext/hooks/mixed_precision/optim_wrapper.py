@@ -56,7 +56,7 @@ class PrecisionOptimWrapper(OptimWrapper):
         **kwargs: ``accumulative_counts`` and ``clip_grad`` as in mmengine.
 
     Raises:
-        ValueError: the precision is unknown or impossible here, or does not fit the optimizer.
+        InputError: the precision is unknown or impossible here, or does not fit the optimizer.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class PrecisionOptimWrapper(OptimWrapper):
         self.choice = choose_precision(precision, self.device_type)
         is_scaled = self.choice.name == 'fp16'
         if is_scaled and getattr(optimizer, '_step_supports_amp_scaling', False):
-            raise ValueError(
+            raise InputError(
                 'precision: fp16 expects an optimizer that leaves unscaling to the wrapper, got a '
                 f'fused {type(optimizer).__name__}, which unscales by itself; set fused=False '
                 'or bf16'

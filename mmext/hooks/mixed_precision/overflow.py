@@ -34,14 +34,14 @@ class OverflowLog:
         action: what the optimizer wrapper does then, one of ``ACTIONS``.
 
     Raises:
-        ValueError: on an unknown action or a patience below 1.
+        InputError: on an unknown action or a patience below 1.
     """
 
     def __init__(self, patience: int, action: str) -> None:
         if action not in ACTIONS:
-            raise ValueError(f'on_overflow: expected one of {", ".join(ACTIONS)}, got {action!r}')
+            raise InputError(f'on_overflow: expected one of {", ".join(ACTIONS)}, got {action!r}')
         if patience < 1:
-            raise ValueError(f'patience: expected at least 1, got {patience}')
+            raise InputError(f'patience: expected at least 1, got {patience}')
         self.patience = patience
         self.action = action
         self.steps = 0

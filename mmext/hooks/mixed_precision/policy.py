@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import torch
 
+from mmext.errors import InputError
+
 DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 PRECISIONS = ('auto', *DTYPES)
 
@@ -35,24 +37,24 @@ def choose_precision(precision: str, device_type: str) -> Choice:
         device_type: 'cpu', 'cuda', … as in ``torch.device.type``.
 
     Raises:
-        ValueError: the name is unknown, or torch or the device cannot do it.
+        InputError: the name is unknown, or torch or the device cannot do it.
 
     >>> choose_precision('fp32', 'cpu').dtype
     torch.float32
     """
     if precision not in PRECISIONS:
-        raise ValueError(f'precision: expected one of {", ".join(PRECISIONS)}, got {precision!r}')
+        raise InputError(f'precision: expected one of {", ".join(PRECISIONS)}, got {precision!r}')
     if precision == 'auto':
         return _automatic(device_type)
     if precision == 'fp32':
         return Choice(precision, 'as asked for')
     if not torch.amp.is_autocast_available(device_type):
-        raise ValueError(
+        raise InputError(
             f'precision: {device_type} has no autocast in torch {torch.__version__}, '
             f'expected fp32 there, got {precision}'
         )
     if device_type == 'cuda' and precision == 'bf16' and not torch.cuda.is_bf16_supported():
-        raise ValueError(
+        raise InputError(
             f'precision: {torch.cuda.get_device_name()} cannot do bf16, expected fp16 or fp32'
         )
     return Choice(precision, 'as asked for', _slowness(precision, device_type))

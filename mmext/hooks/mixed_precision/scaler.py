@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from mmengine.logging import print_log
 
+from mmext.errors import InputError
+
 _DYNAMIC = 'dynamic'
 _MAX_SCALE = 2.0**40  # a gradient of 1e-7, whose scaled value is 1e5, overflows fp16 far below it
 
@@ -67,7 +69,7 @@ def make_scaler(
             ``growth_factor``, ``backoff_factor``, ``growth_interval``, ``min_scale``.
 
     Raises:
-        ValueError: it is none of these.
+        InputError: it is none of these.
     """
     if loss_scale == _DYNAMIC:
         return LossScaler(device_type, enabled=enabled)
@@ -75,17 +77,17 @@ def make_scaler(
         options = dict(loss_scale)
         known = {'init_scale', 'growth_factor', 'backoff_factor', 'growth_interval', 'min_scale'}
         if unknown := options.keys() - known:
-            raise ValueError(
+            raise InputError(
                 f'loss_scale: expected the keys {", ".join(sorted(known))}, '
                 f'got {", ".join(sorted(unknown))}'
             )
         for name, value in options.items():
             if not _is_positive(value):
-                raise ValueError(f'loss_scale.{name}: expected a positive number, got {value!r}')
+                raise InputError(f'loss_scale.{name}: expected a positive number, got {value!r}')
         return LossScaler(device_type, **options, enabled=enabled)
     if isinstance(loss_scale, int | float) and _is_positive(loss_scale):
         return StaticScaler(device_type, init_scale=float(loss_scale), enabled=enabled)
-    raise ValueError(
+    raise InputError(
         f"loss_scale: expected 'dynamic', a positive number or a dict, got {loss_scale!r}"
     )
 

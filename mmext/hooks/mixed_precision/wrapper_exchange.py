@@ -10,6 +10,7 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
 
+from mmext.errors import InputError
 from mmext.hooks.mixed_precision.op_guards import OpGuards
 from mmext.hooks.mixed_precision.optim_wrapper import PrecisionOptimWrapper
 from mmext.hooks.mixed_precision.patches import Patches, owner_of
@@ -33,7 +34,7 @@ def replace_wrapper(runner: Runner, guards: OpGuards | None, options: dict[str, 
         options: of :class:`PrecisionOptimWrapper`, among them ``precision``.
 
     Raises:
-        ValueError: a wrapper cannot be replaced, or contradicts the options.
+        InputError: a wrapper cannot be replaced, or contradicts the options.
     """
     old = runner.optim_wrapper
     if isinstance(old, OptimWrapperDict):
@@ -111,10 +112,10 @@ def refuse_sharding(runner: Any) -> None:
     """Refuse what brings mixed precision of its own.
 
     Raises:
-        ValueError: naming it.
+        InputError: naming it.
     """
     if found := sharding(runner):
-        raise ValueError(
+        raise InputError(
             f'Fp16Hook: {found} shards the weights and has mixed precision of '
             'its own; set it there and remove the hook, expected a plain or DDP model'
         )
@@ -137,18 +138,18 @@ def sharding(runner: Any) -> str | None:
 def _replacement(old: OptimWrapper, options: dict[str, Any]) -> PrecisionOptimWrapper:
     if isinstance(old, PrecisionOptimWrapper):
         if old.choice.name != options['precision']:
-            raise ValueError(
+            raise InputError(
                 f'optim_wrapper says precision {old.choice.name}, Fp16Hook {options["precision"]}; '
                 'expected the same'
             )
         if any(old.patterns.values()) and old.patterns != {k: options[k] for k in old.patterns}:
-            raise ValueError(
+            raise InputError(
                 f'optim_wrapper has the patterns {old.patterns}, Fp16Hook others: '
                 'expected them in one place'
             )
         return old
     if type(old) not in _KNOWN:
-        raise ValueError(
+        raise InputError(
             f'Fp16Hook: expected an OptimWrapper or AmpOptimWrapper to replace, '
             f'got {type(old).__name__}; derive it from PrecisionOptimWrapper and say the precision '
             'there, or take the hook out'

@@ -17,6 +17,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmext.errors import InputError
 from mmext.hooks.mlflow_logging.content.checkpoints import POLICIES, CheckpointPolicy
 from mmext.hooks.mlflow_logging.content.description import describe_run
 from mmext.hooks.mlflow_logging.content.evaluation_log import EvaluationLog
@@ -85,7 +86,7 @@ class MLflowHook(Hook):
             not be sent; None before.
 
     Raises:
-        ImportError: mlflow is not installed.
+        MissingPackageError: mlflow is not installed.
     """
 
     priority = 'LOWEST'  # after the hooks whose results it logs
@@ -105,9 +106,9 @@ class MLflowHook(Hook):
         close_timeout_s: float = 300.0,
     ) -> None:
         if interval < 1:
-            raise ValueError(f'interval: expected at least 1, got {interval}')
+            raise InputError(f'interval: expected at least 1, got {interval}')
         if checkpoints not in POLICIES:
-            raise ValueError(f'checkpoints: expected one of {POLICIES}, got {checkpoints!r}')
+            raise InputError(f'checkpoints: expected one of {POLICIES}, got {checkpoints!r}')
         self._registration = registration_of(model)
         self._main = is_main_process()
         if self._main:

@@ -9,6 +9,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 
+from mmext.errors import InputError
 from mmext.hooks.mlflow_logging.content.model_record import model_record
 from mmext.hooks.mlflow_logging.delivery.identity import HUB_KEY, RunIdentity
 from mmext.hooks.mlflow_logging.delivery.redaction import Redactor
@@ -43,7 +44,7 @@ def log_checkpoint(
         The run, and whether the store has taken everything.
 
     Raises:
-        ValueError: the checkpoint names no classes, carries no config or holds code, or MLflow
+        InputError: the checkpoint names no classes, carries no config or holds code, or MLflow
             refuses it, as for the name of a model that it does not take.
     """
     checkpoint_reading.repair()
@@ -74,7 +75,7 @@ def log_checkpoint(
     delivered = writer.close('FINISHED')
     if refused := spool.rejections():
         reasons = '; '.join(str(record.get('reason')) for record in refused)
-        raise ValueError(f'{checkpoint_path} is not logged as a model: {reasons}')
+        raise InputError(f'{checkpoint_path} is not logged as a model: {reasons}')
     return identity, delivered
 
 

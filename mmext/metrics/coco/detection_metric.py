@@ -14,7 +14,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from pycocotools import mask as run_lengths
 
-from mmext.errors import InputError
+from mmext.errors import InputError, MissingFileError
 from mmext.formats.coco_records import canonical_id
 from mmext.formats.json_files import parse_json
 from mmext.metrics.coco import evaluation as coco
@@ -72,8 +72,8 @@ class CocoDetectionMetric(BaseMetric):
         collect_dir: shared folder for the collection, see mmengine's ``BaseMetric``.
 
     Raises:
-        ValueError: an unknown metric or backend.
-        FileNotFoundError: no ``ann_file`` there.
+        InputError: an unknown metric or backend.
+        MissingFileError: no ``ann_file`` there.
     """
 
     default_prefix = 'coco'
@@ -96,13 +96,13 @@ class CocoDetectionMetric(BaseMetric):
         super().__init__(collect_device, prefix, collect_dir)
         self.metrics: list[Any] = [metric] if isinstance(metric, str) else list(metric)
         if not self.metrics or not set(self.metrics) <= {'bbox', 'segm'}:
-            raise ValueError(f"metric: expected 'bbox', 'segm' or both, got {metric!r}")
+            raise InputError(f"metric: expected 'bbox', 'segm' or both, got {metric!r}")
         if backend not in get_args(coco.Backend):
-            raise ValueError(f'backend: expected one of {get_args(coco.Backend)}, got {backend!r}')
+            raise InputError(f'backend: expected one of {get_args(coco.Backend)}, got {backend!r}')
         if format_only and not outfile_prefix:
-            raise ValueError('format_only=True: set outfile_prefix, the path to write to')
+            raise InputError('format_only=True: set outfile_prefix, the path to write to')
         if ann_file and not fileio.exists(ann_file, backend_args=backend_args):
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f'no annotation file at {os.path.abspath(ann_file)}: '
                 'check ann_file of the evaluator'
             )
@@ -283,7 +283,7 @@ class CocoDetectionMetric(BaseMetric):
 def _masks(sample: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Run-length codes of the predicted masks."""
     if 'masks' not in sample['pred_instances']:
-        raise ValueError(f'image {sample["img_id"]}: no masks in pred_instances')
+        raise InputError(f'image {sample["img_id"]}: no masks in pred_instances')
     masks = sample['pred_instances']['masks']
     if not isinstance(masks, list):
         stack = to_numpy(masks).astype(np.uint8)  # [n, H, W]

@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
-from mmext.errors import InputError
+from mmext.errors import InputError, MissingPackageError
 from mmext.formats.coco_records import UNREADABLE, CocoRecords, Fault, coco_records
 
 FloatArray = npt.NDArray[np.float64]
@@ -128,8 +128,8 @@ class CocoGroundTruth:
 
     Raises:
         InputError: it is no COCO file; see :func:`~mmext.formats.coco_records.coco_records`.
-        ValueError: unknown backend.
-        ImportError: hotcoco was asked for and is not there.
+        InputError: unknown backend.
+        MissingPackageError: hotcoco was asked for and is not there.
     """
 
     content: Mapping[str, Any]
@@ -140,10 +140,10 @@ class CocoGroundTruth:
 
     def __post_init__(self) -> None:
         if self.backend not in get_args(Backend):
-            raise ValueError(f'backend: expected one of {get_args(Backend)}, got {self.backend!r}')
+            raise InputError(f'backend: expected one of {get_args(Backend)}, got {self.backend!r}')
         found = importlib.util.find_spec('hotcoco') is not None
         if self.backend == 'hotcoco' and not found:
-            raise ImportError("backend='hotcoco': not installed, pip install hotcoco")
+            raise MissingPackageError("backend='hotcoco': not installed, pip install hotcoco")
         if self.backend == 'auto':
             self.backend = 'hotcoco' if found else 'pycocotools'
         self.records = coco_records(self.content, self.source, with_names=False)
@@ -172,7 +172,7 @@ class CocoGroundTruth:
 
         Raises:
             InputError: an object of the ground truth without what is compared.
-            ValueError: detections of images that the ground truth does not have; without masks or
+            InputError: detections of images that the ground truth does not have; without masks or
                 key points where these are compared; other numbers of key points.
         """
         module = _engine_module(self.backend)
@@ -260,14 +260,14 @@ class CocoGroundTruth:
         """The engines fail in their arithmetic, or not at all."""
         needed = {'segm': detections.masks, 'keypoints': detections.keypoints}
         if needed.get(iou_type, ()) is None:
-            raise ValueError(f'detections: none with what {iou_type!r} compares')
+            raise InputError(f'detections: none with what {iou_type!r} compares')
         if iou_type != 'keypoints':
             return
         assert detections.keypoints is not None
         lengths = {len(a.get('keypoints') or ()) for a in self.records.annotations}
         lengths |= {detections.keypoints.shape[1]} if len(detections.keypoints) else set()
         if wrong := lengths - {0, 3 * num_points}:
-            raise ValueError(
+            raise InputError(
                 f'key points: expected {num_points} for each object as there are sigmas, '
                 f'got {wrong.pop() / 3:g}'
             )
@@ -297,7 +297,7 @@ class _Numbers:
             strangers = [i for i in array.tolist() if i not in self.table]
             numbers = np.array([self.table.get(i, 0) for i in array.tolist()], np.int64)
         if strangers:
-            raise ValueError(
+            raise InputError(
                 f'detections: {len(set(strangers))} {self.what} are not annotated, '
                 f'as {strangers[0]!r}'
             )
@@ -331,23 +331,23 @@ def ids_of_labels(
         by_name: the data set finds its labels by the names, in whatever order the file has them.
 
     Raises:
-        ValueError: a class that the file does not have, or has in another order.
+        InputError: a class that the file does not have, or has in another order.
     """
     table = {category['name']: category['id'] for category in categories}
     missing = [name for name in classes if name not in table]
     if missing:
-        raise ValueError(
+        raise InputError(
             f'{source}: no categories {missing[:8]}, which are classes of the data set; '
             f'it has {sorted(table)[:8]}'
         )
     if len(set(classes)) < len(classes):
-        raise ValueError(
+        raise InputError(
             f'{source}: the classes of the data set repeat a name: {list(classes)[:8]}'
         )
     in_file = [name for name in table if name in set(classes)]
     if in_file != list(classes) and not by_name:
         first = next(i for i, name in enumerate(classes) if name != in_file[i])
-        raise ValueError(
+        raise InputError(
             f'{source}: its categories come in another order than the classes of the '
             f"data set (class {first} is {classes[first]!r}, the file's {in_file[first]!r}). "
             "mmdet's CocoDataset numbers labels in the order of the file: state the classes so"
@@ -359,11 +359,11 @@ def categories_of(labels: IntArray, category_ids: Sequence[int | str]) -> IdArra
     """Category ids of predicted labels ``[n]``.
 
     Raises:
-        ValueError: a label that no category belongs to.
+        InputError: a label that no category belongs to.
     """
     wrong = labels[(labels < 0) | (labels >= len(category_ids))]
     if wrong.size:
-        raise ValueError(
+        raise InputError(
             f'predicted labels {np.unique(wrong)[:8].tolist()}: expected 0 to '
             f'{len(category_ids) - 1}'
         )

@@ -10,6 +10,7 @@ from mmengine import fileio
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
+from mmext.errors import InputError, MissingFileError
 from mmext.formats.coco_records import canonical_id
 from mmext.formats.json_files import parse_json
 from mmext.metrics.coco.evaluation import (
@@ -48,8 +49,8 @@ class KeypointOKSMetric(BaseMetric):
         collect_device, prefix, collect_dir: of mmengine.
 
     Raises:
-        FileNotFoundError: no annotation file.
-        ValueError: no sigmas, or as many as there are not points; classes that the file
+        MissingFileError: no annotation file.
+        InputError: no sigmas, or as many as there are not points; classes that the file
             does not have or has in another order; labels out of range.
     """
 
@@ -79,12 +80,12 @@ class KeypointOKSMetric(BaseMetric):
             data_samples: dicts with ``img_id`` and ``pred_instances``.
 
         Raises:
-            ValueError: a prediction without key points.
+            InputError: a prediction without key points.
         """
         for sample in data_samples:
             found = sample['pred_instances']
             if 'keypoints' not in found:
-                raise ValueError(f'image {sample["img_id"]}: no keypoints in pred_instances')
+                raise InputError(f'image {sample["img_id"]}: no keypoints in pred_instances')
             points = to_numpy(found['keypoints']).astype(np.float64)  # [N, K, 2]
             scores = to_numpy(found['scores']).astype(np.float64)
             of_points = np.ones(points.shape[:2])
@@ -124,7 +125,7 @@ class KeypointOKSMetric(BaseMetric):
             try:
                 data = fileio.get(self.ann_file)
             except FileNotFoundError:
-                raise FileNotFoundError(
+                raise MissingFileError(
                     f'no annotations at {Path(self.ann_file).absolute()}: check ann_file'
                 ) from None
             content = parse_json(data, self.ann_file)
@@ -151,7 +152,7 @@ class KeypointOKSMetric(BaseMetric):
         if sigmas is None:
             sigmas = (self.dataset_meta or {}).get('sigmas')
         if sigmas is None:
-            raise ValueError("sigmas: state them in the metric or in the data set's metainfo")
+            raise InputError("sigmas: state them in the metric or in the data set's metainfo")
         return sigmas
 
 

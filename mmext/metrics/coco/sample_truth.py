@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as run_lengths
 
+from mmext.errors import InputError
 from mmext.formats.coco_records import mask_area
 from mmext.formats.panoptic_files import decode_id_png
 
@@ -30,10 +31,10 @@ def sample_annotations(
         read: the content of the PNG with that path; None if masks are not wanted.
 
     Raises:
-        ValueError: the sample has no instances, or masks are wanted and one has none.
+        InputError: the sample has no instances, or masks are wanted and one has none.
     """
     if 'instances' not in sample:
-        raise ValueError(
+        raise InputError(
             f'image {sample["img_id"]}: no instances in the data sample; set ann_file of the '
             "evaluator, or add 'instances' to meta_keys of PackDetInputs"
         )
@@ -84,7 +85,7 @@ def _segment_codes(sample: Mapping[str, Any], read: Callable[[str], bytes]) -> l
     """Run-length codes of the instances' segments in the panoptic PNG."""
     path, instances = sample.get('seg_map_path'), sample['instances']
     if path is None or any('segment_id' not in instance for instance in instances):
-        raise ValueError(
+        raise InputError(
             f'image {sample["img_id"]}: an instance has no mask. Set ann_file of the evaluator or, '
             "for a panoptic data set, add 'seg_map_path' to meta_keys of PackDetInputs"
         )

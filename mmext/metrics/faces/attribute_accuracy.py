@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmext.errors import InputError
+
 Ints = NDArray[np.int64]
 
 
@@ -24,12 +26,12 @@ def confusion(predicted: Ints, ground_truth: Ints, num_values: int) -> Ints:
         ``[V, V]``.
 
     Raises:
-        ValueError: a value is out of range.
+        InputError: a value is out of range.
     """
     is_known = ground_truth >= 0
     pairs = np.stack([ground_truth[is_known], predicted[is_known]])
     if pairs.size and (pairs.min() < 0 or pairs.max() >= num_values):
-        raise ValueError(f'expected values 0 to {num_values - 1}, got {pairs.min()}..{pairs.max()}')
+        raise InputError(f'expected values 0 to {num_values - 1}, got {pairs.min()}..{pairs.max()}')
     counts = np.bincount(pairs[0] * num_values + pairs[1], minlength=num_values**2)
     return counts.reshape(num_values, num_values)
 

@@ -8,6 +8,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
+from mmext.errors import InputError
 from mmext.metrics.faces.attribute_accuracy import attribute_values, confusion
 from mmext.metrics.faces.landmark_nme import match_by_box
 from mmext.metrics.sample_fields import to_numpy
@@ -52,11 +53,11 @@ class FaceAttributeMetric(BaseMetric):
         """Of the data set; at least one.
 
         Raises:
-            ValueError: it has none.
+            InputError: it has none.
         """
         table = (self.dataset_meta or {}).get('attributes', ())
         if not table:
-            raise ValueError("FaceAttributeMetric: the data set's metainfo states no attributes")
+            raise InputError("FaceAttributeMetric: the data set's metainfo states no attributes")
         return table
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
@@ -68,7 +69,7 @@ class FaceAttributeMetric(BaseMetric):
                 ``attributes`` ``[N, A]``, and ``scores`` of the predictions.
 
         Raises:
-            ValueError: a field is missing or has another number of attributes.
+            InputError: a field is missing or has another number of attributes.
         """
         for sample in data_samples:
             name = str(sample.get('img_path') or sample['img_id'])
@@ -100,5 +101,5 @@ class FaceAttributeMetric(BaseMetric):
         values = to_numpy(fields['attributes']) if 'attributes' in fields else None
         if values is None or values.shape[1:] != (expected,):
             got = 'none' if values is None else values.shape[1:]
-            raise ValueError(f'{image}: expected {expected} attributes of each face, got {got}')
+            raise InputError(f'{image}: expected {expected} attributes of each face, got {got}')
         return values

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mmext.errors import InputError
 from mmext.functional.boxes import pairwise_iou
 
 Floats = NDArray[np.floating[Any]]
@@ -56,7 +57,7 @@ def check_normalizer(normalizer: str | Sequence[int]) -> Normalizer:
             return normalizer
     elif len(normalizer) == 2:
         return int(normalizer[0]), int(normalizer[1])
-    raise ValueError(
+    raise InputError(
         f'normalizer: expected one of {BOX_NORMALIZERS} or two points, got {normalizer!r}'
     )
 
@@ -74,7 +75,7 @@ def face_lengths(
         visible: ``[N, K]``, 0 = not annotated.
 
     Raises:
-        ValueError: an unknown normalizer or point.
+        InputError: an unknown normalizer or point.
     """
     width, height = (boxes_xyxy[:, 2 + i] - boxes_xyxy[:, i] for i in range(2))
     if isinstance(normalizer, str):
@@ -88,7 +89,7 @@ def face_lengths(
     else:
         first, second = normalizer
         if not 0 <= first < points.shape[1] or not 0 <= second < points.shape[1]:
-            raise ValueError(
+            raise InputError(
                 f'normalizer: expected two of points 0 to {points.shape[1] - 1}, got {normalizer}'
             )
         lengths = np.linalg.norm(points[:, first] - points[:, second], axis=1)

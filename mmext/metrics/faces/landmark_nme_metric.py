@@ -8,6 +8,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
+from mmext.errors import InputError
 from mmext.metrics.faces.landmark_nme import (
     Normalizer,
     check_normalizer,
@@ -77,7 +78,7 @@ class LandmarkNMEMetric(BaseMetric):
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         if threshold <= 0:
-            raise ValueError(f'threshold: expected more than 0, got {threshold}')
+            raise InputError(f'threshold: expected more than 0, got {threshold}')
         self.normalizer = check_normalizer(normalizer)
         self.threshold, self.min_iou = threshold, min_iou
         self.min_height_px, self.visible_only, self.field = min_height_px, visible_only, field
@@ -90,7 +91,7 @@ class LandmarkNMEMetric(BaseMetric):
             data_samples: dicts with ``gt_instances`` and ``pred_instances`` in one frame.
 
         Raises:
-            ValueError: a field is missing, the numbers of points differ, or a prediction is not
+            InputError: a field is missing, the numbers of points differ, or a prediction is not
                 finite.
         """
         for sample in data_samples:
@@ -112,17 +113,17 @@ class LandmarkNMEMetric(BaseMetric):
         gt, predictions = sample.get('gt_instances', {}), sample['pred_instances']
         for side, fields in (('gt_instances', gt), ('pred_instances', predictions)):
             if self.field not in fields:
-                raise ValueError(f'{name}: no {self.field} in {side}')
+                raise InputError(f'{name}: no {self.field} in {side}')
         boxes = to_numpy(gt['bboxes']).astype(np.float64).reshape(-1, 4)
         points = to_numpy(gt[self.field]).astype(np.float64)[..., :2]
         predicted = to_numpy(predictions[self.field]).astype(np.float64)[..., :2]
         if predicted.shape[1:] != points.shape[1:]:
-            raise ValueError(
+            raise InputError(
                 f'{name}: {self.field}: {points.shape[1]} points annotated, '
                 f'{predicted.shape[1]} predicted'
             )
         if not np.isfinite(predicted).all():
-            raise ValueError(f'{name}: {self.field}: expected finite predictions')
+            raise InputError(f'{name}: {self.field}: expected finite predictions')
         visible = self._visible(gt, points)
         lengths = face_lengths(self.normalizer, boxes, points, visible)
         counting = np.isfinite(lengths) & (visible > 0).any(axis=1)

@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmext.errors import InputError
+
 NUM_THRESHOLDS = 1000
 IOU_RANGE = tuple(0.5 + 0.05 * step for step in range(10))
 """The thresholds of AP .5:.95."""
@@ -98,14 +100,14 @@ def match_image(boxes_xywh: Floats, scores: Floats, faces_xywh: Floats) -> Image
         faces_xywh: ``[F, 4]``, also those to be ignored.
 
     Raises:
-        ValueError: a score or a box is not finite, or their numbers differ.
+        InputError: a score or a box is not finite, or their numbers differ.
     """
     boxes = np.asarray(boxes_xywh, np.float64).reshape(-1, 4)
     values = np.asarray(scores, np.float64)
     if len(boxes) != len(values):
-        raise ValueError(f'expected a score for each box, got {boxes.shape} and {values.shape}')
+        raise InputError(f'expected a score for each box, got {boxes.shape} and {values.shape}')
     if not (np.isfinite(boxes).all() and np.isfinite(values).all()):
-        raise ValueError('detections: expected finite boxes and scores')
+        raise InputError('detections: expected finite boxes and scores')
     order = np.argsort(-values, kind='stable')
     iou = inclusive_iou(boxes[order], faces_xywh)
     if not iou.shape[1]:
@@ -169,7 +171,7 @@ def precision_recall(
         recall is nan if no face counts.
     """
     if counted.shape != (table.num_faces,):
-        raise ValueError(f'counted: expected [{table.num_faces}], got {list(counted.shape)}')
+        raise InputError(f'counted: expected [{table.num_faces}], got {list(counted.shape)}')
     on_face = table.ious >= iou_threshold
     on_counted = on_face.copy()
     on_counted[on_face] = counted[table.faces[on_face]]

@@ -10,6 +10,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
+from mmext.errors import InputError
 from mmext.formats.wider_face_files import ATTRIBUTES
 from mmext.formats.wider_face_ground_truth import SETTINGS, ImageTruth, read_ground_truth
 from mmext.metrics.faces.wider_face_ap import (
@@ -78,13 +79,13 @@ class WiderFaceMetric(BaseMetric):
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         unknown = set(groups) - {'height', *_KNOWN_GROUPS}
         if unknown:
-            raise ValueError(
+            raise InputError(
                 f'groups: expected some of {("height", *_KNOWN_GROUPS)}, got {sorted(unknown)}'
             )
         if list(height_bands_px) != sorted(set(height_bands_px)):
-            raise ValueError(f'height_bands_px: expected rising numbers, got {height_bands_px}')
+            raise InputError(f'height_bands_px: expected rising numbers, got {height_bands_px}')
         if format_only and not outfile_prefix:
-            raise ValueError('format_only=True: set outfile_prefix, the folder to write to')
+            raise InputError('format_only=True: set outfile_prefix, the folder to write to')
         self.groups, self.height_bands_px = tuple(groups), tuple(height_bands_px)
         self.count_empty, self.round_boxes = count_empty, round_boxes
         self.outfile_prefix, self.format_only = outfile_prefix, format_only
@@ -107,7 +108,7 @@ class WiderFaceMetric(BaseMetric):
                 ``ground_truth``, ``gt_instances`` and ``ignored_instances``.
 
         Raises:
-            ValueError: an image that the ground truth does not have; boxes that are not finite.
+            InputError: an image that the ground truth does not have; boxes that are not finite.
         """
         for sample in data_samples:
             name = _image_name(sample)
@@ -120,7 +121,7 @@ class WiderFaceMetric(BaseMetric):
             try:
                 matches = match_image(boxes, scores, truth.boxes_xywh)
             except ValueError as error:
-                raise ValueError(f'{name}: {error}') from None
+                raise InputError(f'{name}: {error}') from None
             self.results.append(ImageResult(name, matches, truth))
 
     def compute_metrics(self, results: Sequence[ImageResult]) -> dict[str, float]:
@@ -162,7 +163,7 @@ class WiderFaceMetric(BaseMetric):
             meta = (self.dataset_meta or {}).get('attributes', ())
             return sample_truth(sample, name, [attribute['name'] for attribute in meta])
         if name not in self.truths:
-            raise ValueError(f'{name}: no such image in the ground truth')
+            raise InputError(f'{name}: no such image in the ground truth')
         return self.truths[name]
 
     def _group_members(self, truths: Sequence[ImageTruth]) -> dict[str, np.ndarray]:
@@ -188,7 +189,7 @@ def sample_truth(
 ) -> ImageTruth:
     """The faces of a data sample; those of ``ignored_instances`` do not count."""
     if 'gt_instances' not in sample:
-        raise ValueError(
+        raise InputError(
             f'{name}: no gt_instances in the data sample: load annotations in the test pipeline '
             'or set ground_truth'
         )

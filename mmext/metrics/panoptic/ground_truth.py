@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mmext.errors import InputError
 from mmext.formats.panoptic_files import VOID_ID, labels_of_categories, segment_positions
 from mmext.metrics.panoptic import quality as pq
 
@@ -34,7 +35,7 @@ def count_matches(
         num_classes: C.
 
     Raises:
-        ValueError: the ground truth's PNG and JSON disagree.
+        InputError: the ground truth's PNG and JSON disagree.
     """
     gt_ids, _, areas_px = overlaps
     return pq.match_segments(
@@ -57,11 +58,11 @@ def ground_truth_of_sample(sample: Mapping[str, Any], is_thing: Sequence[bool]) 
         is_thing: by label, ``[C]``.
 
     Raises:
-        ValueError: the sample does not carry them.
+        InputError: the sample does not carry them.
     """
     segments, png_path = sample.get('segments_info'), sample.get('seg_map_path')
     if segments is None or png_path is None:
-        raise ValueError(
+        raise InputError(
             'no ground truth: give ann_file and seg_prefix to the metric, or let the pipeline '
             "pass it on: PackDetInputs(meta_keys=(..., 'seg_map_path', 'segments_info'))"
         )
@@ -84,7 +85,7 @@ class AnnotationTable:
         source: name of the JSON, for the errors.
 
     Raises:
-        ValueError: its categories are not the classes.
+        InputError: its categories are not the classes.
     """
 
     def __init__(
@@ -111,10 +112,10 @@ class AnnotationTable:
         """The entry of an image as it stands in the file.
 
         Raises:
-            ValueError: there is none.
+            InputError: there is none.
         """
         if image_id not in self._annotations:
-            raise ValueError(f'{self._source}: no annotation of image {image_id!r}')
+            raise InputError(f'{self._source}: no annotation of image {image_id!r}')
         annotation: Mapping[str, Any] = self._annotations[image_id]
         return annotation
 
@@ -122,13 +123,13 @@ class AnnotationTable:
         """The ground truth of an image.
 
         Raises:
-            ValueError: there is none, or it has a category that is none.
+            InputError: there is none, or it has a category that is none.
         """
         annotation = self.annotation(image_id)
         segments = [s for s in annotation['segments_info'] if s.get('area', 1) > 0]
         unknown = {s['category_id'] for s in segments} - self._label_of_category.keys()
         if unknown:
-            raise ValueError(
+            raise InputError(
                 f'{self._source}: image {image_id!r} has segments of the categories '
                 f'{sorted(unknown)[:8]}, which are not in the table'
             )

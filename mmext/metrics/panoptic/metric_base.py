@@ -9,6 +9,7 @@ import numpy.typing as npt
 from mmengine import dist, fileio
 from mmengine.evaluator import BaseMetric
 
+from mmext.errors import InputError, MissingFileError
 from mmext.formats.json_files import parse_json
 from mmext.formats.panoptic_files import decode_id_png
 from mmext.formats.panoptic_records import panoptic_truth
@@ -29,7 +30,7 @@ class PanopticMetricBase(BaseMetric):
         collect_dir: shared folder for the collection, see mmengine's ``BaseMetric``.
 
     Raises:
-        FileNotFoundError: no ``ann_file`` there.
+        MissingFileError: no ``ann_file`` there.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class PanopticMetricBase(BaseMetric):
     ) -> None:
         super().__init__(collect_device, prefix, collect_dir)
         if ann_file and not fileio.exists(ann_file, backend_args=backend_args):
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f'no panoptic annotation file at {os.path.abspath(ann_file)}: '
                 'check ann_file of the evaluator'
             )
@@ -93,7 +94,7 @@ class PanopticMetricBase(BaseMetric):
         """Look at ``ann_file`` before a run: are its categories the classes?
 
         Raises:
-            ValueError: they are not.
+            InputError: they are not.
         """
         if not getattr(self, 'format_only', False):
             _ = self.annotation_table
@@ -122,20 +123,20 @@ class PanopticMetricBase(BaseMetric):
             shape: of the prediction, (H, W).
 
         Raises:
-            FileNotFoundError: no such PNG.
-            ValueError: not a PNG, or of another size than the prediction.
+            MissingFileError: no such PNG.
+            InputError: not a PNG, or of another size than the prediction.
         """
         try:
             data = fileio.get(truth.png_path, backend_args=self.backend_args)
         except FileNotFoundError:
             where = os.path.abspath(truth.png_path)
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f'no ground truth PNG at {where}: check seg_prefix of the evaluator '
                 '(data_prefix.seg of the data set if it has none)'
             ) from None
         gt_map = decode_id_png(data, truth.png_path)
         if gt_map.shape != shape:
-            raise ValueError(
+            raise InputError(
                 f'{truth.png_path}: shape of the prediction {shape}, of the ground truth '
                 f'{gt_map.shape}; they are compared at the original size of the image'
             )

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from mmext.errors import InputError
 from mmext.functional.panoptic_labels import INSTANCE_OFFSET
 from mmext.metrics.panoptic import quality as pq
 
@@ -16,13 +17,13 @@ def predicted_map(sample: Mapping[str, Any]) -> pq.IntArray:
         sample: with ``pred_panoptic_seg``, whose ``sem_seg`` is ``[1, H, W]``.
 
     Raises:
-        ValueError: there is none, or it has another form.
+        InputError: there is none, or it has another form.
     """
     if 'pred_panoptic_seg' not in sample:
-        raise ValueError('no pred_panoptic_seg in the data sample: is the model panoptic?')
+        raise InputError('no pred_panoptic_seg in the data sample: is the model panoptic?')
     ids = sample['pred_panoptic_seg']['sem_seg'].cpu().numpy()  # [1, H, W]
     if ids.ndim != 3 or len(ids) != 1 or ids.dtype.kind not in 'iu':
-        raise ValueError(
+        raise InputError(
             f'pred_panoptic_seg: expected integers [1, H, W], got {ids.dtype} {ids.shape}'
         )
     return ids[0]
@@ -42,7 +43,7 @@ def predicted_labels(
         ``[P]``.
 
     Raises:
-        ValueError: an id of no class.
+        InputError: an id of no class.
     """
     labels = pred_ids % INSTANCE_OFFSET
     is_void = labels == num_classes
@@ -50,7 +51,7 @@ def predicted_labels(
         is_void |= labels == sample['pred_panoptic_seg']['ignore_index']
     wrong = pred_ids[((labels > num_classes) & ~is_void) | (pred_ids < 0)]
     if wrong.size:
-        raise ValueError(
+        raise InputError(
             f'image {sample["img_id"]}: predicted ids {wrong[:8].tolist()} are no '
             f'label + {INSTANCE_OFFSET} x instance number with labels 0 to {num_classes - 1} '
             f'and void {num_classes}'

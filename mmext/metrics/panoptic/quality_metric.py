@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from mmengine.logging import MMLogger
 
+from mmext.errors import InputError
 from mmext.formats.panoptic_files import VOID_ID
 from mmext.metrics.panoptic import quality as pq
 from mmext.metrics.panoptic.ground_truth import GroundTruth, count_matches, ground_truth_of_sample
@@ -75,11 +76,11 @@ class PanopticQualityMetric(PanopticMetricBase):
     ) -> None:
         super().__init__(ann_file, seg_prefix, backend_args, collect_device, prefix, collect_dir)
         if backend not in ('numpy', 'hotcoco'):
-            raise ValueError(f"backend: expected 'numpy' or 'hotcoco', got {backend!r}")
+            raise InputError(f"backend: expected 'numpy' or 'hotcoco', got {backend!r}")
         if backend == 'hotcoco' and (format_only or not ann_file or not outfile_prefix):
-            raise ValueError("backend='hotcoco' evaluates files: set ann_file and outfile_prefix")
+            raise InputError("backend='hotcoco' evaluates files: set ann_file and outfile_prefix")
         if format_only and not outfile_prefix:
-            raise ValueError('format_only=True: set outfile_prefix, the path to write to')
+            raise InputError('format_only=True: set outfile_prefix, the path to write to')
         self.classwise, self.format_only, self.backend = classwise, format_only, backend
         self.writer = PanopticResultsWriter(outfile_prefix) if outfile_prefix else None
 
@@ -94,9 +95,9 @@ class PanopticQualityMetric(PanopticMetricBase):
                 ``seg_map_path`` and ``segments_info``.
 
         Raises:
-            ValueError: a prediction of another size than its ground truth, a predicted
+            InputError: a prediction of another size than its ground truth, a predicted
                 label that is no class, a PNG and a JSON that disagree.
-            FileNotFoundError: an image without its PNG.
+            MissingFileError: an image without its PNG.
         """
         for sample in data_samples:
             self.results.append(self._image_result(sample))

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from mmext.errors import InputError
 from mmext.formats.panoptic_files import decode_id_png, segment_positions
 from mmext.metrics.panoptic import quality as pq
 from mmext.metrics.panoptic.ground_truth import AnnotationTable, GroundTruth, count_matches
@@ -41,7 +42,7 @@ def submission_table(
         source: name of the results, for the errors.
 
     Raises:
-        ValueError: images of the ground truth that are not in it.
+        InputError: images of the ground truth that are not in it.
     """
     classes = [c['name'] for c in truth['categories']]
     things = [c['name'] for c in truth['categories'] if c['isthing']]
@@ -49,7 +50,7 @@ def submission_table(
     table = AnnotationTable(content, str(png_folder), classes, things, source)
     missing = [a['image_id'] for a in truth['annotations'] if a['image_id'] not in table]
     if missing:
-        raise ValueError(
+        raise InputError(
             f'{source}: no prediction of {len(missing)} of {len(truth["annotations"])} images of '
             f'the ground truth, as {missing[0]!r}'
         )
@@ -65,11 +66,11 @@ def image_counts(truth: GroundTruth, predicted: GroundTruth, num_classes: int) -
         num_classes: C.
 
     Raises:
-        ValueError: a PNG disagrees with its JSON, or the two differ in size.
+        InputError: a PNG disagrees with its JSON, or the two differ in size.
     """
     gt_map, pred_map = (_read(side.png_path) for side in (truth, predicted))
     if gt_map.shape != pred_map.shape:
-        raise ValueError(
+        raise InputError(
             f'{predicted.png_path}: shape {pred_map.shape}, of the ground truth {gt_map.shape}'
         )
     overlaps = pq.overlap_table(gt_map, pred_map)
@@ -123,4 +124,4 @@ def _read(path: str) -> npt.NDArray[np.int32]:
     try:
         return decode_id_png(Path(path).read_bytes(), path)
     except FileNotFoundError:
-        raise ValueError(f'no PNG {Path(path).absolute()}') from None
+        raise InputError(f'no PNG {Path(path).absolute()}') from None

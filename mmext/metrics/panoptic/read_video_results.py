@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mmext.errors import InputError, MissingFileError
 from mmext.formats.panoptic_files import (
     category_table,
     decode_id_png,
@@ -60,10 +61,10 @@ def categories_of(truth: Json, predictions: Json, source: str) -> Categories:
     """The classes of a panoptic JSON, things first, and what predictions call them.
 
     Raises:
-        ValueError: it is no panoptic JSON, or predictions are of other classes.
+        InputError: it is no panoptic JSON, or predictions are of other classes.
     """
     if not {'annotations', 'categories'} <= truth.keys():
-        raise ValueError(f'{source}: no panoptic file (annotations and categories)')
+        raise InputError(f'{source}: no panoptic file (annotations and categories)')
     categories = panoptic_categories(truth['categories'], source).values()
     table = category_table(categories)
     classes, things = table['classes'], table['thing_classes']
@@ -72,7 +73,7 @@ def categories_of(truth: Json, predictions: Json, source: str) -> Categories:
     own = {c['id']: str(c['name']) for c in predictions.get('categories', ())}
     unknown = sorted(set(own.values()) - set(classes))
     if unknown:
-        raise ValueError(f'pred.json: its categories {unknown} are none of {source}')
+        raise InputError(f'pred.json: its categories {unknown} are none of {source}')
     predicted = {i: label_of_name[name] for i, name in own.items()} or labels
     return Categories(classes, tuple(name in set(things) for name in classes), labels, predicted)
 
@@ -94,8 +95,8 @@ def pair_frames(
         frames_per_video: this many frames in a row are a video, None = see the module's text.
 
     Raises:
-        ValueError: frames without a partner, without a video, or videos that are not full.
-        FileNotFoundError: the folder of predictions holds too few PNGs.
+        InputError: frames without a partner, without a video, or videos that are not full.
+        MissingFileError: the folder of predictions holds too few PNGs.
     """
     of_truth = sorted(truth['annotations'], key=lambda a: str(a['file_name']))
     of_prediction = _partners(of_truth, predictions['annotations'])
@@ -113,8 +114,8 @@ def frame_table(pair: FramePair, categories: Categories) -> vpq.FrameTable:
     """Reads the two PNGs of a frame and reduces them to the table of their segments.
 
     Raises:
-        ValueError: PNG and JSON disagree, sizes differ, or the ground truth lacks a category.
-        FileNotFoundError: a PNG is missing.
+        InputError: PNG and JSON disagree, sizes differ, or the ground truth lacks a category.
+        MissingFileError: a PNG is missing.
     """
     gt_map = decode_id_png(_read(pair.truth_png), str(pair.truth_png))
     pred_map = decode_id_png(_read(pair.prediction_png), str(pair.prediction_png))
@@ -127,10 +128,10 @@ def compare_maps(
     """Reduces the id maps ``[H, W]`` of a frame to the table of their segments.
 
     Raises:
-        ValueError: map and JSON disagree, sizes differ, or the ground truth lacks a category.
+        InputError: map and JSON disagree, sizes differ, or the ground truth lacks a category.
     """
     if gt_map.shape != pred_map.shape:
-        raise ValueError(
+        raise InputError(
             f'{pair.prediction_png}: shape {pred_map.shape}, of {pair.truth_png} {gt_map.shape}'
         )
     overlaps = pq.overlap_table(gt_map, pred_map)
@@ -171,13 +172,13 @@ def _partners(of_truth: Sequence[Json], of_prediction: Sequence[Json]) -> list[J
     if known and None not in ids and len(ids) == len(of_prediction):
         missing = [a['image_id'] for a in of_truth if a['image_id'] not in ids]
         if missing:
-            raise ValueError(
+            raise InputError(
                 f'{len(missing)} of {len(of_truth)} frames have no prediction, the first: '
                 f'image_id {missing[:8]}'
             )
         return [ids[a['image_id']] for a in of_truth]
     if len(of_prediction) != len(of_truth):
-        raise ValueError(
+        raise InputError(
             f"predictions without the truth's image_id are paired by position, but there are "
             f'{len(of_prediction)} of them and {len(of_truth)} frames in the truth'
         )
@@ -192,7 +193,7 @@ def _prediction_pngs(of_prediction: Sequence[Json], folder: Path) -> list[Path]:
         return [folder / f'{a["image_id"]}.png' for a in of_prediction]
     pngs = sorted(folder.glob('*.png'))
     if len(pngs) != len(of_prediction):
-        raise FileNotFoundError(f'{folder}: {len(pngs)} PNGs for {len(of_prediction)} predictions')
+        raise MissingFileError(f'{folder}: {len(pngs)} PNGs for {len(of_prediction)} predictions')
     return pngs
 
 
@@ -202,7 +203,7 @@ def _videos(
     """The video of each frame, and what orders the frames of one."""
     if frames_per_video is not None:
         if frames_per_video < 1 or len(of_truth) % frames_per_video:
-            raise ValueError(
+            raise InputError(
                 f'{len(of_truth)} frames are no whole number of videos of {frames_per_video}'
             )
         numbers = range(len(of_truth))
@@ -216,7 +217,7 @@ def _videos(
     matches = [_CITYSCAPES_VPS_NAME.match(name) for name in names]
     unknown = [name for name, match in zip(names, matches, strict=True) if match is None]
     if unknown:
-        raise ValueError(
+        raise InputError(
             f'the truth does not say which video {unknown[0]} belongs to: no video_id in images, '
             'no name of Cityscapes-VPS (0001_0001_city…); say how many frames in a row are one'
         )
@@ -227,7 +228,7 @@ def _labels(segments: Sequence[Json], label_of_id: Mapping[int, int], png: Path)
     labels = [label_of_id.get(s['category_id'], -1) for s in segments]
     if -1 in labels:
         wrong = segments[labels.index(-1)]
-        raise ValueError(
+        raise InputError(
             f'{png}: segment {wrong["id"]} has category_id {wrong["category_id"]}, which is none '
             f'of the classes ({sorted(label_of_id)})'
         )
@@ -238,4 +239,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise FileNotFoundError(f'no PNG at {path.absolute()}') from None
+        raise MissingFileError(f'no PNG at {path.absolute()}') from None

@@ -22,6 +22,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from mmext.errors import InputError
 from mmext.metrics.panoptic import quality as pq
 
 VOID_ROW = -1
@@ -88,10 +89,10 @@ def checked_windows(windows: Sequence[int]) -> tuple[int, ...]:
     """The window lengths.
 
     Raises:
-        ValueError: there is none, one is below 1 or listed twice.
+        InputError: there is none, one is below 1 or listed twice.
     """
     if not windows or min(windows) < 1 or len(set(windows)) < len(windows):
-        raise ValueError(
+        raise InputError(
             f'windows: expected distinct numbers of labelled frames, 1 or more, got {windows}'
         )
     return tuple(windows)

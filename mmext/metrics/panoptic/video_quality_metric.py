@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from mmengine.logging import MMLogger
 
+from mmext.errors import InputError
 from mmext.formats.panoptic_files import segment_positions
 from mmext.metrics.panoptic import quality as pq
 from mmext.metrics.panoptic import video_quality as vpq
@@ -60,8 +61,8 @@ class VideoPanopticQualityMetric(PanopticMetricBase):
         collect_dir: shared folder for the collection, see mmengine's ``BaseMetric``.
 
     Raises:
-        ValueError: no windows, a length below 1, or ``format_only`` without ``outfile_prefix``.
-        FileNotFoundError: no ``ann_file`` there.
+        InputError: no windows, a length below 1, or ``format_only`` without ``outfile_prefix``.
+        MissingFileError: no ``ann_file`` there.
     """
 
     default_prefix = 'video_panoptic'
@@ -84,9 +85,9 @@ class VideoPanopticQualityMetric(PanopticMetricBase):
         super().__init__(ann_file, seg_prefix, backend_args, collect_device, prefix, collect_dir)
         self.windows = vpq.checked_windows(windows)
         if label_interval < 1:
-            raise ValueError(f'label_interval: expected at least 1, got {label_interval}')
+            raise InputError(f'label_interval: expected at least 1, got {label_interval}')
         if format_only and not outfile_prefix:
-            raise ValueError('format_only=True: set outfile_prefix, the folder to write to')
+            raise InputError('format_only=True: set outfile_prefix, the folder to write to')
         self.label_interval, self.classwise = label_interval, classwise
         self.format_only = format_only
         self.writer = VideoPanopticResultsWriter(outfile_prefix) if outfile_prefix else None
@@ -104,9 +105,9 @@ class VideoPanopticQualityMetric(PanopticMetricBase):
                 ``ann_file``, ``seg_map_path`` and ``segments_info``.
 
         Raises:
-            ValueError: a prediction of another size than its ground truth, a predicted
+            InputError: a prediction of another size than its ground truth, a predicted
                 label that is no class, a PNG and a JSON that disagree, no video id.
-            FileNotFoundError: a frame without its PNG.
+            MissingFileError: a frame without its PNG.
         """
         for sample in data_samples:
             self.results.append(self._frame_result(sample))
@@ -117,7 +118,7 @@ class VideoPanopticQualityMetric(PanopticMetricBase):
         for frame in chain.from_iterable(results):
             known = by_name.setdefault(_order(frame), frame)
             if known.image_id != frame.image_id:
-                raise ValueError(
+                raise InputError(
                     f'images {known.image_id} and {frame.image_id} are both frame '
                     f'{frame.frame_id} of video {frame.video_id!r}; evaluate data sets apart that '
                     'use the same video ids'
@@ -131,7 +132,7 @@ class VideoPanopticQualityMetric(PanopticMetricBase):
         if self.writer is not None:
             annotations = [f.annotation for f in frames if f.annotation is not None]
             if not annotations:
-                raise ValueError(
+                raise InputError(
                     f'none of {len(frames)} frames was written: no video has {self.label_interval} '
                     'frames (label_interval) or, without format_only, a label'
                 )
@@ -147,7 +148,7 @@ class VideoPanopticQualityMetric(PanopticMetricBase):
         videos = [[f.table for f in video if f.table is not None] for _, video in groups]
         labelled = [video for video in videos if video]
         if not labelled:
-            raise ValueError(
+            raise InputError(
                 f'none of {len(frames)} frames has a ground truth: check data_prefix.seg of the '
                 'data set or ann_file of the evaluator'
             )
@@ -164,7 +165,7 @@ class VideoPanopticQualityMetric(PanopticMetricBase):
 
     def _frame_result(self, sample: Mapping[str, Any]) -> FrameResult:
         if sample.get('video_id') is None or sample.get('frame_id') is None:
-            raise ValueError(
+            raise InputError(
                 f'image {sample.get("img_id")}: no video_id and frame_id in the data sample: let '
                 'the pipeline pass them on, PackVideoPanopticInputs does'
             )

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mmext.errors import InputError
 from mmext.formats.file_names import id_name
 from mmext.formats.panoptic_files import VOID_ID, encode_id_png
 
@@ -71,7 +72,7 @@ class PanopticResultsWriter:
             categories: ``id``, ``name``, ``isthing``.
 
         Raises:
-            ValueError: two images share an id, hence a PNG.
+            InputError: two images share an id, hence a PNG.
         """
         write_results_json(self.json_path, annotations, categories)
 
@@ -85,12 +86,12 @@ def write_results_json(path: str, annotations: Sequence[Any], categories: Sequen
         categories: ``id``, ``name``, ``isthing``.
 
     Raises:
-        ValueError: two images share a PNG.
+        InputError: two images share a PNG.
     """
     names = [a['file_name'] for a in annotations]
     if len(set(names)) < len(names):
         repeated = sorted({n for n in names if names.count(n) > 1})
-        raise ValueError(f'{path}: images of equal id share {repeated[:8]}')
+        raise InputError(f'{path}: images of equal id share {repeated[:8]}')
     with open(path, 'w', encoding='utf-8') as file:
         json.dump({'annotations': list(annotations), 'categories': list(categories)}, file)
 
@@ -113,7 +114,7 @@ def hotcoco_counts(
         IoU sums, true positives, false positives and false negatives, ``[4, C]``.
 
     Raises:
-        ImportError: hotcoco is not installed.
+        MissingPackageError: hotcoco is not installed.
     """
     from hotcoco.panoptic import PanopticEval
 

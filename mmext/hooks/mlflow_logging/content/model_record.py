@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mmengine.model import is_model_wrapper
 from mmengine.runner.checkpoint import CheckpointLoader
 
+from mmext.errors import InputError
 from mmext.hooks.mlflow_logging.content.provenance import installed_packages
 from mmext.hooks.mlflow_logging.delivery import names, records
 from mmext.hooks.mlflow_logging.delivery.records import Record
@@ -50,13 +51,13 @@ def registration_of(model: bool | Mapping[str, str]) -> dict[str, str]:
     """``registered_name`` and ``alias``, as far as the hook's argument ``model`` has them.
 
     Raises:
-        ValueError: it has others, or an alias alone.
+        InputError: it has others, or an alias alone.
     """
     registration = dict(model) if isinstance(model, Mapping) else {}
     if unknown := registration.keys() - {'registered_name', 'alias'}:
-        raise ValueError(f'model: expected registered_name and alias, got {sorted(unknown)}')
+        raise InputError(f'model: expected registered_name and alias, got {sorted(unknown)}')
     if 'alias' in registration and 'registered_name' not in registration:
-        raise ValueError('model: an alias needs a registered_name')
+        raise InputError('model: an alias needs a registered_name')
     return registration
 
 
@@ -81,13 +82,13 @@ def model_record(
         alias: alias of the registered version.
 
     Raises:
-        ValueError: the checkpoint does not name the classes.
+        InputError: the checkpoint does not name the classes.
     """
     checkpoint = CheckpointLoader.load_checkpoint(checkpoint_path, map_location='cpu')
     meta = checkpoint.get('meta', {})
     dataset_meta = {k.lower(): v for k, v in (meta.get('dataset_meta') or {}).items()}
     if not dataset_meta.get('classes'):
-        raise ValueError(f'{checkpoint_path}: meta.dataset_meta.classes: expected, but missing')
+        raise InputError(f'{checkpoint_path}: meta.dataset_meta.classes: expected, but missing')
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / f'{names.encode(Path(checkpoint_path).stem)}_weights.pth'
     # the server takes tensors and plain values alone

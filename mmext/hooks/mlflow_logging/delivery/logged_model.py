@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmext.errors import MissingFileError
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel, Run
@@ -71,14 +73,14 @@ def write_folder(record: Mapping[str, Any], ids: Mapping[str, str], folder: Path
         folder: must not exist.
 
     Raises:
-        FileNotFoundError: the weights are gone.
+        MissingFileError: the weights are gone.
     """
     from mlflow import pyfunc
     from mlflow.models import Model
     from mlflow.models.utils import _save_example  # as MLflow tells makers of flavours
 
     if not Path(record['weights']).is_file():
-        raise FileNotFoundError(record['weights'])
+        raise MissingFileError(record['weights'])
     config = folder.with_name('config.py')
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(record['config'])

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mmext.errors import MissingPackageError
 from mmext.hooks.mlflow_logging.delivery import records
 from mmext.hooks.mlflow_logging.delivery.identity import RunIdentity
 from mmext.hooks.mlflow_logging.delivery.records import Record
@@ -57,10 +58,10 @@ def check_installed() -> None:
     """Look for MLflow, which takes seconds to import, without importing it.
 
     Raises:
-        ImportError: it is not there.
+        MissingPackageError: it is not there.
     """
     if importlib.util.find_spec('mlflow') is None:
-        raise ImportError(
+        raise MissingPackageError(
             "mmext.MLflowHook needs mlflow: pip install 'mlflow>=3.8,<4', or take the hook "
             'out of default_hooks'
         )

@@ -122,14 +122,7 @@ optim_wrapper = dict(
 auto_scale_lr = dict(base_batch_size=4)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),
-    dict(
-        type='CosineAnnealingLR',
-        by_epoch=False,
-        begin=50,
-        end=max_iters,
-        T_max=max_iters - 50,
-        eta_min=1e-5,
-    ),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=50, end=max_iters, eta_min=1e-5),
 ]
 default_hooks = dict(
     logger=dict(interval=20),

@@ -165,7 +165,7 @@ def set_precision(config: Config, precision: str) -> None:
     mmengine's own ``AmpOptimWrapper`` is turned into a plain one: it does not start without a GPU.
     Of several optimizers, each wrapper is.
     """
-    hook = _hook(config, 'fp16', 'Fp16Hook')
+    hook = _hook(config, 'precision', 'MixedPrecisionHook', 'Fp16Hook')
     hook.precision = precision
     for _, wrapper in walk(config.get('optim_wrapper') or {}):
         if _is_of(wrapper, 'AmpOptimWrapper'):
@@ -176,11 +176,11 @@ def set_precision(config: Config, precision: str) -> None:
             wrapper['precision'] = precision
 
 
-def _hook(config: Config, name: str, kind: str) -> ConfigDict:
+def _hook(config: Config, name: str, kind: str, *other_kinds: str) -> ConfigDict:
     """The config's hook of a class of ours, under whatever name; a new default hook if none."""
     hooks = config.setdefault('default_hooks', ConfigDict())
     for hook in [*hooks.values(), *(config.get('custom_hooks') or ())]:
-        if _is_of(hook, kind):
+        if any(_is_of(hook, each) for each in (kind, *other_kinds)):
             return hook
     hooks[name] = ConfigDict(type=f'mmext.{kind}')
     return hooks[name]

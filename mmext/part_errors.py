@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any, NamedTuple
 
-_KEYWORD = re.compile(r"got an unexpected keyword argument '(\w+)'")
+_KEYWORD = re.compile(r"(?:(\w+)\.__init__\(\) )?got an unexpected keyword argument '(\w+)'")
 _NOT_REGISTERED = re.compile(r'^(\S+) is not in the \S+::[\w ]+ registry')
 _IMPORT_ADVICE = (
     '; spell it as its class, and import the module of a class of your own (custom_imports)'
@@ -62,7 +62,7 @@ def part_error(error: BaseException, text: str) -> str | None:
     if text == _NO_SUCH_OPTIMIZER:
         return f'{part.key}.type: there is no optimizer {part.kind!r}'
     if keyword:
-        return _unknown_argument(part, keyword[1])
+        return _unknown_argument(part, keyword[2], frames[-1].f_globals.get(keyword[1]))
     statement = traceback.extract_tb(error.__traceback__)[-1].line
     where = f' at `{statement}`' if statement and not statement.startswith('raise') else ''
     return f'{part.key} ({part.kind}) does not work: {reason}{where}{_shown(part.values)}'
@@ -220,10 +220,12 @@ def _nodes(node: Any, path: str = '') -> Iterator[tuple[str, Mapping[str, Any]]]
             yield from _nodes(value, f'{path}.{name}' if path else str(name))
 
 
-def _unknown_argument(part: Part, name: str) -> str:
+def _unknown_argument(part: Part, name: str, refusing: Any) -> str:
+    """What to say of an argument that a part does not take, or a class that it hands it to."""
     close: list[str] = []
     if part.cls is not None:
-        known = [each for cls in inspect.getmro(part.cls) for each in _arguments(cls)]
+        classes = [*inspect.getmro(part.cls), *([refusing] if inspect.isclass(refusing) else [])]
+        known = [each for cls in classes for each in _arguments(cls)]
         close = difflib.get_close_matches(name, known, n=1)
     meant = f'; did you mean {close[0]}?' if close else ', take it out'
     return f'{part.key}.{name}: {part.kind} has no such argument{meant}'

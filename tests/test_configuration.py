@@ -194,7 +194,9 @@ def test_walk_names_every_dict() -> None:
 def test_precision_is_the_hooks(precision: str) -> None:
     config = Config({})
     set_precision(config, precision)
-    assert config.default_hooks.fp16 == dict(type='mmext.Fp16Hook', precision=precision)
+    assert config.default_hooks.precision == dict(
+        type='mmext.MixedPrecisionHook', precision=precision
+    )
 
 
 def test_precision_keeps_the_settings_of_the_config() -> None:
@@ -213,7 +215,7 @@ def test_precision_replaces_the_hosts_mixed_precision() -> None:
     config = Config(dict(optim_wrapper=wrapper))
     set_precision(config, 'bf16')
     assert config.optim_wrapper == dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=1))
-    assert config.default_hooks.fp16.loss_scale == 512.0
+    assert config.default_hooks.precision.loss_scale == 512.0
 
 
 @pytest.mark.parametrize('kind', ['mmengine.AmpOptimWrapper', 'mmengine.optim.AmpOptimWrapper'])
@@ -239,7 +241,7 @@ def test_precision_replaces_it_in_a_config_of_classes(tmp_path: Path) -> None:
     config = load_config(str(file))
     set_precision(config, 'bf16')
     assert config.optim_wrapper.type == 'OptimWrapper'
-    assert config.default_hooks.fp16.precision == 'bf16'
+    assert config.default_hooks.precision.precision == 'bf16'
 
 
 def test_random_weights_are_not_frozen() -> None:

@@ -16,5 +16,5 @@ test_evaluator = val_evaluator
 default_hooks = dict(
     checkpoint=dict(max_keep_ckpts=3),
     mlflow=dict(type='mmext.MLflowHook'),
-    fp16=dict(type='mmext.Fp16Hook'),
+    precision=dict(type='mmext.MixedPrecisionHook'),
 )

@@ -60,7 +60,7 @@ class Inference:
 
     def milliseconds(self, files: Sequence[Path]) -> float:
         """Time from the files to their predictions."""
-        with self._guarded():  # once for a whole run of Fp16Hook: not timed
+        with self._guarded():  # once for a whole run of MixedPrecisionHook: not timed
             self._wait()
             start = time.perf_counter()
             self._run(self.prepare(files))

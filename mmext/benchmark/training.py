@@ -69,7 +69,7 @@ class Training:
         batch = copy.deepcopy(self._batch)  # heads write into the data samples
         self.model.train()
         torch.manual_seed(SEED)  # of the RoI sampler
-        with self._guards or nullcontext():  # once for a whole run of Fp16Hook: not timed
+        with self._guards or nullcontext():  # once for a whole run of MixedPrecisionHook: not timed
             self._wait()
             start = time.perf_counter()
             with self._wrapper.optim_context(self.model):

@@ -65,7 +65,8 @@ def train(work_dir: Path, precision: str, launcher: str) -> Runner:
         attributes=dict(table=[dict(name='hat', values=('no', 'yes'), kind='binary')]),
         mesh=dict(num_vertices=3, triangles=[(0, 1, 2)]),
     )
-    hooks = dict(fp16=dict(type='mmext.Fp16Hook', precision=precision)) if precision else {}
+    hook = dict(type='mmext.MixedPrecisionHook', precision=precision)
+    hooks = dict(precision=hook) if precision else {}
     runner = Runner(
         model=model,
         work_dir=str(work_dir),

@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from mmext.hooks.mixed_precision.hook import Fp16Hook
+from mmext.hooks.mixed_precision.hook import MixedPrecisionHook
 from mmext.hooks.mixed_precision.overflow import ADVICE, DivergedError
 from mmext.hooks.mixed_precision.wrapper_exchange import sharding, wrappers_of
 from mmext.registry import HOOKS
@@ -22,13 +22,13 @@ class FiniteWeightsHook(Hook):
     """Keeps infinities and NaN out of the weights and out of the checkpoints.
 
     A step whose gradients are not finite is skipped in every precision. Where the run has no
-    :class:`~mmext.hooks.mixed_precision.hook.Fp16Hook`, this hook lets a plain ``OptimWrapper``
-    do so; other wrappers keep their own rules. The weights that learn, and the statistics of
-    BatchNorm, are looked at before the first step, before each validation, checkpoint and test.
-    All ranks take the same decisions.
+    :class:`~mmext.hooks.mixed_precision.hook.MixedPrecisionHook`, this hook lets a plain
+    ``OptimWrapper`` do so; other wrappers keep their own rules. The weights that learn, and the
+    statistics of BatchNorm, are looked at before the first step, before each validation,
+    checkpoint and test. All ranks take the same decisions.
 
     Args:
-        patience: skipped steps in a row that end the run, in a run without ``Fp16Hook``.
+        patience: skipped steps in a row that end the run, in a run without ``MixedPrecisionHook``.
 
     Raises:
         DivergedError: the weights are not finite, or none of the last half of the steps was taken.
@@ -37,12 +37,14 @@ class FiniteWeightsHook(Hook):
     priority = 'VERY_HIGH'  # before validation, and before a checkpoint is replaced by a new one
 
     def __init__(self, patience: int = 50) -> None:
-        self._skipping = Fp16Hook('fp32', patience=patience, on_overflow='abort')
+        self._skipping = MixedPrecisionHook(
+            precision='fp32', patience=patience, on_overflow='abort'
+        )
 
     def before_run(self, runner: Runner) -> None:
         """Skip bad steps, if no other hook does."""
         wrapper = runner.optim_wrapper
-        has_hook = any(isinstance(hook, Fp16Hook) for hook in runner.hooks)
+        has_hook = any(isinstance(hook, MixedPrecisionHook) for hook in runner.hooks)
         is_built = isinstance(wrapper, OptimWrapper | OptimWrapperDict)
         if has_hook or not is_built or sharding(runner):
             return

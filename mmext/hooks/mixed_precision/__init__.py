@@ -1,1 +1,1 @@
-"""Mixed precision for any config of mmext and mmdetection: ``type='mmext.Fp16Hook'``."""
+"""Mixed precision for any config of mmext and mmdetection: ``type='mmext.MixedPrecisionHook'``."""

@@ -1,11 +1,12 @@
-"""``Fp16Hook``: one line in ``default_hooks`` and a run is in mixed precision.
+"""``MixedPrecisionHook``: one line in ``default_hooks`` and a run is in mixed precision.
 
 The hook acts at the start of the run, before every other hook and before a checkpoint is
 loaded: it puts :class:`.optim_wrapper.PrecisionOptimWrapper` in the place of the runner's
 optimizer wrapper, installs the guards and lets validation and test run under autocast too.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from weakref import finalize, ref
@@ -21,6 +22,7 @@ from mmext.hooks.mixed_precision.casting import to_float32
 from mmext.hooks.mixed_precision.op_guards import OpGuards
 from mmext.hooks.mixed_precision.patches import Patches, owner_of
 from mmext.hooks.mixed_precision.policy import Choice, choose_precision
+from mmext.hooks.mixed_precision.settings import PrecisionSettings
 from mmext.hooks.mixed_precision.verification import DtypeCensus
 from mmext.hooks.mixed_precision.wrapper_exchange import (
     hold_hooks_on_skip,
@@ -32,58 +34,38 @@ from mmext.hooks.mixed_precision.wrapper_exchange import (
 from mmext.registry import HOOKS
 
 
-@HOOKS.register_module()
-class Fp16Hook(Hook):
+@HOOKS.register_module(name=['MixedPrecisionHook', 'Fp16Hook'])
+class MixedPrecisionHook(Hook):
     """Runs training, validation and test in mixed precision.
 
     .. code-block:: python
 
-        default_hooks = dict(fp16=dict(type='mmext.Fp16Hook'))
+        default_hooks = dict(precision=dict(type='mmext.MixedPrecisionHook'))
 
     Args:
-        precision: 'fp16', 'bf16', 'fp32', or 'auto': what the device does natively and fast.
-        loss_scale: for fp16: 'dynamic', a number, or the scaler's settings as a dict.
-        fp32_modules: patterns of modules that stay in float32, beside the declared ones
-            (:mod:`.fp32_rules`).
-        low_precision_modules: patterns of modules to take off that list.
         val: validation and test in the same precision; predictions come back in float32.
         hold_on_skip: on a step skipped for gradients that are not finite, schedulers that count
             iterations, and the moving average of the weights, wait.
-        patience: skipped steps in a row before ``on_overflow``.
-        on_overflow: 'warn', 'floor', 'fp32' or 'abort', see
-            :class:`.optim_wrapper.PrecisionOptimWrapper`.
         channels_last: keep convolutions and their results in that memory format, faster in half
             precision on most devices; without effect in fp32, where nothing turns it back for
             code of the host that relies on the other.
         verify: fail after the first iteration if nothing ran in half precision or something
             did that must not.
+        **settings: :class:`.settings.PrecisionSettings`: ``precision``, ``loss_scale``,
+            ``fp32_modules``, ``low_precision_modules``, ``patience``, ``on_overflow``.
     """
 
     priority = 'HIGHEST'  # before hooks that copy the model or keep the optimizer wrapper
 
     def __init__(
         self,
-        precision: str = 'auto',
-        loss_scale: str | float | Mapping[str, Any] = 'dynamic',
-        fp32_modules: Sequence[str] = (),
-        low_precision_modules: Sequence[str] = (),
         val: bool = True,
         hold_on_skip: bool = True,
-        patience: int = 20,
-        on_overflow: str = 'warn',
         channels_last: bool = False,
         verify: bool = False,
+        **settings: Any,
     ) -> None:
-        self.precision = precision
-        self.patterns = {
-            'fp32_modules': tuple(fp32_modules),
-            'low_precision_modules': tuple(low_precision_modules),
-        }
-        self.scaling = {
-            'loss_scale': loss_scale,
-            'patience': patience,
-            'on_overflow': on_overflow,
-        }
+        self.settings = PrecisionSettings(**settings)
         self.val = val
         self.hold_on_skip = hold_on_skip
         self.channels_last = channels_last
@@ -104,7 +86,7 @@ class Fp16Hook(Hook):
         refuse_sharding(runner)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         device_type = next(model.parameters()).device.type
-        choice = choose_precision(self.precision, device_type)
+        choice = choose_precision(self.settings.precision, device_type)
         runner.logger.info(f'mixed precision: {choice.name} on {device_type} ({choice.reason})')
         if choice.warning:
             runner.logger.warning(choice.warning)
@@ -113,8 +95,8 @@ class Fp16Hook(Hook):
         self._remove_on_error(runner)
         built = isinstance(runner.optim_wrapper, OptimWrapper | OptimWrapperDict)  # it trains
         if built and (choice.name != 'fp32' or is_replaceable(runner.optim_wrapper)):
-            options = {**self.patterns, **self.scaling, 'precision': choice.name}
-            replace_wrapper(runner, self._guards, options)
+            settled = replace(self.settings, precision=choice.name)
+            replace_wrapper(runner, self._guards, settled)
             if self.hold_on_skip:
                 hold_hooks_on_skip(runner, self._patches)
 
@@ -122,7 +104,7 @@ class Fp16Hook(Hook):
         device_type = next(model.parameters()).device.type
         if self.channels_last:
             model.to(memory_format=torch.channels_last)
-        self._guards = OpGuards(model, device_type, choice.dtype, **self.patterns)
+        self._guards = OpGuards(model, device_type, choice.dtype, **self.settings.patterns)
         self._guards.install()
         runner.logger.info(f'kept in fp32: {self._guards.describe()}')
         if self.val:
@@ -197,6 +179,9 @@ class Fp16Hook(Hook):
         for name in ('val_step', 'test_step'):
             if hasattr(model, name):
                 self._patches.wrap(owner_of(type(model), name), name, make)
+
+
+Fp16Hook = MixedPrecisionHook  # its first name, in configs too
 
 
 def _remove(guards: OpGuards | None, patches: Patches) -> None:

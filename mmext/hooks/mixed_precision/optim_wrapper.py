@@ -7,7 +7,7 @@ a step in bf16 that went wrong does not spoil the weights either.
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 from weakref import finalize, ref
@@ -32,6 +32,7 @@ from mmext.hooks.mixed_precision.overflow import (
 )
 from mmext.hooks.mixed_precision.policy import choose_precision
 from mmext.hooks.mixed_precision.scaler import make_scaler
+from mmext.hooks.mixed_precision.settings import PrecisionSettings
 from mmext.hooks.mixed_precision.verification import DtypeCensus
 from mmext.registry import OPTIM_WRAPPERS
 
@@ -40,20 +41,16 @@ from mmext.registry import OPTIM_WRAPPERS
 class PrecisionOptimWrapper(OptimWrapper):
     """Trains in mixed precision.
 
-    :class:`~.hook.Fp16Hook` puts it in the place of the wrapper that the config asks for. It
-    works without the hook too, as ``optim_wrapper=dict(type='mmext.PrecisionOptimWrapper',
-    optimizer=…)``; validation is in float32 then.
+    :class:`~.hook.MixedPrecisionHook` puts it in the place of the wrapper that the config asks
+    for. It works without the hook too, as
+    ``optim_wrapper=dict(type='mmext.PrecisionOptimWrapper', optimizer=…)``; validation is in
+    float32 then.
 
     Args:
         optimizer: on parameters in float32.
-        precision: 'auto', 'fp32', 'bf16' or 'fp16', see :mod:`.policy`.
-        loss_scale: for fp16, see :func:`.scaler.make_scaler`.
-        fp32_modules: patterns of modules that stay in float32, see :mod:`.fp32_rules`.
-        low_precision_modules: patterns of modules that need not, though declared there.
-        patience: skipped steps in a row before ``on_overflow``.
-        on_overflow: then 'warn'; go to the lowest loss scale at once ('floor'); keep the
-            module that overflows in float32 ('fp32'); or stop with a diagnosis ('abort').
-        **kwargs: ``accumulative_counts`` and ``clip_grad`` as in mmengine.
+        accumulative_counts: as in mmengine.
+        clip_grad: as in mmengine.
+        **settings: :class:`.settings.PrecisionSettings`.
 
     Raises:
         InputError: the precision is unknown or impossible here, or does not fit the optimizer.
@@ -62,17 +59,14 @@ class PrecisionOptimWrapper(OptimWrapper):
     def __init__(
         self,
         optimizer: torch.optim.Optimizer,
-        precision: str = 'auto',
-        loss_scale: str | float | Mapping[str, Any] = 'dynamic',
-        fp32_modules: Sequence[str] = (),
-        low_precision_modules: Sequence[str] = (),
-        patience: int = 20,
-        on_overflow: str = 'warn',
-        **kwargs: Any,
+        accumulative_counts: int = 1,
+        clip_grad: dict[str, Any] | None = None,
+        **settings: Any,
     ) -> None:
-        super().__init__(optimizer, **kwargs)
+        super().__init__(optimizer, accumulative_counts, clip_grad)
+        self.settings = PrecisionSettings(**settings)
         self.device_type = optimizer.param_groups[0]['params'][0].device.type
-        self.choice = choose_precision(precision, self.device_type)
+        self.choice = choose_precision(self.settings.precision, self.device_type)
         is_scaled = self.choice.name == 'fp16'
         if is_scaled and getattr(optimizer, '_step_supports_amp_scaling', False):
             raise InputError(
@@ -80,24 +74,20 @@ class PrecisionOptimWrapper(OptimWrapper):
                 f'fused {type(optimizer).__name__}, which unscales by itself; set fused=False '
                 'or bf16'
             )
-        self.scaler = make_scaler(self.device_type, loss_scale, enabled=is_scaled)
-        self.overflow = OverflowLog(patience, on_overflow)
+        self.scaler = make_scaler(self.device_type, self.settings.loss_scale, enabled=is_scaled)
+        self.overflow = OverflowLog(self.settings.patience, self.settings.on_overflow)
         self.step_was_skipped = False
         self.census: DtypeCensus | None = None
         self.guards: OpGuards | None = None
-        self.patterns = {
-            'fp32_modules': tuple(fp32_modules),
-            'low_precision_modules': tuple(low_precision_modules),
-        }
         self._added_fp32: list[str] = []
         self._model: ref[nn.Module] | None = None
         self._statistics: BatchNormSnapshot | None = None
         self._global_step = -1  # read and reset by mmengine's schedulers
 
     @classmethod
-    def replacing(cls, wrapper: OptimWrapper, **options: Any) -> 'PrecisionOptimWrapper':
+    def replacing(cls, wrapper: OptimWrapper, **settings: Any) -> 'PrecisionOptimWrapper':
         """A wrapper of the same optimizer that takes over another's settings and counts."""
-        new = cls(wrapper.optimizer, **options)
+        new = cls(wrapper.optimizer, **settings)
         # `step` counts calls of the old class's method, the others are AmpOptimWrapper's own.
         # `base_param_settings` has to be the same dict: schedulers write into it.
         own = {'step', 'loss_scaler', '_scale_update_param', 'cast_dtype'}
@@ -110,7 +100,9 @@ class PrecisionOptimWrapper(OptimWrapper):
         self._model = ref(inner)
         self.guards = guards
         if guards is None and self.choice.name != 'fp32':
-            self.guards = OpGuards(inner, self.device_type, self.choice.dtype, **self.patterns)
+            self.guards = OpGuards(
+                inner, self.device_type, self.choice.dtype, **self.settings.patterns
+            )
             self.guards.install()
             finalize(self, self.guards.remove)
         for path in self._added_fp32:

@@ -15,6 +15,7 @@ from mmext.hooks.mixed_precision.op_guards import OpGuards
 from mmext.hooks.mixed_precision.optim_wrapper import PrecisionOptimWrapper
 from mmext.hooks.mixed_precision.patches import Patches, owner_of
 from mmext.hooks.mixed_precision.scaler import make_scaler
+from mmext.hooks.mixed_precision.settings import PrecisionSettings
 
 _KNOWN = (OptimWrapper, AmpOptimWrapper)  # of a derived class nobody knows what its step does
 _SHARDING = (
@@ -25,23 +26,23 @@ _SHARDING = (
 )
 
 
-def replace_wrapper(runner: Runner, guards: OpGuards | None, options: dict[str, Any]) -> None:
+def replace_wrapper(runner: Runner, guards: OpGuards | None, settings: PrecisionSettings) -> None:
     """Replace the runner's optimizer wrapper, also where its schedulers hold it.
 
     Args:
         runner: with built optimizers.
         guards: what keeps modules in fp32; None in a run in fp32.
-        options: of :class:`PrecisionOptimWrapper`, among them ``precision``.
+        settings: with the precision settled.
 
     Raises:
         InputError: a wrapper cannot be replaced, or contradicts the options.
     """
     old = runner.optim_wrapper
     if isinstance(old, OptimWrapperDict):
-        replaced = {name: _replacement(w, options) for name, w in old.items()}
+        replaced = {name: _replacement(w, settings) for name, w in old.items()}
         runner.optim_wrapper = OptimWrapperDict(**replaced)
     else:
-        runner.optim_wrapper = _replacement(old, options)
+        runner.optim_wrapper = _replacement(old, settings)
     for scheduler in _schedulers(runner):
         for before, after in zip(wrappers_of(old), wrappers_of(runner.optim_wrapper), strict=True):
             if scheduler.optimizer is before:
@@ -116,7 +117,7 @@ def refuse_sharding(runner: Any) -> None:
     """
     if found := sharding(runner):
         raise InputError(
-            f'Fp16Hook: {found} shards the weights and has mixed precision of '
+            f'MixedPrecisionHook: {found} shards the weights and has mixed precision of '
             'its own; set it there and remove the hook, expected a plain or DDP model'
         )
 
@@ -135,26 +136,27 @@ def sharding(runner: Any) -> str | None:
     return None
 
 
-def _replacement(old: OptimWrapper, options: dict[str, Any]) -> PrecisionOptimWrapper:
+def _replacement(old: OptimWrapper, settings: PrecisionSettings) -> PrecisionOptimWrapper:
     if isinstance(old, PrecisionOptimWrapper):
-        if old.choice.name != options['precision']:
+        if old.choice.name != settings.precision:
             raise InputError(
-                f'optim_wrapper says precision {old.choice.name}, Fp16Hook {options["precision"]}; '
-                'expected the same'
+                f'optim_wrapper says precision {old.choice.name}, MixedPrecisionHook '
+                f'{settings.precision}; expected the same'
             )
-        if any(old.patterns.values()) and old.patterns != {k: options[k] for k in old.patterns}:
+        patterns = old.settings.patterns
+        if any(patterns.values()) and patterns != settings.patterns:
             raise InputError(
-                f'optim_wrapper has the patterns {old.patterns}, Fp16Hook others: '
+                f'optim_wrapper has the patterns {patterns}, MixedPrecisionHook others: '
                 'expected them in one place'
             )
         return old
     if type(old) not in _KNOWN:
         raise InputError(
-            f'Fp16Hook: expected an OptimWrapper or AmpOptimWrapper to replace, '
+            f'MixedPrecisionHook: expected an OptimWrapper or AmpOptimWrapper to replace, '
             f'got {type(old).__name__}; derive it from PrecisionOptimWrapper and say the precision '
             'there, or take the hook out'
         )
-    return PrecisionOptimWrapper.replacing(old, **options)
+    return PrecisionOptimWrapper.replacing(old, **vars(settings))
 
 
 def is_replaceable(wrapper: Any) -> bool:

@@ -16,9 +16,10 @@ from mmengine.optim.optimizer import amp_optimizer_wrapper
 from precision_training import Error, Net, SquaredLoss, make_runner
 from torch import nn
 
-from mmext.hooks.mixed_precision.hook import Fp16Hook
+from mmext.hooks.mixed_precision.hook import Fp16Hook, MixedPrecisionHook
 from mmext.hooks.mixed_precision.optim_wrapper import PrecisionOptimWrapper
 from mmext.hooks.mixed_precision.wrapper_exchange import refuse_sharding
+from mmext.registry import HOOKS
 
 DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 SMALL_SCALE = {'init_scale': 4.0, 'growth_interval': 1000}
@@ -249,8 +250,16 @@ def test_wrapper_of_the_config_is_used(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('asked', 'settings', 'message'),
     [
-        ('fp16', {'precision': 'bf16'}, 'optim_wrapper says precision bf16, Fp16Hook fp16'),
-        ('fp32', {'precision': 'bf16'}, 'optim_wrapper says precision bf16, Fp16Hook fp32'),
+        (
+            'fp16',
+            {'precision': 'bf16'},
+            'bf16, MixedPrecisionHook fp16; expected',
+        ),
+        (
+            'fp32',
+            {'precision': 'bf16'},
+            'bf16, MixedPrecisionHook fp32; expected',
+        ),
         ('fp16', {'precision': 'fp16', 'fp32_modules': ['conv']}, 'expected them in one place'),
     ],
 )
@@ -436,9 +445,13 @@ def test_sharding_is_refused(attribute: str, name: str, system: str) -> None:
     runner = type('Runner', (), {'model': None, 'optim_wrapper': None, 'strategy': None})()
     refuse_sharding(runner)
     setattr(runner, attribute, type(name, (), {})())
-    with pytest.raises(ValueError, match=rf'Fp16Hook: {system} \({name}\) shards the weights'):
+    with pytest.raises(ValueError, match=rf'Hook: {system} \({name}\) shards the weights'):
         refuse_sharding(runner)
 
 
 def test_priority_is_before_all_others(tmp_path: Path) -> None:
-    assert isinstance(make_runner(tmp_path).hooks[0], Fp16Hook)
+    assert isinstance(make_runner(tmp_path).hooks[0], MixedPrecisionHook)
+
+
+def test_its_first_name_is_the_same_class() -> None:
+    assert HOOKS.get('Fp16Hook') is HOOKS.get('MixedPrecisionHook') is Fp16Hook

@@ -1,0 +1,1 @@
+"""How ``.venv`` is made: used by ``tools/setup_env.py`` alone, stdlib only."""

@@ -12,15 +12,9 @@ from coco_set import CATEGORY_OF_LABEL, random_set
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from mmext.metrics.coco.curves import FALSE_DISCOVERY_IOUS, Curves, false_discovery_rates, summarise
 from mmext.metrics.coco.detection_metric import CocoDetectionMetric
-from mmext.metrics.coco.evaluation import (
-    FALSE_DISCOVERY_IOUS,
-    CocoGroundTruth,
-    Curves,
-    Detections,
-    false_discovery_rates,
-    summarise,
-)
+from mmext.metrics.coco.evaluation import CocoGroundTruth, Detections
 
 HAS_HOTCOCO = importlib.util.find_spec('hotcoco') is not None
 BACKENDS = ['pycocotools', *(['hotcoco'] if HAS_HOTCOCO else [])]

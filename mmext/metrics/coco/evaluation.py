@@ -1,36 +1,29 @@
 """COCO's average precision and recall of boxes, masks and key points, by one of two engines.
 
 Lin et al., "Microsoft COCO", ECCV 2014, and its reference evaluation, pycocotools. hotcoco computes
-the same numbers many times faster. False-discovery rates: Duan et al., "CenterNet: Keypoint
-Triplets", ICCV 2019, section 4.3: 1 - AP at low IoUs, the share of detections that are no object.
-
-Shapes: n detections, T IoU thresholds, R = 101 recalls, K categories, A ranges of area, M limits
-of detections per image.
+the same numbers many times faster. The numbers are those of :mod:`.curves`.
 """
 
 import contextlib
 import importlib.util
 import io
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from mmext.errors import InputError, MissingPackageError
 from mmext.formats.coco_records import UNREADABLE, CocoRecords, Fault, coco_records
+from mmext.metrics.coco.category_ids import IdArray, Numbers
+from mmext.metrics.coco.curves import AP_IOUS, Curves
 
 FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-IdArray = npt.NDArray[Any]
-"""int64, or objects where ids are names or larger than 2^63"""
 IouType = Literal['bbox', 'segm', 'keypoints']
 Backend = Literal['auto', 'hotcoco', 'pycocotools']
 
-AP_IOUS: FloatArray = np.linspace(0.5, 0.95, 10, dtype=np.float64)
-FALSE_DISCOVERY_IOUS: FloatArray = np.linspace(0.05, 0.5, 10, dtype=np.float64)
 _AREAS = {'bbox': ('', 's', 'm', 'l'), 'segm': ('', 's', 'm', 'l'), 'keypoints': ('', 'm', 'l')}
 _MAX_DETECTIONS = {'bbox': (1, 10, 100), 'segm': (1, 10, 100), 'keypoints': (20,)}
 
@@ -76,41 +69,6 @@ class Detections:
         ]
 
 
-class Curves(NamedTuple):
-    """Precision at 101 recalls, and the largest recall; -1 where there is no object."""
-
-    precision: FloatArray
-    """``[T, R, K, A, M]``"""
-    recall: FloatArray
-    """``[T, K, A, M]``"""
-    ious: FloatArray
-    """``[T]``"""
-    areas: tuple[str, ...]
-    """A names: '' is all, then 's', 'm', 'l'"""
-    limits: tuple[int, ...]
-    """M"""
-
-    def average_precision(self, iou: float | None = None, area: str = '') -> float:
-        """Mean over categories (and IoUs), 0..1; nan without an object."""
-        return _mean(self.precision[self._rows(iou)][:, :, :, self.areas.index(area), -1])
-
-    def average_recall(self, iou: float | None = None, area: str = '', limit: int = -1) -> float:
-        """As :meth:`average_precision`; ``limit`` is an index into ``limits``."""
-        return _mean(self.recall[self._rows(iou)][:, :, self.areas.index(area), limit])
-
-    def by_category(self, iou: float | None = None) -> FloatArray:
-        """Average precision of each category ``[K]``, nan for those without an object."""
-        values = self.precision[self._rows(iou)][:, :, :, 0, -1]  # [t, R, K]
-        return np.array([_mean(values[:, :, k]) for k in range(values.shape[2])])
-
-    def has_iou(self, iou: float) -> bool:
-        """Whether it was evaluated."""
-        return bool(np.isclose(self.ious, iou).any())
-
-    def _rows(self, iou: float | None) -> npt.NDArray[np.bool_]:
-        return np.ones(len(self.ious), bool) if iou is None else np.isclose(self.ious, iou)
-
-
 @dataclass
 class CocoGroundTruth:
     """Ground truth in COCO's format, and the engine that reads it.
@@ -147,8 +105,8 @@ class CocoGroundTruth:
         if self.backend == 'auto':
             self.backend = 'hotcoco' if found else 'pycocotools'
         self.records = coco_records(self.content, self.source, with_names=False)
-        self._images = _Numbers('images', self.records.images)
-        self._categories = _Numbers('categories', self.records.categories)
+        self._images = Numbers('images', self.records.images)
+        self._categories = Numbers('categories', self.records.categories)
 
     def evaluate(
         self,
@@ -276,129 +234,6 @@ class CocoGroundTruth:
 CocoTruth = CocoGroundTruth  # its name until version 0.2
 
 
-class _Numbers:
-    """The numbers 1, 2, ... that stand for ids."""
-
-    def __init__(self, what: str, ids: Iterable[int | str]) -> None:
-        self.what = what
-        self.table = {identity: number for number, identity in enumerate(ids, start=1)}
-        whole = id_array(self.table)
-        self._sorted = np.sort(whole) if whole.dtype == np.int64 else None
-        self._order = np.argsort(whole) + 1 if whole.dtype == np.int64 else None
-
-    def of(self, ids: Sequence[int | str] | IdArray) -> IntArray:
-        """The numbers of ids ``[n]``; ValueError if one is unknown."""
-        array = id_array(ids)
-        if self._sorted is not None and self._order is not None and array.dtype == np.int64:
-            places = np.searchsorted(self._sorted, array).clip(max=len(self._sorted) - 1)
-            strangers = array[self._sorted[places] != array].tolist()
-            numbers = self._order[places]
-        else:
-            strangers = [i for i in array.tolist() if i not in self.table]
-            numbers = np.array([self.table.get(i, 0) for i in array.tolist()], np.int64)
-        if strangers:
-            raise InputError(
-                f'detections: {len(set(strangers))} {self.what} are not annotated, '
-                f'as {strangers[0]!r}'
-            )
-        return numbers
-
-
-def id_array(ids: Iterable[int | str]) -> IdArray:
-    """Ids as int64, or as objects where one is a name or does not fit."""
-    if isinstance(ids, np.ndarray):
-        return ids
-    ids = list(ids)
-    if all(isinstance(i, int | np.integer) and abs(i) < 2**63 for i in ids):
-        return np.array(ids, np.int64)
-    array = np.empty(len(ids), object)
-    array[:] = ids
-    return array
-
-
-def ids_of_labels(
-    categories: Iterable[Mapping[str, Any]],
-    classes: Sequence[str],
-    source: str,
-    by_name: bool = False,
-) -> list[int | str]:
-    """Category id of each label.
-
-    Args:
-        categories: with ``id`` and ``name``, of the annotation file.
-        classes: names of the labels; the file may have more.
-        source: the file, for messages.
-        by_name: the data set finds its labels by the names, in whatever order the file has them.
-
-    Raises:
-        InputError: a class that the file does not have, or has in another order.
-    """
-    table = {category['name']: category['id'] for category in categories}
-    missing = [name for name in classes if name not in table]
-    if missing:
-        raise InputError(
-            f'{source}: no categories {missing[:8]}, which are classes of the data set; '
-            f'it has {sorted(table)[:8]}'
-        )
-    if len(set(classes)) < len(classes):
-        raise InputError(
-            f'{source}: the classes of the data set repeat a name: {list(classes)[:8]}'
-        )
-    in_file = [name for name in table if name in set(classes)]
-    if in_file != list(classes) and not by_name:
-        first = next(i for i, name in enumerate(classes) if name != in_file[i])
-        raise InputError(
-            f'{source}: its categories come in another order than the classes of the '
-            f"data set (class {first} is {classes[first]!r}, the file's {in_file[first]!r}). "
-            "mmdet's CocoDataset numbers labels in the order of the file: state the classes so"
-        )
-    return [table[name] for name in classes]
-
-
-def categories_of(labels: IntArray, category_ids: Sequence[int | str]) -> IdArray:
-    """Category ids of predicted labels ``[n]``.
-
-    Raises:
-        InputError: a label that no category belongs to.
-    """
-    wrong = labels[(labels < 0) | (labels >= len(category_ids))]
-    if wrong.size:
-        raise InputError(
-            f'predicted labels {np.unique(wrong)[:8].tolist()}: expected 0 to '
-            f'{len(category_ids) - 1}'
-        )
-    return id_array(category_ids)[labels]
-
-
-def summarise(curves: Curves) -> dict[str, float]:
-    """The customary numbers, 0..1 and not rounded, nan where there is nothing to find.
-
-    ``mAP``, ``mAP_50``, ``mAP_75``, ``mAP_s`` …, ``AR_1`` … ``AR_100``, ``AR_s`` …; as far as the
-    thresholds, areas and limits of the curves go.
-    """
-    values = {'mAP': curves.average_precision()}
-    for iou in (0.5, 0.75):
-        if curves.has_iou(iou):
-            values[f'mAP_{iou * 100:.0f}'] = curves.average_precision(iou)
-    sizes = [area for area in curves.areas if area]
-    values |= {f'mAP_{area}': curves.average_precision(area=area) for area in sizes}
-    for index, limit in enumerate(curves.limits):
-        values[f'AR_{limit}'] = curves.average_recall(limit=index)
-    return values | {f'AR_{area}': curves.average_recall(area=area) for area in sizes}
-
-
-def false_discovery_rates(curves: Curves) -> dict[str, float]:
-    """``FD`` over IoUs 0.05 to 0.5, at some of them, and by size; lower is better.
-
-    Args:
-        curves: of ``FALSE_DISCOVERY_IOUS``.
-    """
-    values = {'FD': 1 - curves.average_precision()}
-    values |= {f'FD_{iou}': 1 - curves.average_precision(iou / 100) for iou in (5, 25, 50)}
-    sizes = [area for area in curves.areas if area]
-    return values | {f'FD_{area}': 1 - curves.average_precision(area=area) for area in sizes}
-
-
 def _engine_module(backend: str) -> Any:
     if backend == 'hotcoco':
         import hotcoco
@@ -428,8 +263,3 @@ def _complete(annotation: Mapping[str, Any]) -> dict[str, Any]:
     if copied.get('keypoints') and 'num_keypoints' not in copied:
         copied['num_keypoints'] = sum(v > 0 for v in copied['keypoints'][2::3])
     return copied
-
-
-def _mean(values: FloatArray) -> float:
-    there = values[values > -1]
-    return float(there.mean()) if there.size else float('nan')

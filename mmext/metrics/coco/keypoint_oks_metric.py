@@ -13,15 +13,9 @@ from mmengine.logging import MMLogger
 from mmext.errors import InputError, MissingFileError
 from mmext.formats.coco_records import canonical_id
 from mmext.formats.json_files import parse_json
-from mmext.metrics.coco.evaluation import (
-    Backend,
-    CocoGroundTruth,
-    Curves,
-    Detections,
-    categories_of,
-    id_array,
-    ids_of_labels,
-)
+from mmext.metrics.coco.category_ids import categories_of, id_array, ids_of_labels
+from mmext.metrics.coco.curves import Curves
+from mmext.metrics.coco.evaluation import Backend, CocoGroundTruth, Detections
 from mmext.metrics.sample_fields import numbers_labels_by_name, to_numpy
 from mmext.registry import METRICS
 

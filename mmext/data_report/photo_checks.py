@@ -13,7 +13,7 @@ from mmext.data_report.photo_files import PhotoFacts, equal_photos, look_at_phot
 from mmext.data_report.problems import Problem, Weight
 from mmext.data_report.samples import image_loader
 from mmext.formats.box_agreement import Box
-from mmext.formats.coco_records import some
+from mmext.formats.coco_values import some
 from mmext.formats.json_files import parse_json
 from mmext.formats.panoptic_agreement import MapComparison, compare_map
 from mmext.formats.panoptic_records import panoptic_records

@@ -10,69 +10,24 @@ before a data set or an evaluation engine sees it:
 - annotation ids are 1, 2, ... in the order of the file;
 - ``file_name`` has forward slashes.
 
-What cannot be used is counted by :class:`Fault`, with the first example; who reads the records
-decides which faults stop a run.
+What cannot be used is counted by :class:`~mmext.formats.coco_faults.Fault`, with the first
+example; who reads the records decides which faults stop a run.
 
 Format: https://cocodataset.org/#format-data.
 """
 
 import math
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from pycocotools import mask as run_lengths
+from mmext.formats.coco_boxes import is_usable_box, read_box
+from mmext.formats.coco_faults import Fault, Faults
+from mmext.formats.coco_masks import is_plain_polygons, mask_area, read_mask
+from mmext.formats.coco_tables import category_table_of, check_form, image_table
+from mmext.formats.coco_values import Id, Json, canonical_id, flag
 
-from mmext.errors import InputError
-
-Json = dict[str, Any]
-Id = int | str
-
-_FLAGS = {None: 0, '': 0, '0': 0, '0.0': 0, 'false': 0, '1': 1, '1.0': 1, 'true': 1}
 _NUMBERS = {int, float}
-_NAMED = 3
-_MIN_POLYGON = 6  # numbers of three points
-
-
-class Fault(StrEnum):
-    """What can be wrong with an object; the text completes "12 objects ..."."""
-
-    UNKNOWN_IMAGE = 'of images that the file does not list'
-    UNKNOWN_CATEGORY = 'of categories that the file does not list'
-    NO_BOX = 'without bbox'
-    BAD_BOX = 'whose bbox is not four numbers'
-    NOT_FINITE = 'with a bbox that is not finite'
-    SMALL = 'smaller than a pixel'
-    OUTSIDE = 'outside of their image'
-    BAD_MASK = 'whose segmentation is neither polygons nor a run-length code of the image'
-
-
-UNREADABLE = (Fault.NO_BOX, Fault.BAD_BOX)
-"""Faults of a file that was written wrongly: no one can guess the box."""
-
-
-@dataclass
-class Faults:
-    """How often each fault occurs, and where first."""
-
-    counts: dict[Fault, int] = field(default_factory=dict)
-    first: dict[Fault, str] = field(default_factory=dict)
-
-    def add(self, fault: Fault, where: str) -> None:
-        """Count one."""
-        self.counts[fault] = self.counts.get(fault, 0) + 1
-        self.first.setdefault(fault, where)
-
-    def text(self, fault: Fault) -> str:
-        """``3 without bbox (first: annotation 7 of image 2)``."""
-        return f'{self.counts[fault]} {fault} (first: {self.first[fault]})'
-
-    def refuse(self, faults: Iterable[Fault], source: str, remedy: str) -> None:
-        """Raise InputError if one of ``faults`` occurs."""
-        found = [self.text(fault) for fault in faults if fault in self.counts]
-        if found:
-            raise InputError(f'{source}: objects {"; ".join(found)}. {remedy}')
 
 
 @dataclass
@@ -138,178 +93,10 @@ def coco_records(content: Any, source: str, with_names: bool = True) -> CocoReco
             faults.add(Fault.UNKNOWN_CATEGORY, f'{where}, category {annotation["category_id"]}')
         else:
             read_box(annotation, image, faults, where)
-            _read_mask(annotation, image, faults, where)
+            read_mask(annotation, image, faults, where)
             _read_area(annotation, image, notes)
             annotations.append(annotation)
     return CocoRecords(images, categories, annotations, faults, notes.sentences(), len(written))
-
-
-def check_form(content: Any, source: str, kind: str = 'COCO file') -> None:
-    """Look at the outermost form of an annotation file.
-
-    Raises:
-        InputError: it is no object with lists of images, annotations and categories.
-    """
-    if not isinstance(content, Mapping):
-        raise InputError(f'{source}: no {kind}, it holds {_kind(content)}; expected an object')
-    lacking = [key for key in ('images', 'categories') if key not in content]
-    if lacking:
-        raise InputError(f'{source}: no {kind}, it has no {" and no ".join(map(repr, lacking))}')
-    for key in ('images', 'annotations', 'categories'):
-        value = content.get(key) if key in content else []
-        if value is None and key == 'annotations':
-            continue
-        if not isinstance(value, list):
-            raise InputError(f'{source}: {key!r} is {_kind(value)}; expected a list')
-        wrong = next((i for i, item in enumerate(value) if not isinstance(item, Mapping)), None)
-        if wrong is not None:
-            raise InputError(
-                f'{source}: {key}[{wrong}] is {_kind(value[wrong])}; expected an object'
-            )
-    for key in ('images', 'categories'):
-        if not content[key]:
-            raise InputError(f'{source}: {key!r} is empty')
-
-
-def image_table(
-    written: Sequence[Mapping[str, Any]], source: str, with_names: bool = True
-) -> dict[Id, Json]:
-    """The images by id, with ``file_name`` as text and ``width`` and ``height`` as whole numbers.
-
-    Raises:
-        InputError: one has no name or size, or two have the same id.
-    """
-    images: dict[Id, Json] = {}
-    for number, raw in enumerate(written, start=1):
-        where = f'image {raw.get("id", f"number {number}")}'
-        image = dict(raw, id=canonical_id(raw.get('id'), f'{source}: id of {where}'))
-        if with_names:
-            image['file_name'] = _file_name(raw.get('file_name'), f'{source}: file_name of {where}')
-        for side in ('width', 'height'):
-            image[side] = _size(raw.get(side), f'{source}: {side} of {where}')
-        if image['id'] in images:
-            raise InputError(
-                f'{source}: image id {image["id"]} is used twice, by '
-                f'{images[image["id"]].get("file_name")} and {image.get("file_name")}'
-            )
-        images[image['id']] = image
-    return images
-
-
-def category_table_of(written: Sequence[Mapping[str, Any]], source: str) -> dict[Id, Json]:
-    """The categories by id.
-
-    Raises:
-        InputError: one has no name, or two have the same id or name.
-    """
-    categories: dict[Id, Json] = {}
-    names: dict[str, Id] = {}
-    for number, raw in enumerate(written, start=1):
-        if not isinstance(raw, Mapping):
-            raise InputError(f'{source}: category number {number} is {raw!r}; expected an object')
-        where = f'category {raw.get("id", f"number {number}")}'
-        identity = canonical_id(raw.get('id'), f'{source}: id of {where}')
-        name = raw.get('name')
-        if isinstance(name, int | float) and not isinstance(name, bool):
-            name = str(name)
-        if not isinstance(name, str) or not name.strip():
-            raise InputError(f'{source}: name of {where} is {name!r}; expected text')
-        if identity in categories:
-            raise InputError(f'{source}: category id {identity} is used twice')
-        if name in names:
-            raise InputError(
-                f'{source}: categories {names[name]} and {identity} are both named {name!r}; '
-                'give each class one category'
-            )
-        names[name] = identity
-        categories[identity] = dict(raw, id=identity, name=name)
-    return categories
-
-
-def canonical_id(value: Any, what: str = 'id') -> Id:
-    """An id in one form: whole numbers as int however they are written, other texts as they are.
-
-    Args:
-        value: of the JSON, or of a data sample.
-        what: names it in the error.
-
-    Raises:
-        InputError: it is neither a whole number nor a text.
-
-    >>> canonical_id('7'), canonical_id(7.0), canonical_id('007'), canonical_id('cam_7')
-    (7, 7, '007', 'cam_7')
-    """
-    if type(value) is int:
-        return value
-    if isinstance(value, str) and value:
-        digits = value.removeprefix('-')
-        plain = digits.isascii() and digits.isdigit() and (digits == '0' or digits[0] != '0')
-        return int(value) if plain else value
-    if isinstance(value, bool) or value is None or value == '':
-        raise InputError(f'{what} is {value!r}; expected a number or a name')
-    try:
-        whole = int(value)
-    except (TypeError, ValueError, OverflowError):
-        raise InputError(f'{what} is {value!r}; expected a number or a name') from None
-    if whole != value:
-        raise InputError(f'{what} is {value!r}; expected a whole number or a name')
-    return whole
-
-
-def flag(value: Any, what: str) -> int:
-    """0 or 1, however it is written; nothing is 0.
-
-    Raises:
-        InputError: it is neither.
-    """
-    if isinstance(value, str):
-        value = value.strip().lower()
-    elif isinstance(value, float | int):
-        value = str(int(value)) if value in (0, 1) else value
-    if not isinstance(value, str | None) or value not in _FLAGS:
-        raise InputError(f'{what} is {value!r}; expected 0 or 1')
-    return _FLAGS[value]
-
-
-def read_box(record: Json, image: Mapping[str, Any], faults: Faults, where: str) -> None:
-    """Bring ``bbox`` into one form, in place; count what is wrong with it.
-
-    A box that is no four numbers is taken out of the record.
-    """
-    written = record.get('bbox')
-    if written is None:
-        record.pop('bbox', None)
-        faults.add(Fault.NO_BOX, where)
-        return
-    try:
-        x, y, w, h = (float(value) for value in written)
-    except (TypeError, ValueError):
-        record.pop('bbox')
-        faults.add(Fault.BAD_BOX, f'{where}, {written!r}')
-        return
-    record['bbox'] = [x, y, w, h]
-    if not math.isfinite(x + y + w + h):
-        faults.add(Fault.NOT_FINITE, f'{where}, {written}')
-    elif w < 1 or h < 1:
-        faults.add(Fault.SMALL, f'{where}, {written}')
-    elif x >= image['width'] or y >= image['height'] or x + w <= 0 or y + h <= 0:
-        faults.add(Fault.OUTSIDE, f'{where}, {written}')
-
-
-def refuse_unreadable(faults: Faults, source: str) -> None:
-    """Raise InputError if an object has no box that can be read."""
-    faults.refuse(
-        UNREADABLE, source, 'bbox is x, y, width, height in pixels: correct or remove them'
-    )
-
-
-def is_usable_box(box: Sequence[float] | None, image: Mapping[str, Any]) -> bool:
-    """Whether a box x, y, w, h is finite, at least a pixel wide and high, and not outside."""
-    if box is None or not math.isfinite(sum(box)):
-        return False
-    x, y, w, h = box
-    inside = x < image['width'] and y < image['height'] and x + w > 0 and y + h > 0
-    return w >= 1 and h >= 1 and inside
 
 
 class _Notes:
@@ -359,48 +146,7 @@ def _is_plain(raw: Mapping[str, Any], images: Mapping[Id, Json], categories: Con
         return False
     if not (is_usable_box(box, image) and 0 < area < math.inf):
         return False
-    polygons = raw.get('segmentation')
-    return type(polygons) is list and bool(polygons) and all(map(_is_plain_polygon, polygons))
-
-
-def _is_plain_polygon(points: Any) -> bool:
-    return type(points) is list and _is_polygon(points)
-
-
-def _read_mask(annotation: Json, image: Mapping[str, Any], faults: Faults, where: str) -> None:
-    """A run-length code, polygons, or no ``segmentation`` at all."""
-    written = annotation.get('segmentation')
-    if written is None:
-        annotation.pop('segmentation', None)
-        return
-    mask = _run_lengths(written, image) if isinstance(written, Mapping) else _polygons(written)
-    if mask is None:
-        annotation.pop('segmentation')
-        faults.add(Fault.BAD_MASK, where)
-    else:
-        annotation['segmentation'] = mask
-
-
-def _run_lengths(code: Mapping[str, Any], image: Mapping[str, Any]) -> Json | None:
-    size, counts = code.get('size'), code.get('counts')
-    is_text = isinstance(counts, str | bytes) and bool(counts)
-    is_list = isinstance(counts, list) and all(isinstance(c, int) for c in counts)
-    fits = isinstance(size, list | tuple) and list(size) == [image['height'], image['width']]
-    return dict(code) if fits and (is_text or is_list) else None
-
-
-def _polygons(written: Any) -> list[list[float]] | None:
-    if not isinstance(written, list):
-        return None
-    nested = written if not written or isinstance(written[0], list) else [written]
-    return [p for p in nested if _is_polygon(p)] or None
-
-
-def _is_polygon(points: Any) -> bool:
-    try:
-        return len(points) >= _MIN_POLYGON and len(points) % 2 == 0 and math.isfinite(sum(points))
-    except TypeError:
-        return False
+    return is_plain_polygons(raw.get('segmentation'))
 
 
 def _read_area(annotation: Json, image: Mapping[str, Any], notes: _Notes) -> None:
@@ -421,40 +167,3 @@ def _own_area(annotation: Mapping[str, Any], image: Mapping[str, Any]) -> float:
         return mask_area(mask, image['height'], image['width'])
     box = annotation.get('bbox', (0, 0, 0, 0))
     return max(0.0, box[2]) * max(0.0, box[3])
-
-
-def mask_area(mask: Any, height: int, width: int) -> float:
-    """Pixels of polygons or of a run-length code, compressed or not."""
-    if isinstance(mask, list) or isinstance(mask['counts'], list):
-        mask = run_lengths.frPyObjects(mask, height, width)
-    return float(run_lengths.area(run_lengths.merge(mask) if isinstance(mask, list) else mask))
-
-
-def _file_name(name: Any, what: str) -> str:
-    if not isinstance(name, str) or not name.strip():
-        raise InputError(f"{what} is {name!r}; expected the name of the photo's file")
-    return name.replace('\\', '/')
-
-
-def _size(value: Any, what: str) -> int:
-    try:
-        size = int(float(value))
-    except (TypeError, ValueError, OverflowError):
-        size = 0
-    if size < 1:
-        raise InputError(f'{what} is {value!r}; expected the size of the photo in pixels')
-    return size
-
-
-def _kind(value: Any) -> str:
-    return 'nothing' if value is None else f'a {type(value).__name__}'
-
-
-def some(items: Sequence[object]) -> str:
-    """The first few, and how many more there are.
-
-    >>> some(['a', 'b', 'c', 'd'])
-    'a, b, c and 1 more'
-    """
-    more = f' and {len(items) - _NAMED} more' if len(items) > _NAMED else ''
-    return ', '.join(map(str, items[:_NAMED])) + more

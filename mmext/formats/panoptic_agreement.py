@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmext.formats.box_agreement import Box
-from mmext.formats.coco_records import some
+from mmext.formats.coco_values import some
 from mmext.formats.panoptic_files import VOID_ID, decode_id_png, segment_positions
 from mmext.functional.row_runs import group_extents, row_runs
 

@@ -9,18 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmext.errors import InputError
-from mmext.formats.coco_records import (
-    Fault,
-    Faults,
-    Id,
-    Json,
-    canonical_id,
-    category_table_of,
-    check_form,
-    flag,
-    image_table,
-    read_box,
-)
+from mmext.formats.coco_boxes import read_box
+from mmext.formats.coco_faults import Fault, Faults
+from mmext.formats.coco_tables import category_table_of, check_form, image_table
+from mmext.formats.coco_values import Id, Json, canonical_id, flag
 
 _MAX_ID = (1 << 24) - 1
 

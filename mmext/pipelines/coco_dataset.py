@@ -11,29 +11,25 @@ Differences from mmdet's class of the same name, which it extends:
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from mmdet.datasets import CocoDataset as HostCocoDataset
 from mmengine import fileio
 
-from mmext.errors import InputError, MissingFileError
-from mmext.formats.coco_records import (
-    CocoRecords,
-    Fault,
-    coco_records,
-    is_usable_box,
-    refuse_unreadable,
-)
+from mmext.errors import MissingFileError
+from mmext.formats.coco_boxes import is_usable_box
+from mmext.formats.coco_faults import Fault, refuse_unreadable
+from mmext.formats.coco_records import CocoRecords, coco_records
 from mmext.formats.json_files import parse_json
 from mmext.pipelines.class_tables import (
     classes_of_file,
     given_metainfo,
     labels_by_name,
-    reordered,
 )
 from mmext.pipelines.data_summary import DataSummary
+from mmext.pipelines.summarized_dataset import SummarizedDataset
 from mmext.registry import DATASETS
 
 _IGNORED = 'marked "ignore"'
@@ -41,7 +37,7 @@ _NO_CLASS = 'of categories that are no class'
 
 
 @DATASETS.register_module()
-class CocoDataset(HostCocoDataset):
+class CocoDataset(SummarizedDataset, HostCocoDataset):
     """A data set in COCO's instances format.
 
     Args:
@@ -99,35 +95,8 @@ class CocoDataset(HostCocoDataset):
             for i, image in records.images.items()
         ]
         self.summary = self._summarize(records, data_list)
-        if not self.test_mode and not self.summary.usable:
-            raise InputError(f'nothing to learn: {self.summary.line("train")}')
+        self.require_objects()
         return data_list
-
-    def adopt_classes(self, classes: Sequence[str]) -> None:
-        """Number the labels by another table of classes, and read the file again.
-
-        Args:
-            classes: at least those of the data set.
-        """
-        self._metainfo |= reordered(self._metainfo, classes)
-        self._fully_initialized = False
-        self.full_init()
-
-    def filter_data(self) -> list[dict[str, Any]]:
-        """The images that ``filter_cfg`` keeps; at least one.
-
-        Raises:
-            InputError: none is left.
-        """
-        kept: list[dict[str, Any]] = super().filter_data()
-        if not kept:
-            raise InputError(
-                f'{self.ann_file}: {len(self.data_list)} images, none left by '
-                f'filter_cfg={self.filter_cfg}'
-            )
-        self.summary.filtered = len(self.data_list) - len(kept)
-        self.summary.images = len(kept)
-        return kept
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> dict[str, Any]:
         """The data of one image: the host's, of the annotations that it can use."""

@@ -57,13 +57,21 @@ class DataSummary:
             *(f'left out: {text}' for text in self.left_out.values()),
         ]
         if self.segments is not None:
-            parts.append(f'{self.segments} segments, of which the things are the objects')
+            parts.append(self._segments())
         parts += self.notes
         if self.absent and self.usable:
             parts.append(f'no object of {some_names(self.absent)}')
         if self.unused:
             parts.append(f'categories that are no class: {some_names(self.unused)}')
         return f'{"; ".join(parts)} ({self.source})'
+
+    def _segments(self) -> str:
+        if not self.segments:
+            return 'no segments'
+        stuff = self.segments - self.annotated
+        return (
+            f'{self.segments} segments, {self.annotated} of things (the objects), {stuff} of stuff'
+        )
 
     @property
     def _num_left_out(self) -> int:

@@ -68,9 +68,8 @@ class CocoKeypointDataset(CocoDataset):
         info['flip_pairs'] = self.metainfo.get('flip_pairs', ())
         return info
 
-    def filter_data(self) -> list[dict[str, Any]]:
-        """The host's filter, and images without enough annotated points."""
-        images: list[dict[str, Any]] = super().filter_data()
+    def select_images(self, images: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Images with enough annotated points, in training."""
         wanted = (self.filter_cfg or {}).get('min_keypoints', 0)
         if self.test_mode or not wanted:
             return images

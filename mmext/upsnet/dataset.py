@@ -22,14 +22,17 @@ from mmdet.datasets import CocoPanopticDataset as MMDetCocoPanopticDataset
 from mmengine import fileio
 
 from mmext.errors import InputError
-from mmext.formats.coco_records import Fault, is_usable_box, refuse_unreadable, some
+from mmext.formats.coco_boxes import is_usable_box
+from mmext.formats.coco_faults import Fault, refuse_unreadable
+from mmext.formats.coco_values import some
 from mmext.formats.json_files import parse_json
 from mmext.formats.panoptic_files import category_table, labels_of_categories, metainfo_line
 from mmext.formats.panoptic_records import PanopticRecords, panoptic_records
 from mmext.functional.panoptic_labels import INSTANCE_OFFSET
-from mmext.pipelines.class_tables import given_metainfo, reordered
+from mmext.pipelines.class_tables import given_metainfo
 from mmext.pipelines.coco_dataset import require_places
 from mmext.pipelines.data_summary import DataSummary
+from mmext.pipelines.summarized_dataset import SummarizedDataset
 from mmext.registry import DATASETS
 
 _CLASS_LISTS = ('classes', 'thing_classes', 'stuff_classes')
@@ -37,7 +40,7 @@ _MAX_CLASSES = 255  # the semantic map is uint8, 255 its void
 
 
 @DATASETS.register_module()
-class CocoPanopticDataset(MMDetCocoPanopticDataset):
+class CocoPanopticDataset(SummarizedDataset, MMDetCocoPanopticDataset):
     """A data set in COCO's panoptic format.
 
     Each image's data has ``img_path``, ``img_id``, ``height``, ``width``,
@@ -66,6 +69,7 @@ class CocoPanopticDataset(MMDetCocoPanopticDataset):
 
     leaves_out_unannotated = True
     """Images without an annotation are nothing to learn from and nothing to be judged by."""
+    filter_remark = ' (filter_empty_gt asks for a thing that is no crowd)'
 
     @classmethod
     def _load_metainfo(cls, metainfo: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -104,31 +108,8 @@ class CocoPanopticDataset(MMDetCocoPanopticDataset):
             if key not in bare
         ]
         self.summary = self._summarize(records, data_list, sorted(bare, key=str))
-        if not self.test_mode and not self.summary.usable:
-            raise InputError(f'nothing to learn: {self.summary.line("train")}')
+        self.require_objects()
         return data_list
-
-    def adopt_classes(self, classes: Sequence[str]) -> None:
-        """Number the labels by another order of the classes, and read the file again."""
-        self._metainfo |= reordered(self._metainfo, classes)
-        self._fully_initialized = False
-        self.full_init()
-
-    def filter_data(self) -> list[dict[str, Any]]:
-        """The images that ``filter_cfg`` keeps, as in mmdet; at least one.
-
-        Raises:
-            InputError: none is left.
-        """
-        kept: list[dict[str, Any]] = super().filter_data()
-        if not kept:
-            raise InputError(
-                f'{self.ann_file}: {len(self.data_list)} images, none left by '
-                f'filter_cfg={self.filter_cfg} (filter_empty_gt asks for a thing that is no crowd)'
-            )
-        self.summary.filtered = len(self.data_list) - len(kept)
-        self.summary.images = len(kept)
-        return kept
 
     def parse_data_info(self, raw_data_info: Mapping[str, Any]) -> dict[str, Any]:
         """The data of one image.

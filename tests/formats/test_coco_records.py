@@ -9,7 +9,10 @@ import pytest
 from pycocotools import mask as run_lengths
 
 from mmext.errors import InputError
-from mmext.formats.coco_records import Fault, canonical_id, coco_records, flag, mask_area
+from mmext.formats.coco_faults import Fault
+from mmext.formats.coco_masks import mask_area
+from mmext.formats.coco_records import coco_records
+from mmext.formats.coco_values import canonical_id, flag
 
 
 def plain() -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mmext.errors import InputError
-from mmext.formats.coco_records import Fault
+from mmext.formats.coco_faults import Fault
 from mmext.formats.panoptic_records import annotation_list, panoptic_records
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from mmdet.datasets import CocoDataset
 
+from mmext.errors import InputError
 from mmext.pipelines.keypoint_coco_dataset import CocoKeypointDataset
 
 META = dict(
@@ -79,6 +80,8 @@ def test_images_with_enough_points(tmp_path: Path) -> None:
         **paths, metainfo=META, filter_cfg=dict(min_keypoints=2), pipeline=[], test_mode=True
     )
     assert len(test) == 3
+    with pytest.raises(InputError, match=r'3 images, none left by filter_cfg=.*min_keypoints.: 3'):
+        CocoKeypointDataset(**paths, metainfo=META, filter_cfg=dict(min_keypoints=3), pipeline=[])
 
 
 def test_another_number_of_points(tmp_path: Path) -> None:

@@ -138,6 +138,14 @@ def test_images_without_an_annotation_are_left_out_and_said(tmp_path: Path) -> N
         assert '1 images without annotation are left out (11)' in dataset.summary.line('train')
 
 
+def test_segments_are_said_by_kind(tmp_path: Path) -> None:
+    config = with_segments(tmp_path, segment(SKY, 200), segment(SEA, 90), segment(CAT, 7))
+    line = build(config).summary.line('train')
+    assert '; 3 segments, 1 of things (the objects), 2 of stuff; ' in line
+    line = build(write_set(tmp_path, annotations=[]), test_mode=True).summary.line('test')
+    assert '; no segments (' in line
+
+
 def test_no_image_left(tmp_path: Path) -> None:
     config = with_segments(tmp_path, segment(SKY, 200), segment(CAT, 7))
     with pytest.raises(InputError, match=r'panoptic\.json: 1 images, none left by filter_cfg'):

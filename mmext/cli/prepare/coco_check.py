@@ -12,7 +12,9 @@ from mmext.cli.prepare.coco_layout import Json
 from mmext.data_report.photo_files import picture_head
 from mmext.errors import InputError
 from mmext.formats.box_agreement import Box, check_boxes, mask_window
-from mmext.formats.coco_records import CocoRecords, Fault, Faults, Id, coco_records, some
+from mmext.formats.coco_faults import Fault, Faults
+from mmext.formats.coco_records import CocoRecords, coco_records
+from mmext.formats.coco_values import Id, some
 from mmext.formats.panoptic_agreement import MapComparison, compare_map
 from mmext.formats.panoptic_records import PanopticRecords, panoptic_records
 

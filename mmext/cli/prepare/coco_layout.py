@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mmext.errors import InputError
-from mmext.formats.coco_records import check_form
+from mmext.formats.coco_tables import check_form
 from mmext.formats.json_files import parse_json
 
 SPLITS = ('train', 'val')

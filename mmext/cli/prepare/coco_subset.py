@@ -9,7 +9,8 @@ from typing import Any
 from mmext.cli.prepare import coco_layout as layout
 from mmext.cli.prepare.coco_layout import Json
 from mmext.errors import InputError
-from mmext.formats.coco_records import Id, canonical_id, image_table, some
+from mmext.formats.coco_tables import image_table
+from mmext.formats.coco_values import Id, canonical_id, some
 from mmext.formats.file_names import leaves_folder
 
 

@@ -15,7 +15,7 @@ from mmengine.logging import MMLogger
 from pycocotools import mask as run_lengths
 
 from mmext.errors import InputError, MissingFileError
-from mmext.formats.coco_records import canonical_id
+from mmext.formats.coco_values import canonical_id
 from mmext.formats.json_files import parse_json
 from mmext.metrics.coco.category_ids import categories_of, id_array, ids_of_labels
 from mmext.metrics.coco.curves import FALSE_DISCOVERY_IOUS, false_discovery_rates, summarise

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mmext.errors import InputError, MissingPackageError
-from mmext.formats.coco_records import UNREADABLE, CocoRecords, Fault, coco_records
+from mmext.formats.coco_faults import UNREADABLE, Fault
+from mmext.formats.coco_records import CocoRecords, coco_records
 from mmext.metrics.coco.category_ids import IdArray, Numbers
 from mmext.metrics.coco.curves import AP_IOUS, Curves
 

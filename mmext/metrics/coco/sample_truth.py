@@ -11,7 +11,7 @@ import numpy as np
 from pycocotools import mask as run_lengths
 
 from mmext.errors import InputError
-from mmext.formats.coco_records import mask_area
+from mmext.formats.coco_masks import mask_area
 from mmext.formats.panoptic_files import decode_id_png
 
 Json = dict[str, Any]

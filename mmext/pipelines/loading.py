@@ -107,9 +107,7 @@ class LoadImage(LoadImageFromFile):
             if self.ignore_empty:
                 return None
             if self.stand_ins is None or isinstance(error, FileNotFoundError):
-                # a worker's report names plain types, which the tools' one line is made of
-                kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
-                raise kind(str(error)) from error.__cause__
+                raise
             image = self._stand_in(results, self.stand_ins, error)
         else:
             self._check_size(results, image, data)

@@ -14,7 +14,12 @@ from pathlib import Path
 from mmext.shipped import shipped_folder
 
 TOOLS = shipped_folder('tools')
-SHORT_NAMES = {'check': 'check_data'}
+SHORT_NAMES = {
+    'check': 'check_data',
+    'convert': 'convert_checkpoint',
+    'export': 'export_onnx',
+    'prepare': 'prepare_data',
+}
 
 
 def find_tool(name: str) -> Path:

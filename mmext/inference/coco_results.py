@@ -38,7 +38,10 @@ class ResultsWriter:
 
     def write(self, frame: Frame, sample: DetDataSample) -> None:
         """Take in the prediction of one frame; its PNG is written at once."""
-        instances = self._instance_results(frame, sample) if 'pred_instances' in sample else None
+        instances = None
+        if 'pred_instances' in sample:
+            category_ids = [category['id'] for category in self.categories]
+            instances = instance_records(sample, frame.image_id, category_ids)
         if 'pred_panoptic_seg' in sample:
             self._write_panoptic(frame, sample)
         if instances is not None:
@@ -89,26 +92,41 @@ class ResultsWriter:
         """None for void, whose label follows those of the classes."""
         return self.categories[label]['id'] if label < len(self.categories) else None
 
-    def _instance_results(self, frame: Frame, sample: DetDataSample) -> list[dict[str, Any]]:
-        instances = sample.pred_instances.cpu().numpy()
-        masks = instances.masks if 'masks' in instances else None
-        results = []
-        for index, (left, top, right, bottom) in enumerate(instances.bboxes.tolist()):
-            result = dict(
-                image_id=frame.image_id,
-                category_id=self.categories[int(instances.labels[index])]['id'],
-                bbox=[left, top, right - left, bottom - top],
-                score=float(instances.scores[index]),
-            )
-            if 'keypoints' in instances:
-                result['keypoints'] = _flat_keypoints(instances, index)
-            if 'attributes' in instances:
-                result['attributes'] = instances.attributes[index].tolist()
-            if masks is not None:
-                code = rle.encode(np.asfortranarray(masks[index], dtype=np.uint8))
-                result['segmentation'] = dict(code, counts=code['counts'].decode())
-            results.append(result)
-        return results
+
+def instance_records(
+    sample: DetDataSample, image_id: int | str, category_ids: Sequence[int]
+) -> list[dict[str, Any]]:
+    """The instances of one picture in COCO's results format.
+
+    Args:
+        sample: with ``pred_instances``.
+        image_id: of the picture.
+        category_ids: in the order of the labels.
+
+    Returns:
+        One dict each: ``image_id``, ``category_id``, ``bbox`` as x, y, width, height in px,
+        ``score``, and as far as predicted ``segmentation`` (run-length code), ``keypoints``,
+        ``attributes``.
+    """
+    instances = sample.pred_instances.cpu().numpy()
+    masks = instances.masks if 'masks' in instances else None
+    records = []
+    for index, (left, top, right, bottom) in enumerate(instances.bboxes.tolist()):
+        record: dict[str, Any] = dict(
+            image_id=image_id,
+            category_id=category_ids[int(instances.labels[index])],
+            bbox=[left, top, right - left, bottom - top],
+            score=float(instances.scores[index]),
+        )
+        if 'keypoints' in instances:
+            record['keypoints'] = _flat_keypoints(instances, index)
+        if 'attributes' in instances:
+            record['attributes'] = instances.attributes[index].tolist()
+        if masks is not None:
+            code = rle.encode(np.asfortranarray(masks[index], dtype=np.uint8))
+            record['segmentation'] = dict(code, counts=code['counts'].decode())
+        records.append(record)
+    return records
 
 
 def _flat_keypoints(instances: InstanceData, index: int) -> list[float]:

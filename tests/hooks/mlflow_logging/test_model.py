@@ -20,8 +20,10 @@ import pytest
 import torch
 from mmengine.config import Config
 
+import mmext
 from mmext.configuration import rebase_data_root
 from mmext.demo.panoptic import write_panoptic_dataset
+from mmext.errors import InputError
 from mmext.hooks.mlflow_logging.content.model_record import is_servable, model_record
 from mmext.hooks.mlflow_logging.delivery.answers import Outage
 from mmext.hooks.mlflow_logging.delivery.replay import replay
@@ -124,6 +126,16 @@ def test_model_is_complete(store: Any, trained: Path, tmp_path: Path) -> None:
     assert not list(folder.rglob('*.pkl')) and not list(folder.rglob('*.pyc'))
     for path in folder.rglob('*'):
         assert path.is_dir() or b'hunter2' not in path.read_bytes(), path
+
+
+def test_mmext_load_takes_its_uri(store: Any, trained: Path, picture: Path) -> None:
+    model = mmext.load(f'models:/{_NAME}@{_ALIAS}', device='cpu')
+    result = model(picture)
+    best = mmext.load(next(trained.glob('best_*.pth')), device='cpu')(picture)
+    assert np.array_equal(result.panoptic_map, best.panoptic_map)
+    assert len(result) and np.array_equal(result.boxes_xyxy, best.boxes_xyxy)
+    with pytest.raises(InputError, match=f'models:/{_NAME}/99: .*MLFLOW_TRACKING_URI'):
+        mmext.load(f'models:/{_NAME}/99')
 
 
 def test_predicts_arrays_paths_and_base64_as_the_detector_does(

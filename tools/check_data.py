@@ -23,6 +23,7 @@ from mmext.cli.arguments import add_cfg_options
 from mmext.configuration import load_config
 from mmext.errors import InputError, run_tool
 from mmext.host import import_mmdet
+from mmext.host_repairs.configs import adapt_config
 from mmext.pipelines.data_checks import check_data
 
 LOOPS = ('train', 'val', 'test')
@@ -72,6 +73,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.out and arguments.out.exists() and not arguments.out.is_dir():
         raise InputError(f'--out: {arguments.out} is a file; name a folder')
     config = load_config(arguments.config, arguments.cfg_options)
+    for line in adapt_config(config, single_process=True):  # the data sets of a training
+        print(line)
     loops = _loops(config, arguments.splits)
     try:
         check_data(config, loops)

@@ -10,7 +10,8 @@ from mmext.data_report.object_table import Ints, ObjectTable
 from mmext.data_report.problems import Problem, Weight
 from mmext.data_report.statistics import BoxFacts, ClassRow, ImageFacts
 from mmext.errors import InputError
-from mmext.formats.box_agreement import MIN_OVERLAP, Box, check_boxes, mask_window, overlap
+from mmext.formats.box_agreement import Box, check_boxes, mask_window, misplaced
+from mmext.formats.box_readings import check_extents
 from mmext.pipelines.data_summary import some_names
 
 _FEW_OBJECTS = 10
@@ -49,6 +50,12 @@ def form_problems(
     part: Part, table: ObjectTable, boxes: BoxFacts, images: ImageFacts
 ) -> Iterator[Problem]:
     """Unusual boxes and images."""
+    try:
+        counted = ~table.ignored
+        sizes = table.image_wh[table.image_index[counted]]
+        check_extents(table.boxes_xyxy[counted], sizes, part.summary.source)
+    except InputError as error:
+        yield Problem(Weight.STOPS, part.name, str(error))
     found: dict[str, Ints] = {
         'boxes reach more than a pixel out of their image': boxes.outside,
         'boxes are there twice, with the same class': boxes.repeated,
@@ -117,7 +124,7 @@ def pair_problems(
         return [], {}
     numbers = chain.from_iterable(chain.from_iterable(pairs))
     boxes, windows = np.fromiter(numbers, float).reshape(-1, 2, 4).transpose(1, 0, 2)
-    wrong = np.flatnonzero(overlap(boxes, windows) < MIN_OVERLAP)
+    wrong = np.flatnonzero(misplaced(boxes, windows))
     if not len(wrong):
         return [], {}
     images = {int(places[i]): 'suspicious: box not around its mask' for i in wrong[:100]}

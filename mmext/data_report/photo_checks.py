@@ -15,8 +15,10 @@ from mmext.data_report.samples import image_loader
 from mmext.formats.box_agreement import Box
 from mmext.formats.coco_values import some
 from mmext.formats.json_files import parse_json
+from mmext.formats.misnamed_files import missing_photo
 from mmext.formats.panoptic_agreement import MapComparison, compare_map
 from mmext.formats.panoptic_records import panoptic_records
+from mmext.pipelines.data_look import photo_folder
 
 Advance = Callable[[int], None]
 
@@ -75,12 +77,12 @@ def look_at_all_photos(
 def photo_problems(part: Part, facts: Mapping[str, PhotoFacts]) -> Iterator[Problem]:
     """What is wrong with the photos of a data set."""
     own = [facts[info['img_path']] for info in part.infos if info.get('img_path') in facts]
-    for state, remedy in (
-        ('missing', 'check data_root and data_prefix.img in the config'),
-        ('unreadable', 'empty, damaged or no picture: mend or remove them'),
-    ):
+    for state in ('missing', 'unreadable'):
         paths = [photo.path for photo in own if photo.state == state]
         if paths:
+            remedy = 'empty, damaged or no picture: mend or remove them'
+            if state == 'missing':
+                remedy = missing_photo(paths[0], photo_folder(part.dataset))
             text = f'{len(paths)} of {len(own)} photos are {state} ({some(paths)}); {remedy}'
             yield Problem(Weight.STOPS, part.name, text)
     sizes = [text for text in _size_problems(part, facts) if text]

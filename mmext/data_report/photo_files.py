@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mmext.formats.misnamed_files import is_joined_address
+
 _ORIENTATION = 0x0112  # EXIF's tag
 _TURNED = range(5, 9)  # orientations that swap width and height
 _HEAD_LOCK = threading.Lock()
@@ -62,7 +64,7 @@ def look_at_photos(
 
     Args:
         paths: each once.
-        read: bytes of a file; raises OSError.
+        read: bytes of a file; any error: it is missing or unreadable.
         decode: pixels ``[H, W, ...]`` of the bytes; None or any error: unreadable.
         threads: how many.
         advance: told about every photo.
@@ -83,8 +85,8 @@ def look_at_photo(
         data = read(path)
     except FileNotFoundError:
         return PhotoFacts(path, 'missing')
-    except OSError:
-        return PhotoFacts(path, 'unreadable')
+    except Exception:  # of the disk, or of a store far away
+        return PhotoFacts(path, 'missing' if is_joined_address(path) else 'unreadable')
     try:
         pixels = decode(data)
     except Exception:  # OpenCV's, PIL's, those of a decoder of one's own

@@ -24,7 +24,7 @@ from typing import Any
 from mmext.formats.coco_boxes import is_usable_box, read_box
 from mmext.formats.coco_faults import Fault, Faults
 from mmext.formats.coco_masks import is_plain_polygons, mask_area, read_mask
-from mmext.formats.coco_tables import category_table_of, check_form, image_table
+from mmext.formats.coco_tables import category_table_of, check_form, image_table, oddities
 from mmext.formats.coco_values import Id, Json, canonical_id, flag
 
 _NUMBERS = {int, float}
@@ -96,7 +96,8 @@ def coco_records(content: Any, source: str, with_names: bool = True) -> CocoReco
             read_mask(annotation, image, faults, where)
             _read_area(annotation, image, notes)
             annotations.append(annotation)
-    return CocoRecords(images, categories, annotations, faults, notes.sentences(), len(written))
+    sentences = notes.sentences() + oddities(images, categories)
+    return CocoRecords(images, categories, annotations, faults, sentences, len(written))
 
 
 class _Notes:

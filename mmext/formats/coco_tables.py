@@ -6,6 +6,8 @@ from typing import Any
 from mmext.errors import InputError
 from mmext.formats.coco_values import Id, Json, canonical_id, file_name, kind_of, pixel_size
 
+_EXPORT = "Other tools' own formats are not read: export it in the format COCO"
+
 
 def check_form(content: Any, source: str, kind: str = 'COCO file') -> None:
     """Look at the outermost form of an annotation file.
@@ -14,10 +16,13 @@ def check_form(content: Any, source: str, kind: str = 'COCO file') -> None:
         InputError: it is no object with lists of images, annotations and categories.
     """
     if not isinstance(content, Mapping):
-        raise InputError(f'{source}: no {kind}, it holds {kind_of(content)}; expected an object')
+        raise InputError(
+            f'{source}: no {kind}, it holds {kind_of(content)}; expected an object. {_EXPORT}'
+        )
     lacking = [key for key in ('images', 'categories') if key not in content]
     if lacking:
-        raise InputError(f'{source}: no {kind}, it has no {" and no ".join(map(repr, lacking))}')
+        absent = ' and no '.join(map(repr, lacking))
+        raise InputError(f'{source}: no {kind}, it has no {absent}. {_EXPORT}')
     for key in ('images', 'annotations', 'categories'):
         value = content.get(key) if key in content else []
         if value is None and key == 'annotations':
@@ -32,6 +37,30 @@ def check_form(content: Any, source: str, kind: str = 'COCO file') -> None:
     for key in ('images', 'categories'):
         if not content[key]:
             raise InputError(f'{source}: {key!r} is empty')
+
+
+def oddities(images: Mapping[Id, Json], categories: Mapping[Id, Json]) -> list[str]:
+    """What is allowed and rarely meant, a sentence each: a photo or class that is there twice."""
+    sentences = []
+    by_file: dict[str, Id] = {}
+    repeated = [
+        f'{image["file_name"]}, images {by_file[image["file_name"]]} and {identity}'
+        for identity, image in images.items()
+        if 'file_name' in image and by_file.setdefault(image['file_name'], identity) != identity
+    ]
+    if repeated:
+        sentences.append(
+            f'{len(repeated)} images have the photo of another one (first: {repeated[0]})'
+        )
+    by_name: dict[str, str] = {}
+    for category in categories.values():
+        folded = ' '.join(category['name'].casefold().split())
+        other = by_name.setdefault(folded, category['name'])
+        if other != category['name']:
+            sentences.append(
+                f'classes {other!r} and {category["name"]!r} have nearly the same name'
+            )
+    return sentences
 
 
 def image_table(

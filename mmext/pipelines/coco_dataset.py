@@ -6,12 +6,14 @@ Differences from mmdet's class of the same name, which it extends:
   a file with another order silently permutes the classes.
 - ``metainfo=dict(classes='auto')`` takes all categories of the file, by ascending id.
 - A class that the file lacks while it has others is an error; mmdet shifts the labels behind it.
+- Where some objects have a mask and others have none, those have an empty one, which mmdet's loader
+  ignores; without it the loader fails.
 - The records are read in one form (:mod:`mmext.formats.coco_records`), and what cannot be used is
   counted and said.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -94,6 +96,7 @@ class CocoDataset(SummarizedDataset, HostCocoDataset):
             )
             for i, image in records.images.items()
         ]
+        _mark_maskless(data_list)
         self.summary = self._summarize(records, data_list)
         self.require_objects()
         return data_list
@@ -127,13 +130,17 @@ class CocoDataset(SummarizedDataset, HostCocoDataset):
             left_out[_NO_CLASS] = f'{foreign} {_NO_CLASS}'
         counts = [0, 0]
         found = set()
+        maskless = 0
         for data in data_list:
             for instance in data['instances']:
+                maskless += instance.get('mask') == []
                 counts[instance['ignore_flag']] += 1
                 found.add(instance['bbox_label'])
         notes = list(records.notes)
         if Fault.BAD_MASK in faults.counts:
             notes.append(f'without a mask: {faults.text(Fault.BAD_MASK)}')
+        if maskless:
+            notes.append(f'{maskless} objects have no mask; to a model of masks they are crowds')
         names = {category['name'] for category in records.categories.values()}
         return DataSummary(
             source=self.ann_file,
@@ -147,6 +154,18 @@ class CocoDataset(SummarizedDataset, HostCocoDataset):
             absent=[name for label, name in enumerate(classes) if label not in found],
             unused=sorted(names - set(classes)),
         )
+
+
+def _mark_maskless(data_list: Sequence[Mapping[str, Any]]) -> None:
+    """Give an empty mask to the objects without one where others have one.
+
+    mmdet's loader of masks ignores an object whose mask is empty, and fails where there is none.
+    """
+    instances = [instance for data in data_list for instance in data['instances']]
+    bare = [instance for instance in instances if 'mask' not in instance]
+    if len(bare) < len(instances):
+        for instance in bare:
+            instance['mask'] = []
 
 
 def read_records(dataset: Any) -> CocoRecords:

@@ -1,6 +1,6 @@
 """A look at some images before a run: can they be loaded, are the boxes around the objects?"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ from mmengine import fileio
 
 from mmext.errors import InputError
 from mmext.formats.box_agreement import Box, check_boxes, mask_window
+from mmext.formats.box_readings import check_extents
+from mmext.formats.misnamed_files import missing_photo
 from mmext.formats.panoptic_agreement import segment_extents
 from mmext.formats.panoptic_files import decode_id_png
 
@@ -25,20 +27,22 @@ def look_at_data(dataset: Any, name: str, count: int = NUM_IMAGES) -> None:
         count: how many images.
 
     Raises:
-        InputError: an image is not there or cannot be read, or most boxes lie elsewhere than the
-            masks of their objects.
+        InputError: an image is not there or cannot be read; masks that the pipeline loads are not
+            there; most boxes lie elsewhere than the masks of their objects, or out of their image.
     """
     transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
     loader = next((t for t in transforms if isinstance(t, LoadImageFromFile)), None)
-    reads_objects = any(isinstance(t, LoadAnnotations) for t in transforms)
-    pairs: list[tuple[Box, Box]] = []
-    for index in _spread(len(dataset), count):
-        info = dataset.get_data_info(index)
+    infos = [dataset.get_data_info(index) for index in _spread(len(dataset), count)]
+    for info in infos:
         if loader is not None and 'img_path' in info:
-            _load(loader, info, name)
-        if reads_objects:
-            pairs += list(box_pairs(info))
-    check_boxes(pairs, f'{name} ({getattr(dataset, "ann_file", type(dataset).__name__)})')
+            _load(loader, info, name, photo_folder(dataset))
+    objects = [t for t in transforms if isinstance(t, LoadAnnotations)]
+    if any(transform.with_mask for transform in objects):
+        _require_masks(infos, name)
+    if objects:
+        source = f'{name} ({getattr(dataset, "ann_file", type(dataset).__name__)})'
+        check_boxes([pair for info in infos for pair in box_pairs(info)], source)
+        check_extents(*_extents(infos), source)
 
 
 def box_pairs(info: Mapping[str, Any]) -> Iterator[tuple[Box, Box]]:
@@ -48,7 +52,7 @@ def box_pairs(info: Mapping[str, Any]) -> Iterator[tuple[Box, Box]]:
         info: of a data set: ``instances`` with ``bbox`` and ``mask`` or, beside ``seg_map_path``
             of the image, ``segment_id``. Crowds are left out: their masks may be rough.
     """
-    instances = [i for i in info.get('instances', ()) if not i.get('ignore_flag')]
+    instances = _counted(info)
     windows: dict[int, Box] = {}
     if info.get('seg_map_path') and any('segment_id' in i for i in instances):
         windows = segment_windows(info['seg_map_path'])
@@ -61,21 +65,52 @@ def box_pairs(info: Mapping[str, Any]) -> Iterator[tuple[Box, Box]]:
             yield tuple(instance['bbox']), window
 
 
+def _counted(info: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [i for i in info.get('instances', ()) if not i.get('ignore_flag')]
+
+
 def segment_windows(path: str) -> dict[int, Box]:
     """The window of each segment of a panoptic PNG: x1, y1, x2, y2 in px."""
     found, _, windows = segment_extents(decode_id_png(fileio.get(path), path))
     return dict(zip(found.tolist(), map(tuple, windows.tolist()), strict=True))
 
 
-def _load(loader: LoadImageFromFile, info: Mapping[str, Any], name: str) -> None:
+def _extents(infos: Iterable[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes x1, y1, x2, y2 ``[n, 4]`` and the sizes of their images ``[n, 2]``."""
+    rows = [
+        (*instance['bbox'], info.get('width') or np.nan, info.get('height') or np.nan)
+        for info in infos
+        for instance in _counted(info)
+    ]
+    boxes, sizes = np.split(np.array(rows, float).reshape(-1, 6), [4], axis=1)
+    return boxes, sizes
+
+
+def _require_masks(infos: Iterable[Mapping[str, Any]], name: str) -> None:
+    for info in infos:
+        for instance in info.get('instances', ()):
+            if 'mask' not in instance and 'segment_id' not in instance:
+                raise InputError(
+                    f'{name}: the objects of {info.get("img_path")} have no mask (segmentation), '
+                    'which the pipeline loads (with_mask=True): annotate masks, or train a model '
+                    'of boxes'
+                )
+
+
+def photo_folder(dataset: Any) -> str | None:
+    """The folder of a data set's photos; None if it does not say."""
+    return (getattr(dataset, 'data_prefix', None) or {}).get('img') or None
+
+
+def _load(
+    loader: LoadImageFromFile, info: Mapping[str, Any], name: str, folder: str | None
+) -> None:
     """Load a photo and compare its size with that of the annotations."""
     path = info['img_path']
     try:
         shape = loader.transform(dict(info))['ori_shape']
     except FileNotFoundError:
-        raise InputError(
-            f'{name}: no photo at {path}; check data_root and data_prefix.img in the config'
-        ) from None
+        raise InputError(f'{name}: no photo at {path}; {missing_photo(path, folder)}') from None
     sizes = info.get('height'), info.get('width')
     if None not in sizes and tuple(shape) != sizes:
         raise InputError(

@@ -12,6 +12,7 @@ from mmcv.transforms import LoadImageFromFile
 from mmengine import fileio
 
 from mmext.errors import InputError, MissingFileError
+from mmext.formats.misnamed_files import is_joined_address, missing_photo
 from mmext.formats.picture_files import (
     exceeds,
     has_deep_samples,
@@ -168,10 +169,11 @@ class LoadImage(LoadImageFromFile):
                 return client.get(path)
             return fileio.get(path, backend_args=self.backend_args)
         except FileNotFoundError:
-            raise MissingFileError(
-                f'no image at {os.path.abspath(path)}: check data_root and data_prefix.img'
-            ) from None
+            place = os.path.abspath(path)
+            raise MissingFileError(f'no image at {place}: {missing_photo(path)}') from None
         except Exception as error:
+            if is_joined_address(path):
+                raise MissingFileError(f'no image at {path}: {missing_photo(path)}') from None
             raise UnreadableImageError(f'{path}: cannot be read as an image ({error})') from error
 
     def _decoded(self, data: bytes) -> npt.NDArray[Any] | None:

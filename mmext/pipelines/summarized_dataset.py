@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmext.errors import InputError
+from mmext.formats.coco_faults import Fault
 from mmext.pipelines.class_tables import reordered
 from mmext.pipelines.data_summary import DataSummary
 
@@ -66,4 +67,6 @@ class SummarizedDataset:
             InputError: no object is usable.
         """
         if not self.test_mode and not self.summary.usable:
-            raise InputError(f'nothing to learn: {self.summary.line("train")}')
+            small = Fault.SMALL in self.summary.left_out
+            remedy = '. bbox is x, y, width, height in pixels of the photo' if small else ''
+            raise InputError(f'nothing to learn: {self.summary.line("train")}{remedy}')

@@ -24,6 +24,7 @@ from mmengine import fileio
 from mmext.errors import InputError
 from mmext.formats.coco_boxes import is_usable_box
 from mmext.formats.coco_faults import Fault, refuse_unreadable
+from mmext.formats.coco_tables import oddities
 from mmext.formats.coco_values import some
 from mmext.formats.json_files import parse_json
 from mmext.formats.panoptic_files import category_table, labels_of_categories, metainfo_line
@@ -173,7 +174,7 @@ class CocoPanopticDataset(SummarizedDataset, MMDetCocoPanopticDataset):
         crowds = [i['ignore_flag'] for data in data_list for i in data['instances']]
         used = {s['category'] for data in data_list for s in data['segments_info']}
         classes = self._metainfo['classes']
-        notes = []
+        notes = oddities(records.images, records.categories)
         if bare:
             notes.append(f'{len(bare)} images without annotation are left out ({some(bare)})')
         return DataSummary(

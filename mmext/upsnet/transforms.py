@@ -12,13 +12,11 @@ from mmengine import fileio
 from mmengine.logging import MMLogger
 
 from mmext.errors import InputError, MissingFileError
-from mmext.formats.box_agreement import overlap
+from mmext.formats.box_agreement import fits
 from mmext.formats.panoptic_files import decode_id_png
 from mmext.pipelines.loading import LoadImage  # noqa: F401 - its place until version 0.2
 from mmext.registry import TRANSFORMS
 from mmext.upsnet.annotation_maps import expand_masks, split_panoptic_map
-
-_MIN_OVERLAP = 0.5  # of a box and the window of its pixels
 
 
 class SegmentMasks(BitmapMasks):
@@ -167,10 +165,11 @@ class LoadPanopticAnnotations(LoadAnnotations):
     def _correct_boxes(self, results: dict[str, Any], windows: npt.NDArray[np.int64]) -> None:
         """Take the window of its pixels for a box that is not around them, and say so once.
 
-        That most boxes are wrong is found before a run (:mod:`mmext.pipelines.data_look`).
+        The pixels are the truth of a panoptic set. That most boxes are wrong is found before a run
+        (:mod:`mmext.pipelines.data_look`).
         """
         boxes = results['gt_bboxes'].tensor
-        wrong = np.flatnonzero(overlap(boxes.numpy(), windows) < _MIN_OVERLAP)
+        wrong = np.flatnonzero(~fits(boxes.numpy(), windows))
         if wrong.size:
             first = wrong[0]
             MMLogger.get_current_instance().warning(

@@ -117,6 +117,23 @@ def test_area_is_that_of_the_mask() -> None:
     assert mask_area([[0, 0, 4, 0, 4, 4, 0, 4]], 40, 60) == 16
 
 
+def test_no_mask_is_no_fault() -> None:
+    for nothing in ([], None, '', {}):
+        records = coco_records(every(plain(), 'segmentation', lambda _, n=nothing: n), 'x.json')
+        assert not records.faults.counts and not records.notes
+        assert all('segmentation' not in a for a in records.annotations)
+
+
+def test_a_photo_and_a_class_that_are_there_twice_are_said() -> None:
+    content = plain()
+    content['images'][1]['file_name'] = '1.jpg'
+    content['categories'].append(dict(id=3, name='Cat '))
+    assert coco_records(content, 'x.json').notes == [
+        '1 images have the photo of another one (first: 1.jpg, images 1 and 2)',
+        "classes 'cat' and 'Cat ' have nearly the same name",
+    ]
+
+
 def test_names_and_large_numbers_as_ids() -> None:
     content = plain()
     names = {1: 'cam_1', 2: 2**53 + 1}
@@ -150,7 +167,6 @@ def test_crowds_and_windows_paths() -> None:
         (dict(bbox=[1, -4, 3, 4]), Fault.OUTSIDE, 'annotation 2 of image 1'),
         (dict(image_id=9), Fault.UNKNOWN_IMAGE, 'annotation 2 of image 9'),
         (dict(category_id=9), Fault.UNKNOWN_CATEGORY, 'annotation 2 of image 1, category 9'),
-        (dict(segmentation=[]), Fault.BAD_MASK, 'annotation 2 of image 1'),
         (dict(segmentation=[[1, 2, 3, 4]]), Fault.BAD_MASK, 'annotation 2 of image 1'),
         (dict(segmentation=[[1, 2, 3, 4, 5, 6, 7]]), Fault.BAD_MASK, 'annotation 2 of image 1'),
         (dict(segmentation='none'), Fault.BAD_MASK, 'annotation 2 of image 1'),
@@ -158,6 +174,19 @@ def test_crowds_and_windows_paths() -> None:
             dict(segmentation=dict(size=[60, 40], counts=[2400])),  # turned
             Fault.BAD_MASK,
             'annotation 2 of image 1',
+        ),
+        *(
+            (dict(segmentation=mask), Fault.BAD_MASK, 'annotation 2 of image 1')
+            for mask in (
+                dict(size=[40, 60], counts=[3, 5]),  # ends inside of the image
+                dict(size=[40, 60], counts=[3, -5, 2402]),
+                dict(size=[40, 60], counts=[2**70]),
+                dict(size=[40, 60], counts='no code'),
+                dict(size=[40, 60], counts='\u00e9'),
+                dict(size=[40, 60], counts=''),
+                dict(counts=[2400]),
+                [[0, 0, 9, 0, 9, 1e12]],  # drawing it would walk a thousand million pixels
+            )
         ),
     ],
 )
@@ -224,7 +253,7 @@ def test_what_has_no_meaning_is_refused(changes: dict, message: str) -> None:
 
 @pytest.mark.parametrize('content', [None, [], 3, 'text', {}, {'images': [{}]}])
 def test_no_annotation_file(content: Any) -> None:
-    with pytest.raises(InputError, match=r'x\.json: no COCO file'):
+    with pytest.raises(InputError, match=r'x\.json: no COCO file, .*export it in the format COCO'):
         coco_records(content, 'x.json')
 
 

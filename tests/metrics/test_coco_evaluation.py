@@ -106,6 +106,28 @@ def test_truth_as_detections_is_1_and_none_is_0(backend: str) -> None:
 
 
 @pytest.mark.parametrize('backend', BACKENDS)
+def test_values_that_are_not_compared_do_not_matter(backend: str) -> None:
+    """As CVAT, Label Studio and others write them."""
+    content, samples = random_set(2)
+    image_ids = [image['id'] for image in content['images']]
+    found = table(samples, 'bbox')
+    odd = copy.deepcopy(content)
+    for image in odd['images']:
+        image |= dict(license='x', date_captured=0, coco_url=0, flickr_url=None, file_name=3)
+    for category in odd['categories']:
+        category |= dict(supercategory=7, keypoints='none', skeleton=[['a', 'b']])
+    for annotation in odd['annotations']:
+        annotation |= dict(score='', attributes={}, keypoints='', num_keypoints='3', obb=[1])
+    odd |= dict(licenses='none', info=[])
+    numbers = [
+        summarise(CocoGroundTruth(c, backend).evaluate(found, 'bbox', image_ids, CATEGORY_OF_LABEL))
+        for c in (content, odd)
+    ]
+    assert numbers[0] == pytest.approx(numbers[1], abs=0, nan_ok=True)
+    assert numbers[0]['mAP'] > 0
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
 def test_key_points(backend: str) -> None:
     """Five joints with their own sigmas."""
     rng = np.random.default_rng(0)

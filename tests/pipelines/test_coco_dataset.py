@@ -12,6 +12,7 @@ from mmengine.dataset import BaseDataset
 
 from mmext.errors import InputError
 from mmext.pipelines.coco_dataset import CocoDataset
+from mmext.pipelines.data_look import look_at_data
 
 CATEGORIES = [dict(id=3, name='dog'), dict(id=1, name='cat'), dict(id=8, name='cow')]
 
@@ -76,7 +77,38 @@ def test_everything_else_is_the_hosts(tmp_path: Path) -> None:
         host = HostCocoDataset(**paths, metainfo=meta, filter_cfg=filter_cfg)
         assert len(ours) == len(host)
         for i in range(len(ours)):
-            assert ours.get_data_info(i) == host.get_data_info(i)
+            info = ours.get_data_info(i)
+            for instance in info['instances']:
+                assert instance.get('mask') != [] or instance.pop('mask') == []
+            assert info == host.get_data_info(i)
+
+
+def test_objects_without_a_mask_beside_others(tmp_path: Path) -> None:
+    rows = [box(1, 5, 1, segmentation=[[1, 2, 9, 2, 9, 9]]), box(2, 5, 3, segmentation=[])]
+    pipeline = [dict(type='mmext.LoadImage'), dict(type='mmdet.LoadAnnotations', with_mask=True)]
+    paths = {**write(tmp_path, rows), 'pipeline': pipeline}
+    dataset = CocoDataset(**paths, metainfo=dict(classes='auto'))
+    assert '1 objects have no mask; to a model of masks they are crowds' in dataset.summary.notes
+    loaded = dataset[0]
+    assert loaded['gt_ignore_flags'].tolist() == [False, True]
+    assert [bool(mask.any()) for mask in loaded['gt_masks'].to_ndarray()] == [True, False]
+    look_at_data(dataset, 'train')
+    write(tmp_path, [box(1, 5, 1, segmentation=[]), box(2, 5, 3)])
+    dataset = CocoDataset(**paths, metainfo=dict(classes='auto'))
+    assert not dataset.summary.notes
+    with pytest.raises(InputError, match=r'train: the objects of .*5\.png have no mask'):
+        look_at_data(dataset, 'train')
+    dataset.pipeline.transforms.pop()
+    look_at_data(dataset, 'train')
+
+
+def test_boxes_without_masks_as_corners(tmp_path: Path) -> None:
+    rows = [box(i, 5 + i % 3, 1, bbox=[i, 12, i + 20, 20 + i]) for i in range(1, 10)]
+    loader = dict(type='mmdet.LoadAnnotations', with_bbox=True)
+    paths = {**write(tmp_path, rows), 'pipeline': [loader]}
+    dataset = CocoDataset(**paths, metainfo=dict(classes='auto'))
+    with pytest.raises(InputError, match=r'train \(.*truth\.json\): 9 of 9 boxes .* as corners'):
+        look_at_data(dataset, 'train')
 
 
 def test_a_part_of_the_classes(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from coco_panoptic_set import segment, write_set
 from pycocotools import mask as run_lengths
 
 from mmext.errors import InputError
-from mmext.formats.box_agreement import check_boxes, mask_window, overlap
+from mmext.formats.box_agreement import check_boxes, mask_window, misplaced, overlap
 from mmext.pipelines.data_look import box_pairs, look_at_data
 from mmext.registry import DATASETS
 
@@ -66,6 +66,39 @@ def test_boxes_as_corners_are_recognised() -> None:
         InputError, match=r'6 of 6 .* read as corners x1, y1, x2, y2 they would fit'
     ):
         check_boxes(pairs, 'train (x.json)')
+
+
+def test_corners_that_overlap_their_pixels_are_recognised() -> None:
+    windows = np.array([[6.0, 5, 90, 80], [8, 10, 70, 95], [12, 4, 66, 60], [3, 9, 80, 77]])
+    boxes = windows.copy()
+    boxes[:, 2:] += boxes[:, :2]
+    assert overlap(boxes, windows).min() > 0.6
+    right = [(window, window) for window in map(tuple, windows)]
+    pairs = list(zip(map(tuple, boxes), map(tuple, windows), strict=True))
+    with pytest.raises(InputError, match=r'4 of 7 boxes .* read as corners x1, y1, x2, y2'):
+        check_boxes(pairs + right[:3], 'train')
+    check_boxes(pairs + right + right[:1], 'train')  # most are right
+    assert misplaced(boxes, windows).all()
+
+
+def test_centers_are_recognised() -> None:
+    windows = some_boxes()
+    boxes = windows.copy()
+    half = (windows[:, 2:] - windows[:, :2]) / 2
+    boxes[:, :2] += half
+    boxes[:, 2:] += half
+    pairs = list(zip(map(tuple, boxes), map(tuple, windows), strict=True))
+    with pytest.raises(InputError, match='read as center x, center y, width, height'):
+        check_boxes(pairs, 'train')
+
+
+def test_loose_boxes_and_those_of_hidden_parts_pass() -> None:
+    windows = some_boxes()
+    loose = windows + np.array([-3.0, -4, 3, 4])
+    hidden = windows + np.array([0.0, 0, 0, 15])
+    for boxes in (loose, hidden):
+        check_boxes(list(zip(map(tuple, boxes), map(tuple, windows), strict=True)), 'train')
+        assert not misplaced(boxes, windows).any()
 
 
 def test_boxes_elsewhere_and_a_few_that_are_wrong() -> None:

@@ -217,11 +217,32 @@ def test_model_and_checkpoint_must_have_the_classes(
     assert 'CocoDataset has 2 classes' in report['stops']
     assert 'num_classes=3 in model.bbox_head' in report['stops']
     weights = tmp_path / 'other.pth'
-    meta = dict(dataset_meta=dict(CLASSES=('disc', 'square')))
-    torch.save(dict(meta=meta, state_dict=dict(a=torch.zeros(1))), weights)
-    report = check(config_file, '--checkpoint', weights)
+
+    def with_weights_of(*classes: str) -> Json:
+        meta = dict(dataset_meta=dict(CLASSES=classes))
+        torch.save(dict(meta=meta, state_dict=dict(a=torch.zeros(1))), weights)
+        return check(config_file, '--checkpoint', weights)
+
+    report = with_weights_of('disc', 'square')  # a test would bring the labels into this order
+    assert report['stops'] is None
+    assert 'val, test: lists its classes in another order' in texts(report, 'look at it')
+    report = with_weights_of('disc', 'cube')
     assert "class 0 is 'square', that of the checkpoint 'disc'" in report['stops']
     assert 'train: ' in texts(report, 'look at it')  # weights of other classes are a good start
+
+
+def test_the_set_of_the_host_is_looked_at_as_it_is_trained(
+    config_file: Path, check: Check, tmp_path: Path
+) -> None:
+    hosts = tmp_path / 'hosts.py'
+    hosts.write_text(
+        f"_base_ = '{config_file}'\n"
+        "train_dataloader = dict(dataset=dict(type='CocoDataset', metainfo=dict(classes='auto')))\n"
+    )
+    report = check(hosts, '--splits', 'train')
+    assert report['stops'] is None
+    names = [row['name'] for row in report['data_sets'][0]['classes']]
+    assert names == ['square', 'disc'] or names == ['disc', 'square']
 
 
 def test_wrapped_sets_are_looked_at_each(config_file: Path, check: Check, tmp_path: Path) -> None:

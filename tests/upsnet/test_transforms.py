@@ -6,7 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from coco_panoptic_set import AREAS, CAT, CROWD, DOG, SKY, segment, write_set
+from coco_panoptic_set import AREAS, CAT, CROWD, DOG, SEA, SKY, segment, write_set
 from mmdet.structures.mask import BitmapMasks
 
 from mmext.registry import DATASETS, TRANSFORMS
@@ -39,6 +39,23 @@ def test_masks_keep_step_with_boxes(tmp_path: Path) -> None:
     assert ignored.labels.tolist() == [1]
     assert ignored.bboxes.tensor.tolist() == [[30, 20, 38, 28]]
     np.testing.assert_array_equal(ignored.masks.masks, [visible(CROWD)])
+
+
+@pytest.mark.parametrize(
+    ('width', 'learned'),
+    [(10, 25), (12, 27), (13, 25), (25, 25)],  # the dog ends at 25; 2 px are rounding
+)
+def test_a_box_that_does_not_fit_its_pixels_is_theirs(
+    tmp_path: Path, width: int, learned: int
+) -> None:
+    segments = [
+        *(segment(i, c) for i, c in ((SKY, 200), (CAT, 7), (SEA, 90))),
+        segment(CROWD, 3, iscrowd=1),
+        segment(DOG, 3, bbox=[15, 5, width, 7]),
+    ]
+    entry = {'image_id': 10, 'file_name': 'first.png', 'segments_info': segments}
+    sample = build(write_set(tmp_path, annotations=[entry]))[0]['data_samples']
+    assert sample.gt_instances.bboxes.tensor.tolist()[-1] == [15, 5, learned, 12]
 
 
 def test_semantic_map(tmp_path: Path) -> None:

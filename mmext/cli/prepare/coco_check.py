@@ -12,6 +12,7 @@ from mmext.cli.prepare.coco_layout import Json
 from mmext.data_report.photo_files import picture_head
 from mmext.errors import InputError
 from mmext.formats.box_agreement import Box, check_boxes, mask_window
+from mmext.formats.box_readings import check_extents
 from mmext.formats.coco_faults import Fault, Faults
 from mmext.formats.coco_records import CocoRecords, coco_records
 from mmext.formats.coco_values import Id, some
@@ -118,6 +119,7 @@ def _object_problems(records: CocoRecords, content: Json, name: str) -> Iterator
         yield f'{len(outside)} boxes reach out of their image ({first})'
     try:
         check_boxes(list(_pairs(records)), name)
+        check_extents(*_boxes_and_sizes(records), name)
     except InputError as error:
         yield str(error)
 
@@ -143,6 +145,15 @@ def _pairs(records: CocoRecords) -> Iterator[tuple[Box, Box]]:
             window = mask_window(mask, image['height'], image['width'])
             if window is not None:
                 yield (box[0], box[1], box[0] + box[2], box[1] + box[3]), window
+
+
+def _boxes_and_sizes(records: CocoRecords) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes x1, y1, x2, y2 ``[n, 4]`` and the sizes of their images ``[n, 2]``; no crowds."""
+    counted = [a for a in records.annotations if 'bbox' in a and not a['iscrowd']]
+    boxes = np.array([a['bbox'] for a in counted], float).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    images = [records.images[a['image_id']] for a in counted]
+    return boxes, np.array([(i['width'], i['height']) for i in images], float).reshape(-1, 2)
 
 
 def _check_photos(root: Path, split: str, images: Sequence[Json], advance: Advance) -> Finding:

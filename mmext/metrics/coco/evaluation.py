@@ -26,6 +26,7 @@ IouType = Literal['bbox', 'segm', 'keypoints']
 Backend = Literal['auto', 'hotcoco', 'pycocotools']
 
 _AREAS = {'bbox': ('', 's', 'm', 'l'), 'segm': ('', 's', 'm', 'l'), 'keypoints': ('', 'm', 'l')}
+_COMPARED = ('id', 'bbox', 'area', 'iscrowd', 'segmentation')
 _MAX_DETECTIONS = {'bbox': (1, 10, 100), 'segm': (1, 10, 100), 'keypoints': (20,)}
 
 
@@ -76,7 +77,8 @@ class CocoGroundTruth:
 
     The engines get the records of :mod:`mmext.formats.coco_records`, with 1, 2, ... for the ids of
     images, categories and annotations: pycocotools takes an object whose id is 0 for none, hotcoco
-    reads ids as floats, and both want every field.
+    reads ids as floats, and both want every field. They get nothing but what is compared: hotcoco
+    refuses a file for values that do not matter, as CVAT's ``date_captured: 0``.
 
     Attributes:
         content: ``images``, ``annotations`` and ``categories``.
@@ -203,11 +205,16 @@ class CocoGroundTruth:
         records = self.records
         return {
             'info': {},
-            'images': [{**image, 'id': images[i]} for i, image in records.images.items()],
-            'categories': [{**c, 'id': categories[i]} for i, c in records.categories.items()],
+            'images': [
+                {'id': images[i], 'width': image['width'], 'height': image['height']}
+                for i, image in records.images.items()
+            ],
+            'categories': [
+                {'id': categories[i], 'name': c['name']} for i, c in records.categories.items()
+            ],
             'annotations': [
                 {
-                    **_complete(a),
+                    **_compared(a),
                     'image_id': images[a['image_id']],
                     'category_id': categories[a['category_id']],
                 }
@@ -258,9 +265,10 @@ def _load_results(truth: Any, detections: Detections, iou_type: IouType, backend
     return truth.loadRes(rows)
 
 
-def _complete(annotation: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy, as pycocotools writes into it, with what key points need."""
-    copied = dict(annotation)
-    if copied.get('keypoints') and 'num_keypoints' not in copied:
-        copied['num_keypoints'] = sum(v > 0 for v in copied['keypoints'][2::3])
+def _compared(annotation: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of what an engine compares, as pycocotools writes into it."""
+    copied = {key: annotation[key] for key in _COMPARED if key in annotation}
+    points = annotation.get('keypoints')
+    if isinstance(points, list) and all(isinstance(value, int | float) for value in points):
+        copied |= {'keypoints': points, 'num_keypoints': sum(v > 0 for v in points[2::3])}
     return copied

@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
-from mmext.cli.arguments import add_cfg_options, add_score_threshold, add_trust, trust_checkpoints
+from mmext.cli.arguments import (
+    add_cfg_options,
+    add_precision,
+    add_score_threshold,
+    add_trust,
+    trust_checkpoints,
+)
 from mmext.configuration import load_config
 from mmext.errors import InputError, run_tool
 from mmext.host import import_mmdet
@@ -48,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--device', default='auto', help='cpu, cuda:0, ... (default: GPU if any)')
     add_score_threshold(parser)
     add_trust(parser)
+    add_precision(parser, 'auto', 'auto: the fastest on the device')
     parser.add_argument('--batch-size', type=int, default=1)
     parser.add_argument(
         '--allow-partial',
@@ -86,7 +93,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmext.inference.streaming import report_left_out
 
     predictor = load_predictor(
-        config, arguments.checkpoint, arguments.device, arguments.allow_partial
+        config,
+        arguments.checkpoint,
+        arguments.device,
+        arguments.allow_partial,
+        arguments.precision,
     )
     count = predict(source, predictor, arguments)
     report_left_out(source)

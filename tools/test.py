@@ -59,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.out and not arguments.out.endswith(('.pkl', '.pickle')):
         parser.error(f'--out: expected a name that ends in .pkl or .pickle, got {arguments.out}')
     config = load_config(arguments.config, arguments.cfg_options)
+    # the predictions have a precision of their own, the training's stays as the config says
+    precision, arguments.precision = arguments.precision, None
     apply_run_arguments(config, arguments)
     if arguments.tta:
         use_test_time_augmentation(config)
@@ -74,16 +76,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.show_dir:
         check_output_folder('--show-dir', arguments.show_dir)
     with launched(config, arguments.local_rank):
-        test(config, arguments)
+        test(config, arguments, precision)
 
 
-def test(config: Config, arguments: argparse.Namespace) -> None:
+def test(config: Config, arguments: argparse.Namespace, precision: str | None) -> None:
     """Check the weights, build the runner and evaluate."""
     import_mmdet()
     from mmdet.evaluation import DumpDetResults
     from mmengine.runner import Runner
 
     from mmext.inference.drawing_hook import DrawPredictionsHook
+    from mmext.inference.fast_test_hook import FastTestHook
     from mmext.inference.prediction import image_loader
     from mmext.inference.stand_ins_hook import use_stand_ins
 
@@ -96,6 +99,7 @@ def test(config: Config, arguments: argparse.Namespace) -> None:
         model = model.module
     load_weights(model, checkpoint, arguments.checkpoint, arguments.allow_partial)
     runner.register_hook(stand_ins)
+    runner.register_hook(FastTestHook(precision))
     if arguments.show_dir:
         read = image_loader(config).read
         runner.register_hook(DrawPredictionsHook(arguments.show_dir, arguments.score_thr, read))

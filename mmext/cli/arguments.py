@@ -55,6 +55,17 @@ def add_score_threshold(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_precision(parser: argparse.ArgumentParser, default: str | None, meaning: str) -> None:
+    """Add ``--precision``.
+
+    Args:
+        parser: gets the flag.
+        default: what it is without the flag.
+        meaning: of the choices and of the default, for ``--help``.
+    """
+    parser.add_argument('--precision', choices=PRECISIONS, default=default, help=meaning)
+
+
 def add_trust(parser: argparse.ArgumentParser) -> None:
     """Add ``--trust-checkpoint``; :func:`trust_checkpoints` acts on it."""
     parser.add_argument(
@@ -91,10 +102,10 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help='log to this MLflow server or store, as http://host:5000 or sqlite:///runs.db; off: '
         'do not log to MLflow (default: as the config says)',
     )
-    parser.add_argument(
-        '--precision',
-        choices=PRECISIONS,
-        help='train, validate and test in this precision; auto: bf16 or fp16 where the device '
+    add_precision(
+        parser,
+        None,
+        'train, validate and test in this precision; auto: bf16 or fp16 where the device '
         'computes it natively, else fp32 (default: as the config says)',
     )
     parser.add_argument('--seed', type=int, help='seed of all random generators')

@@ -35,6 +35,7 @@ from mmext.host_repairs.configs import adapt_config
 from mmext.host_repairs.faults import repair_host
 from mmext.host_repairs.stored_config import read_stored_config
 from mmext.inference.checkpoints import load_checkpoint, load_weights
+from mmext.inference.fast import fast
 from mmext.pipelines.keypoint_transforms import LoadKeypoints
 from mmext.pipelines.loading import LoadImage
 
@@ -97,18 +98,23 @@ class Predictor:
 
 
 def load_predictor(
-    config: Config | None, checkpoint_path: str, device: str, allow_partial: bool = False
+    config: Config | None,
+    checkpoint_path: str,
+    device: str,
+    allow_partial: bool = False,
+    precision: str = 'auto',
 ) -> Predictor:
-    """Build the model and load its weights.
+    """Build the model, load its weights and make it fast.
 
     Args:
         config: None takes the one that mmengine stored in the checkpoint.
         checkpoint_path: file or URL.
         device: ``'auto'`` is the first GPU, or the CPU without one.
         allow_partial: see :func:`mmext.inference.checkpoints.load_weights`.
+        precision: see :func:`mmext.inference.fast.fast`.
 
     Raises:
-        InputError: no config, weights of another model, or no such device.
+        InputError: no config, weights of another model, no such device, or not in that precision.
     """
     repair_host()
     checkpoint = load_checkpoint(checkpoint_path)
@@ -126,7 +132,7 @@ def load_predictor(
         model = model.to(device).eval()
     except (RuntimeError, AssertionError) as error:
         raise InputError(f'--device {device}: {str(error).splitlines()[0]}') from error
-    return Predictor(model, config, class_table(config, meta))
+    return Predictor(fast(model, precision), config, class_table(config, meta))
 
 
 def image_pipeline(config: Config) -> list[dict[str, Any]]:

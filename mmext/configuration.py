@@ -4,7 +4,7 @@ import argparse
 import difflib
 import importlib.util
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,11 @@ _GUARDS = {
     'data_check': ('DataCheckHook', 'PanopticClassCheckHook'),
     'data_workers': ('DataWorkersHook',),
     'finite_weights': ('FiniteWeightsHook',),
+}
+# of every training
+_RESUMING = {
+    'random_state': ('RandomStateHook',),
+    'due_validation': ('DueValidationHook',),
 }
 
 
@@ -127,23 +132,23 @@ def apply_run_arguments(config: Config, arguments: argparse.Namespace) -> None:
 
 def add_guards(config: Config) -> None:
     """Let every run look after its data, workers and weights, whatever the config says of hooks."""
+    _add_hooks(config, _GUARDS)
+
+
+def add_resuming(config: Config) -> None:
+    """Let every training be one that, killed and resumed, ends as if it had never stopped."""
+    _add_hooks(config, _RESUMING)
+
+
+def _add_hooks(config: Config, kinds: Mapping[str, Sequence[str]]) -> None:
+    """Add default hooks, each unless the config has one of its names."""
     hooks = config.get('default_hooks')
     if hooks is None:
         hooks = config.default_hooks = ConfigDict()
     present = [*hooks.values(), *(config.get('custom_hooks') or ())]
-    for name, kinds in _GUARDS.items():
-        if not any(_is_of(hook, kind) for hook in present for kind in kinds):
-            hooks[name] = ConfigDict(type=f'mmext.{kinds[0]}')
-
-
-def add_random_state(config: Config) -> None:
-    """Let every training store its random states, so that it can go on as if never stopped."""
-    hooks = config.setdefault('default_hooks', ConfigDict())
-    if not any(
-        _is_of(hook, 'RandomStateHook')
-        for hook in [*hooks.values(), *(config.get('custom_hooks') or ())]
-    ):
-        hooks['random_state'] = ConfigDict(type='mmext.RandomStateHook')
+    for name, names in kinds.items():
+        if not any(_is_of(hook, kind) for hook in present for kind in names):
+            hooks[name] = ConfigDict(type=f'mmext.{names[0]}')
 
 
 def set_mlflow(config: Config, target: str) -> None:

@@ -17,6 +17,7 @@ from mmext.part_errors import part_error, unknown_type
 from mmext.process_deaths import Death, death_behind
 
 USER_ERROR_CODE = 2
+INTERRUPTED_CODE = 128 + 2  # as a shell says it of a program that Ctrl-C has ended
 TRACEBACK_VARIABLE = 'MMEXT_TRACEBACK'
 
 _HOST_REFUSALS = (ValueError, KeyError, OSError, ImportError, AssertionError)
@@ -50,13 +51,19 @@ def run_tool(
         argv: the arguments.
 
     Returns:
-        0, or 2 after one line on stderr for a :class:`InputError` and for wrong input that the
-        host refused (see :func:`input_error`). One line as well, with a code of
-        its own, for a data worker or another rank that died (:mod:`mmext.process_deaths`). With
-        ``MMEXT_TRACEBACK=1`` in the environment those keep their traceback as well.
+        0, or 2 after one line on stderr for a :class:`InputError` and for wrong input that our
+        classes or a registry refused (see :func:`input_error`). One line as well, with a code of
+        its own, for a data worker or another rank that died (:mod:`mmext.process_deaths`), and
+        130 for Ctrl-C. With ``MMEXT_TRACEBACK=1`` in the environment those keep their traceback as
+        well.
     """
     try:
         main(argv)
+    except KeyboardInterrupt:
+        if os.environ.get(TRACEBACK_VARIABLE):
+            raise
+        print('stopped by Ctrl-C', file=sys.stderr)
+        return INTERRUPTED_CODE
     except Exception as error:
         end = _end_of(error)
         if end is None or os.environ.get(TRACEBACK_VARIABLE):

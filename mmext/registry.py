@@ -21,6 +21,7 @@ from mmengine.registry import Registry
 
 _CENTERNET = 'mmext.centernet.registered'
 _DATA_WORKERS = 'mmext.hooks.data_workers.registered'
+_DUE_VALIDATION = 'mmext.hooks.due_validation.registered'
 _FINITE_WEIGHTS = 'mmext.hooks.finite_weights.registered'
 _LAYERS = 'mmext.layers.registered'
 _METRICS = 'mmext.metrics.registered'
@@ -62,6 +63,7 @@ METRICS = _child(host.METRICS, _METRICS)
 HOOKS = _child(
     host.HOOKS,
     _DATA_WORKERS,
+    _DUE_VALIDATION,
     _FINITE_WEIGHTS,
     _MLFLOW,
     _PIPELINES,

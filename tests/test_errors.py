@@ -95,6 +95,11 @@ def test_exit_codes_and_output(
     def fail(argv: object) -> None:
         raise RuntimeError('fault')
 
+    def interrupt(argv: object) -> None:
+        raise KeyboardInterrupt
+
+    assert run_tool(interrupt, []) == 130
+    assert capsys.readouterr() == ('', 'stopped by Ctrl-C\n')
     assert run_tool(lambda argv: None, []) == 0
     assert run_tool(refuse, ['x']) == errors.USER_ERROR_CODE == 2
     assert capsys.readouterr() == ('', "error: no ['x']\n")

@@ -16,7 +16,7 @@ import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
 from mmext.cli.arguments import add_run_arguments, add_trust, trust_checkpoints
 from mmext.cli.launch import launched
 from mmext.configuration import (
-    add_random_state,
+    add_resuming,
     apply_run_arguments,
     load_config,
     remove_pretrained,
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         remove_pretrained(config)
     if arguments.auto_scale_lr:
         enable_auto_scale_lr(config)
-    add_random_state(config)
+    add_resuming(config)
     trust_checkpoints(arguments)
     if arguments.resume or (config.get('resume') and not config.get('load_from')):
         resume(config, arguments.resume or 'auto')

@@ -342,6 +342,16 @@ def test_a_model_that_was_begun_is_finished(
     assert [model.status for model in _models(logged)] == ['READY']
 
 
+def test_what_a_killed_upload_has_left_is_no_obstacle(left_behind: Spool, logged: Any) -> None:
+    half = left_behind.files_dir / 'model' / 'code'
+    half.mkdir(parents=True)
+    (half / 'x.py').touch()
+    shipper = Shipper(left_behind)
+    shipper.ship()
+    assert shipper.rejected == 0
+    assert [model.status for model in _models(logged)] == ['READY']
+
+
 def test_other_models_are_left_out() -> None:
     loaders = {'val_dataloader': {'dataset': {}}}
     assert not is_servable(torch.nn.Linear(1, 1), loaders)

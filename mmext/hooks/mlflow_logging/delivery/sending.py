@@ -199,6 +199,7 @@ class Sender:
 
     def _send_model(self, record: Record) -> None:
         folder, weights = self._spool.files_dir / 'model', self._spool.locate(record['weights'])
+        shutil.rmtree(folder, ignore_errors=True)  # of a process that died over it
         try:
             self._tracking.log_model(self._run_id, {**record, 'weights': str(weights)}, folder)
         finally:

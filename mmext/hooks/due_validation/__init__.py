@@ -1,0 +1,1 @@
+"""A resumed training makes up for the validation that a kill cut off."""

@@ -3,6 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
 WORKERS ?= 2
 PYTEST_ARGS ?=
+SOAK_ARGS ?=
 
 BIN := .venv/bin
 SOURCES := mmext configs tools tests setup.py
@@ -11,7 +12,7 @@ MATHS := tests/functional tests/metrics/test_*_quality.py tests/*/test_*_targets
   tests/upsnet/test_mask_pruning.py tests/upsnet/test_panoptic_*.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test maths lint format clean
+.PHONY: help setup demo test maths soak lint format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -27,6 +28,9 @@ test: lint maths ## everything CI runs: linters, type check, import contracts, t
 
 maths: setup ## the pure maths alone, as torch computes it without vector instructions
 	@ATEN_CPU_CAPABILITY=default $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(MATHS)
+
+soak: setup ## ten minutes of kills, outages and spoiled files at random (not in CI)
+	@$(BIN)/python tools/soak.py $(SOAK_ARGS)
 
 lint: setup ## linters, type check and import contracts alone
 	$(BIN)/ruff check $(SOURCES)

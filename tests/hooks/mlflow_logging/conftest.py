@@ -3,11 +3,7 @@
 import importlib
 import os
 import shutil
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +16,9 @@ os.environ.setdefault('MLFLOW_DISABLE_TELEMETRY', 'true')
 import pytest
 
 _FOLDER = Path(__file__).parent
+sys.path.append(str(_FOLDER.parents[2] / 'tools'))
+from soaking.fault_proxy import FaultProxy  # noqa: E402
+from soaking.mlflow_server import MlflowServer  # noqa: E402
 
 
 class Logged:
@@ -119,71 +118,21 @@ def reader() -> Callable[[str], Logged]:
     return Logged
 
 
-class Server:
-    """A real ``mlflow server`` that can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(('127.0.0.1', 0))
-            self.port = probe.getsockname()[1]
-        self.uri = f'http://127.0.0.1:{self.port}'
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start, and wait until it answers."""
-        command = [
-            sys.executable, '-m', 'mlflow', 'server', '--host', '127.0.0.1',
-            '--port', str(self.port), '--workers', '1',
-            '--backend-store-uri', f'sqlite:///{self.folder / "mlflow.db"}',
-            '--artifacts-destination', str(self.folder / 'artifacts'),
-        ]  # fmt: skip
-        environment = {**os.environ, 'MLFLOW_SERVER_ENABLE_JOB_EXECUTION': 'false'}
-        with open(self.folder / 'server.log', 'ab') as log:
-            self._process = subprocess.Popen(
-                command,
-                cwd=self.folder,
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            try:
-                urllib.request.urlopen(f'{self.uri}/health', timeout=1)
-                return
-            except OSError:
-                assert self._process.poll() is None, (self.folder / 'server.log').read_text()
-                time.sleep(0.1)
-        raise TimeoutError('mlflow server did not start')
-
-    def kill(self) -> None:
-        """End it without notice, with its worker processes."""
-        if self._process is not None:
-            os.killpg(self._process.pid, 9)
-            self._process.wait(timeout=30)
-            self._process = None
-
-    @property
-    def running(self) -> bool:
-        """Whether it has been started and not killed."""
-        return self._process is not None
-
-
 @pytest.fixture(scope='session')
-def server_process(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Server]:
+def server_process(
+    tmp_path_factory: pytest.TempPathFactory, empty_store: Path
+) -> Iterator[MlflowServer]:
     """The session's server."""
     folder = tmp_path_factory.mktemp('server')
     shutil.copy(empty_store, folder / 'mlflow.db')
-    server = Server(folder)
+    server = MlflowServer(folder)
     server.start()
     yield server
     server.kill()
 
 
 @pytest.fixture
-def server(server_process: Server) -> Server:
+def server(server_process: MlflowServer) -> MlflowServer:
     """The server, up."""
     if not server_process.running:
         server_process.start()
@@ -191,10 +140,9 @@ def server(server_process: Server) -> Server:
 
 
 @pytest.fixture
-def proxy(server: Server) -> Iterator[Any]:
+def proxy(server: MlflowServer) -> Iterator[FaultProxy]:
     """A fault proxy in front of the server."""
-    sys.path.insert(0, str(_FOLDER))
-    proxy = importlib.import_module('fault_proxy').FaultProxy(server.uri)
+    proxy = FaultProxy(server.uri)
     yield proxy
     proxy.close()
 

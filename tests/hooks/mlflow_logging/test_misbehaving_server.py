@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from soaking.fault_proxy import Answer
 
 from mmext.hooks.mlflow_logging.delivery import records
 from mmext.hooks.mlflow_logging.delivery.answers import Outage
@@ -26,9 +27,7 @@ def spool(proxy: Any, header: Callable[..., Any], tmp_path: Path) -> Spool:
 
 
 def _answer(proxy: Any, part: str, status: int, body: str = '', after_s: float = 0.0) -> None:
-    import fault_proxy  # type: ignore[import-not-found]
-
-    answer = fault_proxy.Answer(status, body, after_s)
+    answer = Answer(status, body, after_s)
     proxy.fault = lambda method, path: answer if part in f'{method} {path}' else None
 
 

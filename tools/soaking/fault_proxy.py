@@ -1,5 +1,6 @@
 """A proxy in front of a server that answers in its place, hangs, or lets requests through."""
 
+import contextlib
 import http.client
 import threading
 import time
@@ -43,13 +44,20 @@ class FaultProxy:
                     time.sleep(fault.after_s)
                     self.reply(fault.status, fault.body.encode(), 'text/html')
                     return
+                try:
+                    status, content, kind = self.forward(body)
+                except (OSError, http.client.HTTPException):  # no server: no answer
+                    self.close_connection = True
+                    return
+                self.reply(status, content, kind)
+
+            def forward(self, body: bytes) -> tuple[int, bytes, str]:
                 connection = http.client.HTTPConnection(urlsplit(upstream).netloc, timeout=60)
                 headers = {k: v for k, v in self.headers.items() if k != 'Connection'}
-                connection.request(self.command, self.path, body, headers)
-                answer = connection.getresponse()
-                content = answer.read()
-                connection.close()
-                self.reply(answer.status, content, answer.headers.get('Content-Type', ''))
+                with contextlib.closing(connection):
+                    connection.request(self.command, self.path, body, headers)
+                    answer = connection.getresponse()
+                    return answer.status, answer.read(), answer.headers.get('Content-Type', '')
 
             def reply(self, status: int, body: bytes, kind: str) -> None:
                 try:

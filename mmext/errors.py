@@ -51,11 +51,10 @@ def run_tool(
         argv: the arguments.
 
     Returns:
-        0, or 2 after one line on stderr for a :class:`InputError` and for wrong input that our
-        classes or a registry refused (see :func:`input_error`). One line as well, with a code of
-        its own, for a data worker or another rank that died (:mod:`mmext.process_deaths`), and
-        130 for Ctrl-C. With ``MMEXT_TRACEBACK=1`` in the environment those keep their traceback as
-        well.
+        0, or 2 after one line on stderr for a :class:`InputError` and for wrong input that the
+        host refused (see :func:`input_error`). One line as well, with a code of its own, for a
+        data worker or another rank that died (:mod:`mmext.process_deaths`), and 130 for Ctrl-C.
+        With ``MMEXT_TRACEBACK=1`` in the environment those keep their traceback as well.
     """
     try:
         main(argv)

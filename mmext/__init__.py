@@ -20,15 +20,17 @@ from mmext.moved import accept_old_names
 from mmext.shipped import shipped_folder
 
 if TYPE_CHECKING:
+    from mmext.inference.fast import fast
     from mmext.inference.model import Model, load
     from mmext.inference.result import Result
 
 __version__ = '0.1.0'
-__all__ = ['Model', 'Result', '__version__', 'load']
+__all__ = ['Model', 'Result', '__version__', 'fast', 'load']
 
 # what is imported when it is asked for
 _HOMES = {
     'load': 'mmext.inference.model',
+    'fast': 'mmext.inference.fast',
     'Model': 'mmext.inference.model',
     'Result': 'mmext.inference.result',
 }

@@ -1,12 +1,13 @@
-"""Run a tool with mmext's configs within reach: ``python -m mmext TOOL [ARGS]``.
+"""Run a tool with mmext's configs within reach: ``mmext TOOL [ARGS]``, ``python -m mmext TOOL``.
 
-``TOOL`` is the name of one of mmext's tools (``python -m mmext train cfg.py``)
-or the path of any script. The second form is for mmdetection's own tools: a
-config with ``_base_ = 'mmext::upsnet.py'`` can be read only after ``import
-mmext``, which they do not do by themselves. Under torchrun: ``torchrun
---nproc-per-node 2 -m mmext train cfg.py --launcher pytorch``.
+``TOOL`` is the name of one of mmext's tools (``mmext train cfg.py``) or the path
+of any script. The second form is for mmdetection's own tools: a config with
+``_base_ = 'mmext::upsnet.py'`` can be read only after ``import mmext``, which
+they do not do by themselves. Under torchrun: ``torchrun --nproc-per-node 2 -m
+mmext train cfg.py --launcher pytorch``.
 """
 
+import ast
 import runpy
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ SHORT_NAMES = {
     'export': 'export_onnx',
     'prepare': 'prepare_data',
 }
+_OF_THE_CHECKOUT = ('setup_env',)
 
 
 def find_tool(name: str) -> Path:
@@ -34,14 +36,29 @@ def find_tool(name: str) -> Path:
     for path in (TOOLS / f'{SHORT_NAMES.get(name, name)}.py', Path(name)):
         if path.is_file():
             return path
-    known = ', '.join(sorted(path.stem for path in TOOLS.glob('*.py'))) or 'none installed'
+    known = ', '.join(purposes()) or 'none installed'
     raise SystemExit(f'mmext: no tool and no script named {name!r} (tools: {known})')
+
+
+def purposes() -> dict[str, str]:
+    """The first line of each tool's description, by the tool's short name."""
+    short = {long: name for name, long in SHORT_NAMES.items()}
+    return {
+        short.get(path.stem, path.stem): (
+            ast.get_docstring(ast.parse(path.read_text('utf-8'))) or ''
+        ).partition('\n')[0]
+        for path in sorted(TOOLS.glob('*.py'))
+        if path.stem not in _OF_THE_CHECKOUT
+    }
 
 
 def main() -> None:
     """Hand the command line over to the tool."""
     if len(sys.argv) < 2 or sys.argv[1] in ('-h', '--help'):
-        raise SystemExit(__doc__)
+        tools = purposes()
+        width = max(map(len, tools), default=0)
+        print(__doc__, *(f'  {name:{width}}  {text}' for name, text in tools.items()), sep='\n')
+        raise SystemExit(0 if len(sys.argv) > 1 else 2)
     script = find_tool(sys.argv[1])
     sys.argv = [str(script), *sys.argv[2:]]
     sys.path[0] = str(script.resolve().parent)  # as `python script.py` would have it

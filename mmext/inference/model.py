@@ -127,6 +127,7 @@ def load(
     config: str | Path | Config | None = None,
     *,
     device: str = 'auto',
+    precision: str = 'auto',
     trust_checkpoint: bool = False,
     allow_partial: bool = False,
 ) -> Model:
@@ -141,11 +142,13 @@ def load(
             ``runs:/ID/model``); or a config with ``load_from``.
         config: of the checkpoint; None takes the one that mmengine stored in it.
         device: 'auto' is the first GPU, or the CPU without one.
+        precision: of the predictions, see :func:`mmext.inference.fast.fast`.
         trust_checkpoint: let a checkpoint of someone you know run code.
         allow_partial: accept a checkpoint that lacks some of the weights.
 
     Raises:
-        InputError: there is no such file, no config, or the weights are of another model.
+        InputError: there is no such file, no config, the weights are of another model, or the
+            device cannot do the precision.
     """
     source = str(source)
     if source.startswith(('models:/', 'runs:/')):
@@ -166,7 +169,7 @@ def load(
     from mmext.inference.prediction import load_predictor
 
     checkpoint_reading.trust_checkpoints(trust_checkpoint)
-    return Model(load_predictor(config, source, device, allow_partial))
+    return Model(load_predictor(config, source, device, allow_partial, precision))
 
 
 def _weights_of(config: Config) -> tuple[str, Config]:

@@ -206,6 +206,15 @@ def test_python_m_runs_an_installed_tool(python: Path, tmp_path: Path) -> None:
     assert 'usage:' in run(python, '-m', 'mmext', 'train', '--help', cwd=tmp_path)
 
 
+def test_the_command_lists_and_runs_the_tools(python: Path, tmp_path: Path) -> None:
+    command = python.with_name('mmext')
+    listed = run(command, '--help', cwd=tmp_path)
+    assert '  check ' in listed and '  train ' in listed and 'setup_env' not in listed
+    assert 'usage: train.py' in run(command, 'train', '--help', cwd=tmp_path)
+    code = 'import mmext; print(mmext.load.__module__)'
+    assert run(python, '-W', 'ignore', '-c', code, cwd=tmp_path) == 'mmext.inference.model\n'
+
+
 def test_python_m_names_the_tools(python: Path, tmp_path: Path) -> None:
     command = [python, '-m', 'mmext', 'no_such_tool']
     done = subprocess.run(

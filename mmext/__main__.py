@@ -19,6 +19,7 @@ SHORT_NAMES = {
     'check': 'check_data',
     'convert': 'convert_checkpoint',
     'export': 'export_onnx',
+    'import': 'import_labels',
     'prepare': 'prepare_data',
 }
 _OF_THE_CHECKOUT = ('setup_env',)

@@ -1,0 +1,84 @@
+"""Labeled photos as the content of a COCO instances file."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmext.errors import InputError
+from mmext.formats.exports.labeled import Export, LabeledObject, LabeledPhoto
+
+
+def coco_content(
+    export: Export, photos: Sequence[LabeledPhoto], classes: Sequence[str], root: Path
+) -> dict[str, Any]:
+    """The content of the file.
+
+    Args:
+        export: counts what is left out: objects outside of their photo.
+        photos: those to write, all of the export or some.
+        classes: in the order of the labels; category ids are 1, 2, 3, ...
+        root: file names are relative to it.
+
+    Returns:
+        ``images``, ``annotations`` and ``categories``; ids are 1, 2, 3, ...
+    """
+    numbers = {name: number for number, name in enumerate(classes, start=1)}
+    annotations: list[dict[str, Any]] = []
+    for image_id, photo in enumerate(photos, start=1):
+        for labeled in photo.objects:
+            record = _annotation(labeled, photo.size_wh)
+            if record is None:
+                export.leave_out('objects outside of their photo, or without a size')
+                continue
+            ids = dict(id=len(annotations) + 1, image_id=image_id)
+            annotations.append({**ids, 'category_id': numbers[labeled.name], **record})
+    images = [
+        dict(
+            id=image_id,
+            file_name=Path(os.path.relpath(photo.path, root)).as_posix(),
+            width=photo.size_wh[0],
+            height=photo.size_wh[1],
+        )
+        for image_id, photo in enumerate(photos, start=1)
+    ]
+    categories = [dict(id=number, name=name) for name, number in numbers.items()]
+    return dict(images=images, annotations=annotations, categories=categories)
+
+
+def class_names(export: Export, asked: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The classes: those asked for, those of the export's table, or all that occur, by name.
+
+    Raises:
+        InputError: objects are of a class that is not asked for.
+    """
+    found = {labeled.name for photo in export.photos for labeled in photo.objects}
+    table = asked or export.classes
+    if table is None:
+        return tuple(sorted(found))
+    if strangers := sorted(found - set(table)):
+        raise InputError(f'classes: the export has {strangers[:8]} too, got {list(table)[:8]}')
+    return tuple(table)
+
+
+def _annotation(labeled: LabeledObject, size_wh: tuple[int, int]) -> dict[str, Any] | None:
+    """One object, its box cut at the border of the photo; None if nothing is left of it."""
+    width, height = size_wh
+    x, y, w, h = labeled.box_xywh
+    left, right = (min(max(edge, 0.0), width) for edge in (x, x + w))
+    top, bottom = (min(max(edge, 0.0), height) for edge in (y, y + h))
+    if not (right > left and bottom > top):
+        return None
+    box = [left, top, right - left, bottom - top]
+    record: dict[str, Any] = dict(bbox=box, iscrowd=int(labeled.ignored), area=box[2] * box[3])
+    if labeled.polygons:
+        record['segmentation'] = labeled.polygons
+        record['area'] = sum(_polygon_area(polygon) for polygon in labeled.polygons)
+    return record
+
+
+def _polygon_area(flat: Sequence[float]) -> float:
+    """By the shoelace formula, px^2."""
+    xs, ys = flat[0::2], flat[1::2]
+    pairs = zip(xs, ys, [*xs[1:], xs[0]], [*ys[1:], ys[0]], strict=True)
+    return abs(sum(x0 * y1 - x1 * y0 for x0, y0, x1, y1 in pairs)) / 2

@@ -1,0 +1,118 @@
+"""A photo with its labeled objects, in one form whatever tool wrote them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+from PIL import ExifTags, Image
+
+from mmext.errors import InputError
+from mmext.formats.misnamed_files import meant_file
+
+PHOTO_SUFFIXES = frozenset(('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'))
+
+
+@dataclass
+class LabeledObject:
+    """One object.
+
+    Attributes:
+        name: of its class.
+        box_xywh: left, top, width, height in px of the photo.
+        polygons: its outline, each ``x, y, x, y, ...`` in px; none for a box alone.
+        ignored: it is neither to be learned nor to be counted (VOC's "difficult").
+    """
+
+    name: str
+    box_xywh: tuple[float, float, float, float]
+    polygons: list[list[float]] = field(default_factory=list)
+    ignored: bool = False
+
+    @classmethod
+    def of_polygon(cls, name: str, corners: Sequence[float]) -> 'LabeledObject':
+        """An object by its outline ``x, y, x, y, ...``, px."""
+        xs, ys = corners[0::2], corners[1::2]
+        box = (min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
+        return cls(name, box, [list(corners)])
+
+    def add(self, other: 'LabeledObject') -> None:
+        """Take another part of the same object in."""
+        boxes = (self.box_xywh, other.box_xywh)
+        left, top = (min(box[i] for box in boxes) for i in (0, 1))
+        right, bottom = (max(box[i] + box[i + 2] for box in boxes) for i in (0, 1))
+        self.box_xywh = (left, top, right - left, bottom - top)
+        self.polygons += other.polygons
+
+
+@dataclass
+class LabeledPhoto:
+    """A photo that is there, and its objects.
+
+    Attributes:
+        path: of the photo.
+        size_wh: as it is shown, px: its EXIF orientation is applied.
+        objects: what is labeled in it; none is an answer too.
+    """
+
+    path: Path
+    size_wh: tuple[int, int]
+    objects: list[LabeledObject] = field(default_factory=list)
+
+
+@dataclass
+class Export:
+    """What an export holds.
+
+    Attributes:
+        photos: in the order of the export.
+        classes: in the order of the export; None where it has no table of them.
+        left_out: what COCO instances cannot hold, or what had no photo, counted by a phrase.
+    """
+
+    photos: list[LabeledPhoto] = field(default_factory=list)
+    classes: tuple[str, ...] | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def leave_out(self, what: str) -> None:
+        """Count something that is not taken over."""
+        self.left_out[what] = self.left_out.get(what, 0) + 1
+
+
+def shown_size(path: Path) -> tuple[int, int]:
+    """Width and height of a photo as it is shown, px; only its header is read.
+
+    Raises:
+        InputError: it is no image.
+    """
+    try:
+        with Image.open(path) as photo:
+            turned = photo.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+            width, height = photo.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f'{path}: cannot be read as an image ({error})') from error
+    return (height, width) if turned else (width, height)
+
+
+def find_photo(name: str, *folders: Path) -> Path | None:
+    """The photo that an export names.
+
+    Args:
+        name: as written there: with folders of another machine, backslashes, percent signs.
+        folders: where it may be, the likeliest first.
+    """
+    relative = PurePosixPath(unquote(name.partition('?d=')[2] or name).replace('\\', '/'))
+    for folder in folders:
+        for tried in (relative, relative.name):
+            path = folder / str(tried).lstrip('/')
+            if path.is_file():
+                return path
+            if (found := meant_file(str(path), str(folder))) is not None:
+                return Path(found)
+    return None
+
+
+def photos_in(folder: Path) -> list[Path]:
+    """The photos below a folder, by name."""
+    files = sorted(path for path in folder.rglob('*') if path.suffix.lower() in PHOTO_SUFFIXES)
+    return [path for path in files if path.is_file()]

@@ -1,0 +1,97 @@
+"""Write the export of a labeling tool as COCO instances files, for training and validation.
+
+mmext import yolo data/export --out data/mine/train.json
+mmext import labelme data/export --out data/mine/all.json --val-share 0.2
+mmext import cvat export/annotations.xml --photos photos/ --out data/mine/train.json
+
+With --val-share two files are written, NAME_train.json and NAME_val.json. Photos stay where they
+are: the names in the files are relative to the folder that is printed, which is data_prefix.img.
+"""
+
+import argparse
+import json
+import os
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmext.errors import InputError, run_tool
+
+FORMATS = ('yolo', 'voc', 'labelme', 'cvat', 'label_studio')
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('format', choices=FORMATS, help='the tool, or its format')
+    parser.add_argument('source', type=Path, help='folder or file of the export')
+    parser.add_argument('--out', type=Path, required=True, metavar='FILE.json', help='to write')
+    parser.add_argument('--photos', type=Path, metavar='DIR', help='where the photos are')
+    parser.add_argument('--split', default='train', help='of exports that have some: train, val')
+    parser.add_argument(
+        '--classes', nargs='+', metavar='NAME', help='in the order of the labels (default: found)'
+    )
+    parser.add_argument(
+        '--val-share', type=float, metavar='0..1', help='of the photos, for a second file'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='of the draw for it')
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Convert as the command line says."""
+    arguments = build_parser().parse_args(argv)
+    if arguments.val_share is not None and not 0 < arguments.val_share < 1:
+        raise InputError(
+            f'--val-share: expected more than 0 and less than 1, got {arguments.val_share}'
+        )
+    for path in (arguments.source, arguments.photos):
+        if path is not None and not path.exists():
+            raise InputError(f'{path.absolute()} is not there')
+    import importlib
+
+    from mmext.formats.exports.coco_content import class_names, coco_content
+
+    reader = importlib.import_module(f'mmext.formats.exports.{arguments.format}')
+    export = reader.read(arguments.source, arguments.split, arguments.photos)
+    if not export.photos:
+        reasons = ', '.join(f'{count} {what}' for what, count in export.left_out.items())
+        raise InputError(
+            f'{arguments.source}: no photo found ({reasons or "the export is empty"}): '
+            'name their folder with --photos'
+        )
+    classes = class_names(export, arguments.classes)
+    root = Path(os.path.commonpath([photo.path.resolve().parent for photo in export.photos]))
+    for file, photos in _shares(export.photos, arguments):
+        content = coco_content(export, photos, classes, root)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(content), 'utf-8')
+        print(f'{file}: {len(photos)} photos, {len(content["annotations"])} objects')
+    for what, count in export.left_out.items():
+        print(f'left out: {count} {what}')
+    print(f'classes: {", ".join(classes)}\nphotos are below {root} (data_prefix.img)')
+
+
+def _shares(photos: list, arguments: argparse.Namespace) -> list[tuple[Path, list]]:
+    """The files to write and their photos."""
+    out = arguments.out
+    if arguments.val_share is None:
+        return [(out, photos)]
+    drawn = list(range(len(photos)))
+    random.Random(arguments.seed).shuffle(drawn)
+    count = min(max(1, round(len(photos) * arguments.val_share)), len(photos) - 1)
+    if count < 1:
+        raise InputError('--val-share: one photo cannot be shared between two files')
+    chosen = set(drawn[:count])
+    parts = {'train': set(drawn) - chosen, 'val': chosen}
+    return [
+        (out.with_stem(f'{out.stem}_{name}'), [photos[index] for index in sorted(part)])
+        for name, part in parts.items()
+    ]
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main))

@@ -43,6 +43,7 @@ class CocoRecords:
         faults: of all annotations of the file.
         notes: what was read otherwise than it was written, one sentence each.
         num_written: annotations in the file.
+        unusable: ids of the annotations whose box cannot be used.
     """
 
     images: dict[Id, Json]
@@ -51,6 +52,7 @@ class CocoRecords:
     faults: Faults
     notes: list[str]
     num_written: int
+    unusable: set[int]
 
     def content(self) -> Json:
         """``images``, ``annotations`` and ``categories`` as the file would have them."""
@@ -77,7 +79,7 @@ def coco_records(content: Any, source: str, with_names: bool = True) -> CocoReco
     images = image_table(content['images'], source, with_names)
     categories = category_table_of(content['categories'], source)
     faults, notes = Faults(), _Notes()
-    annotations = []
+    annotations, unusable = [], set()
     written = content.get('annotations') or []
     for number, raw in enumerate(written, start=1):
         if _is_plain(raw, images, categories):
@@ -93,11 +95,13 @@ def coco_records(content: Any, source: str, with_names: bool = True) -> CocoReco
             faults.add(Fault.UNKNOWN_CATEGORY, f'{where}, category {annotation["category_id"]}')
         else:
             read_box(annotation, image, faults, where)
+            if not is_usable_box(annotation.get('bbox'), image):
+                unusable.add(number)
             read_mask(annotation, image, faults, where)
             _read_area(annotation, image, notes)
             annotations.append(annotation)
     sentences = notes.sentences() + oddities(images, categories)
-    return CocoRecords(images, categories, annotations, faults, sentences, len(written))
+    return CocoRecords(images, categories, annotations, faults, sentences, len(written), unusable)
 
 
 class _Notes:

@@ -21,7 +21,6 @@ from mmdet.datasets import CocoDataset as HostCocoDataset
 from mmengine import fileio
 
 from mmext.errors import MissingFileError
-from mmext.formats.coco_boxes import is_usable_box
 from mmext.formats.coco_faults import Fault, refuse_unreadable
 from mmext.formats.coco_records import CocoRecords, coco_records
 from mmext.formats.json_files import parse_json
@@ -86,7 +85,8 @@ class CocoDataset(SummarizedDataset, HostCocoDataset):
         by_image: dict[Any, list[dict[str, Any]]] = {i: [] for i in records.images}
         images_of_class: dict[Any, set[Any]] = {i: set() for i in self.cat_ids}
         for annotation in records.annotations:
-            by_image[annotation['image_id']].append(annotation)
+            if annotation['id'] not in records.unusable:
+                by_image[annotation['image_id']].append(annotation)
             if annotation['category_id'] in images_of_class:
                 images_of_class[annotation['category_id']].add(annotation['image_id'])
         self.cat_img_map = {i: list(images) for i, images in images_of_class.items()}
@@ -100,12 +100,6 @@ class CocoDataset(SummarizedDataset, HostCocoDataset):
         self.summary = self._summarize(records, data_list)
         self.require_objects()
         return data_list
-
-    def parse_data_info(self, raw_data_info: dict[str, Any]) -> dict[str, Any]:
-        """The data of one image: the host's, of the annotations that it can use."""
-        image = raw_data_info['raw_img_info']
-        usable = [a for a in raw_data_info['raw_ann_info'] if is_usable_box(a.get('bbox'), image)]
-        return super().parse_data_info({**raw_data_info, 'raw_ann_info': usable})
 
     def _category_ids(self, records: CocoRecords) -> list[Any]:
         """Id of each class; those that the file lacks get ids that it does not use."""

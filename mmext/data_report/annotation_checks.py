@@ -12,6 +12,7 @@ from mmext.data_report.statistics import BoxFacts, ClassRow, ImageFacts
 from mmext.errors import InputError
 from mmext.formats.box_agreement import Box, check_boxes, mask_window, misplaced
 from mmext.formats.box_readings import check_extents
+from mmext.pipelines.data_look import masks_to_load
 from mmext.pipelines.data_summary import some_names
 
 _FEW_OBJECTS = 10
@@ -31,6 +32,12 @@ def summary_problems(part: Part) -> Iterator[Problem]:
     for note in summary.notes:
         weight = Weight.LEFT_OUT if 'left out' in note else Weight.LOOK
         yield Problem(weight, part.name, note)
+
+
+def mask_problems(part: Part) -> Iterator[Problem]:
+    """Masks that a pipeline loads and the file does not have."""
+    if lacking := masks_to_load(part.dataset, part.infos):
+        yield Problem(Weight.STOPS, part.name, lacking)
 
 
 def class_row_problems(part: Part, rows: Sequence[ClassRow]) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from mmext.data_report.annotation_checks import (
     class_row_problems,
     form_problems,
     mask_pairs,
+    mask_problems,
     pair_problems,
     summary_problems,
     suspicious_images,
@@ -150,6 +151,7 @@ def _count(part: Part, problems: list[Problem], most_masks: int | None) -> PartR
     images, boxes = image_facts(table), box_facts(table)
     report = PartReport(part, table, rows, images, boxes)
     problems += summary_problems(part)
+    problems += mask_problems(part)
     problems += class_row_problems(part, rows)
     problems += form_problems(part, table, boxes, images)
     found = list(mask_pairs(part, evenly(len(part.infos), most_masks or len(part.infos))))

@@ -36,10 +36,9 @@ def look_at_data(dataset: Any, name: str, count: int = NUM_IMAGES) -> None:
     for info in infos:
         if loader is not None and 'img_path' in info:
             _load(loader, info, name, photo_folder(dataset))
-    objects = [t for t in transforms if isinstance(t, LoadAnnotations)]
-    if any(transform.with_mask for transform in objects):
-        _require_masks(infos, name)
-    if objects:
+    if lacking := masks_to_load(dataset, infos):
+        raise InputError(f'{name}: {lacking}')
+    if _object_loaders(dataset):
         source = f'{name} ({getattr(dataset, "ann_file", type(dataset).__name__)})'
         check_boxes([pair for info in infos for pair in box_pairs(info)], source)
         check_extents(*_extents(infos), source)
@@ -86,15 +85,29 @@ def _extents(infos: Iterable[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray
     return boxes, sizes
 
 
-def _require_masks(infos: Iterable[Mapping[str, Any]], name: str) -> None:
+def masks_to_load(dataset: Any, infos: Iterable[Mapping[str, Any]]) -> str | None:
+    """One sentence if the pipeline of a data set loads masks and an object has none.
+
+    Args:
+        dataset: of mmengine's form.
+        infos: of its images.
+    """
+    if not any(transform.with_mask for transform in _object_loaders(dataset)):
+        return None
     for info in infos:
         for instance in info.get('instances', ()):
             if 'mask' not in instance and 'segment_id' not in instance:
-                raise InputError(
-                    f'{name}: the objects of {info.get("img_path")} have no mask (segmentation), '
-                    'which the pipeline loads (with_mask=True): annotate masks, or train a model '
-                    'of boxes'
+                return (
+                    f'the objects of {info.get("img_path")} have no mask that can be read '
+                    '(segmentation), but the pipeline loads them (with_mask=True): annotate '
+                    'masks, or train a model of boxes'
                 )
+    return None
+
+
+def _object_loaders(dataset: Any) -> list[LoadAnnotations]:
+    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
+    return [transform for transform in transforms if isinstance(transform, LoadAnnotations)]
 
 
 def photo_folder(dataset: Any) -> str | None:

@@ -67,6 +67,11 @@ class SummarizedDataset:
             InputError: no object is usable.
         """
         if not self.test_mode and not self.summary.usable:
-            small = Fault.SMALL in self.summary.left_out
-            remedy = '. bbox is x, y, width, height in pixels of the photo' if small else ''
-            raise InputError(f'nothing to learn: {self.summary.line("train")}{remedy}')
+            raise InputError(f'nothing to learn: {self.summary.line("train")}{self._remedy()}')
+
+    def _remedy(self) -> str:
+        if Fault.SMALL in self.summary.left_out:
+            return '. bbox is x, y, width, height in pixels of the photo'
+        if self.summary.ignored:
+            return '. Set iscrowd to 0 where an annotation is of a single object'
+        return ''

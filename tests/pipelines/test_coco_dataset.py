@@ -102,6 +102,19 @@ def test_objects_without_a_mask_beside_others(tmp_path: Path) -> None:
     look_at_data(dataset, 'train')
 
 
+@pytest.mark.parametrize(
+    ('changes', 'remedy'),
+    [
+        (dict(iscrowd=1), 'Set iscrowd to 0 where an annotation is of a single object'),
+        (dict(bbox=[0.1, 0.2, 0.3, 0.4]), 'bbox is x, y, width, height in pixels of the photo'),
+    ],
+)
+def test_how_nothing_becomes_something(tmp_path: Path, changes: dict, remedy: str) -> None:
+    paths = write(tmp_path, [box(i, 5, 1, **changes) for i in (1, 2)])
+    with pytest.raises(InputError, match=rf'^nothing to learn: .*\)\. {remedy}$'):
+        CocoDataset(**paths, metainfo=dict(classes='auto'))
+
+
 def test_boxes_without_masks_as_corners(tmp_path: Path) -> None:
     rows = [box(i, 5 + i % 3, 1, bbox=[i, 12, i + 20, 20 + i]) for i in range(1, 10)]
     loader = dict(type='mmdet.LoadAnnotations', with_bbox=True)

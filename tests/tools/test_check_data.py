@@ -245,6 +245,20 @@ def test_the_set_of_the_host_is_looked_at_as_it_is_trained(
     assert names == ['square', 'disc'] or names == ['disc', 'square']
 
 
+def test_masks_that_are_loaded_must_be_there(
+    config_file: Path, check: Check, tmp_path: Path
+) -> None:
+    masks = tmp_path / 'masks.py'
+    masks.write_text(
+        f"_base_ = '{config_file}'\n"
+        'train_dataloader = dict(dataset=dict(pipeline=[\n'
+        "    dict(type='LoadImageFromFile'),\n"
+        "    dict(type='LoadAnnotations', with_bbox=True, with_mask=True)]))\n"
+    )
+    report = check(masks, '--splits', 'train', '--samples', 0)
+    assert 'have no mask that can be read' in report['stops']
+
+
 def test_wrapped_sets_are_looked_at_each(config_file: Path, check: Check, tmp_path: Path) -> None:
     wrapped = tmp_path / 'wrapped.py'
     wrapped.write_text(

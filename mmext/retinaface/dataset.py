@@ -135,12 +135,12 @@ class WiderFaceDataset(BaseDetDataset):
         return data_info
 
     def filter_data(self) -> list[dict[str, Any]]:
-        """The images that ``filter_cfg`` keeps; at least one.
+        """The images that ``filter_cfg`` keeps; in training one has a face that counts.
 
         Raises:
-            InputError: none is left.
+            InputError: none has.
         """
-        if self.test_mode or not (self.filter_cfg or {}).get('filter_empty_gt'):
+        if self.test_mode:
             return list(self.data_list)
         kept = [
             data for data in self.data_list if any(not i['ignore_flag'] for i in data['instances'])
@@ -149,7 +149,7 @@ class WiderFaceDataset(BaseDetDataset):
             raise InputError(
                 f'{self.ann_file}: {len(self.data_list)} images, none with a face that counts'
             )
-        return kept
+        return kept if (self.filter_cfg or {}).get('filter_empty_gt') else list(self.data_list)
 
     def _join_prefix(self) -> None:
         """Also puts ``data_root`` before our two files."""

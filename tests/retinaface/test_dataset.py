@@ -136,6 +136,9 @@ def test_images_without_faces_can_be_left_out(tmp_path: Path) -> None:
     (tmp_path / 'none.txt').write_text('# a.jpg\n')
     with pytest.raises(ValueError, match=r'none\.txt: 1 images, none with a face that counts'):
         build(tmp_path, ann_file='none.txt', **keep)
+    with pytest.raises(ValueError, match='none with a face that counts'):
+        build(tmp_path, ann_file='none.txt')  # nothing to learn, whatever is kept
+    assert len(build(tmp_path, ann_file='none.txt', test_mode=True)) == 1
 
 
 @pytest.mark.parametrize(

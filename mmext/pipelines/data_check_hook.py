@@ -235,6 +235,7 @@ def check_evaluator(name: str, dataset: Any, metrics: Sequence[Any]) -> None:
         InputError: a file does not fit, or nothing can be found.
     """
     for metric in metrics:
+        _check_packed(name, dataset, metric)
         if hasattr(metric, 'check_truth'):
             metric.check_truth()
         elif getattr(metric, '_coco_api', None) is not None and metric.cat_ids is None:
@@ -247,6 +248,22 @@ def check_evaluator(name: str, dataset: Any, metrics: Sequence[Any]) -> None:
             f'nothing to find: {known[0].line(name)}. To predict alone, set format_only=True '
             'and outfile_prefix in the evaluator'
         )
+
+
+def _check_packed(name: str, dataset: Any, metric: Any) -> None:
+    """Look whether the data samples will carry the ground truth that a metric takes from them."""
+    for part in parts_of(dataset):
+        transforms = getattr(getattr(part, 'pipeline', None), 'transforms', ())
+        packers = [transform for transform in transforms if hasattr(transform, 'meta_keys')]
+        needed = getattr(metric, 'sample_keys', ())
+        lacking = [key for key in needed if packers and key not in packers[-1].meta_keys]
+        if lacking:
+            raise InputError(
+                f'{name}_evaluator: {type(metric).__name__} takes its ground truth from the data '
+                f'samples, but {type(packers[-1]).__name__} of the {name} pipeline does not pack '
+                f'{" and ".join(map(repr, lacking))}. Add it to its meta_keys, or set ann_file of '
+                'the evaluator'
+            )
 
 
 def _category_ids(truth: Any, dataset: Any, name: str) -> list[Any]:

@@ -223,6 +223,34 @@ def test_the_hosts_metric_goes_by_name(tmp_path: Path) -> None:
         check_evaluator('val', dataset, [metric])
 
 
+def test_the_truth_that_a_metric_wants_is_packed(tmp_path: Path) -> None:
+    from coco_panoptic_set import write_set
+    from test_coco_dataset import ROWS, write
+
+    from mmext.metrics.coco.detection_metric import CocoDetectionMetric
+    from mmext.metrics.panoptic.quality_metric import PanopticQualityMetric
+    from mmext.pipelines.data_check_hook import check_evaluator
+
+    boxes = write(tmp_path, ROWS)
+    boxes |= dict(type='mmext.CocoDataset', metainfo=dict(classes='auto'))
+    segments = write_set(tmp_path)
+    pack = dict(type='mmdet.PackDetInputs')
+    for config, metric, keys in (
+        (boxes, CocoDetectionMetric(), ('instances',)),
+        (segments, PanopticQualityMetric(), ('seg_map_path', 'segments_info')),
+    ):
+        config = dict(config, test_mode=True)
+        message = rf"val_evaluator: {type(metric).__name__} .* does not pack '{keys[0]}'"
+        with pytest.raises(InputError, match=message):
+            check_evaluator('val', DATASETS.build(dict(config, pipeline=[pack])), [metric])
+        packed = dict(pack, meta_keys=('img_id', *keys))
+        for pipeline in ([packed], []):
+            metric.dataset_meta = (
+                dataset := DATASETS.build(dict(config, pipeline=pipeline))
+            ).metainfo
+            check_evaluator('val', dataset, [metric])
+
+
 def test_a_text_is_no_table_of_classes() -> None:
     from mmext.pipelines.data_check_hook import _check_table
 

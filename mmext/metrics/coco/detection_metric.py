@@ -213,6 +213,11 @@ class CocoDetectionMetric(BaseMetric):
             self._file_truth = CocoGroundTruth(content, backend, self.ann_file)
         return self._file_truth
 
+    @property
+    def sample_keys(self) -> tuple[str, ...]:
+        """What the data samples must carry."""
+        return () if self.ann_file or self.format_only else ('instances',)
+
     def check_truth(self) -> None:
         """Look at ``ann_file`` before a run: has it the classes, and what is compared?
 

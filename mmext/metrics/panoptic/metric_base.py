@@ -90,6 +90,12 @@ class PanopticMetricBase(BaseMetric):
             )
         return self._annotations
 
+    @property
+    def sample_keys(self) -> tuple[str, ...]:
+        """What the data samples must carry."""
+        needs_none = self.ann_file or getattr(self, 'format_only', False)
+        return () if needs_none else ('seg_map_path', 'segments_info')
+
     def check_truth(self) -> None:
         """Look at ``ann_file`` before a run: are its categories the classes?
 

@@ -22,6 +22,7 @@ def machine_facts(devices: Sequence[str] | None = None) -> dict[str, str]:
 
     facts = {
         'CPU': cpu_name(),
+        'abilities': processor_abilities(),
         'cores': str(len(os.sched_getaffinity(0)) if _has_affinity() else os.cpu_count()),
         'threads': str(torch.get_num_threads()),
         'load': load_average(),
@@ -47,6 +48,26 @@ def cpu_name() -> str:
             if line.startswith('model name'):
                 return line.partition(':')[2].strip()
     return platform.processor() or platform.machine()
+
+
+def processor_abilities() -> str:
+    """What the processor can do that decides how fast a network runs on it.
+
+    >>> set(processor_abilities().split(', ')) <= {'AMX', 'AVX512-bf16', 'AVX512', 'AVX2', 'none'}
+    True
+    """
+    import torch
+
+    has_amx, has_bf16 = (
+        getattr(torch.cpu, name, lambda: False)()
+        for name in ('_is_amx_tile_supported', '_is_avx512_bf16_supported')
+    )
+    vectors = {'AVX512': 'AVX512', 'AVX2': 'AVX2'}
+    names = ['AMX'] * has_amx + ['AVX512-bf16'] * has_bf16
+    names += [
+        vectors[name] for name in (torch.backends.cpu.get_cpu_capability(),) if name in vectors
+    ]
+    return ', '.join(names) or 'none'
 
 
 def load_average() -> str:

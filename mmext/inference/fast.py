@@ -8,6 +8,7 @@ outputs of the network into predictions stays in float32.
 
 import copy
 import logging
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
@@ -22,7 +23,7 @@ from mmext.hooks.mixed_precision.op_guards import OpGuards
 from mmext.hooks.mixed_precision.policy import Choice
 from mmext.inference.cpu_kernels import use_cpu_kernels
 from mmext.inference.low_precision import choose_fastest, hold_weights
-from mmext.inference.memory_order import decode_contiguous_maps
+from mmext.inference.memory_order import give_contiguous_maps
 from mmext.inference.norm_folding import fold_norms
 from mmext.inference.packed_convolutions import can_pack, pack_convolutions
 
@@ -72,7 +73,7 @@ def _accelerate(model: Any, device_type: str, dtype: torch.dtype) -> str:
         done.append(f'{pack_convolutions(model)} convolutions packed')
     if dtype != torch.float32:
         done.append(f'{hold_weights(model, dtype)} layers in low precision')
-    decode_contiguous_maps(model)
+    give_contiguous_maps(model)
     done += [f'{kernels.count(name)} {name} by mmext' for name in dict.fromkeys(kernels)]
     return ', '.join(done)
 
@@ -81,6 +82,11 @@ class _FastDetector(nn.Module):
     """What a fast copy does otherwise than its class, which is the other base."""
 
     _execution: '_Execution'
+
+    @property
+    def fallback_reason(self) -> str:
+        """Why the model as it is predicts in the place of the copy; '' where it does not."""
+        return self._execution.failure
 
     def train(self, mode: bool = True) -> Self:
         """Refuse training.
@@ -118,25 +124,29 @@ class _Execution:
     def __init__(
         self, model: nn.Module, plain: nn.Module, device_type: str, choice: Choice
     ) -> None:
-        self._guards = OpGuards(model, device_type, choice.dtype)
         self._device_type, self._dtype = device_type, choice.dtype
+        if choice.dtype != torch.float32:  # to put them in place takes longer than a small net
+            alike: Any = weakref.proxy(model)  # the guards must not keep the copy alive
+            guards = OpGuards(alike, device_type, choice.dtype)
+            guards.install()
+            weakref.finalize(model, guards.remove)
         self._plain = plain
-        self._failed = self._runs = False
+        self.failure = ''
+        self._runs = False
 
     def __call__(self, name: str, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call a method of the copy, or the same of the plain model."""
         if self._runs:
             return method(*args, **kwargs)
-        if self._failed:
+        if self.failure:
             return getattr(self._plain, name)(*args, **kwargs)
         try:
             with self._running():
                 return to_float32(method(*args, **kwargs))
         except Exception as error:
             outputs = getattr(self._plain, name)(*args, **kwargs)  # raises if it is not our fault
-            self._failed = True
-            reason = (str(error).splitlines() or [''])[0]
-            text = f'fast: predicting with the model as it is ({type(error).__name__}: {reason})'
+            self.failure = f'{type(error).__name__}: {(str(error).splitlines() or [""])[0]}'
+            text = f'fast: predicting with the model as it is ({self.failure})'
             print_log(text, 'current', logging.WARNING)
             return outputs
 
@@ -146,7 +156,7 @@ class _Execution:
         dtype = self._dtype if low else None
         self._runs = True
         try:
-            with self._guards, torch.autocast(self._device_type, dtype, enabled=low):
+            with torch.autocast(self._device_type, dtype, enabled=low):
                 yield
         finally:
             self._runs = False

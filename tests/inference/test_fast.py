@@ -1,6 +1,7 @@
 """fast(): what it predicts, what it leaves alone, and what it does where it cannot."""
 
 import copy
+import gc
 import logging
 from collections.abc import Iterator
 from functools import cache
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from mmcv.ops.nms import NMSop
 from mmdet.models.detectors import RetinaNet
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
@@ -144,7 +146,7 @@ def test_an_error_of_the_model_is_the_models_own() -> None:
     with pytest.raises(RuntimeError, match='expected input'), torch.inference_mode():
         quick.extract_feat(torch.zeros(1, 5, 64, 64))
     predicted(quick)
-    assert not quick._execution._failed
+    assert not quick.fallback_reason
 
 
 @pytest.mark.parametrize(('speedup', 'name'), [(0.5, 'fp32'), (3.0, 'bf16')])
@@ -180,3 +182,15 @@ def test_an_entry_called_inside_another_is_part_of_it() -> None:
         predicted(quick)
     assert seen == [True] and isinstance(quick, RetinaNet)
     assert not torch.is_autocast_enabled('cpu')
+
+
+def test_nothing_is_left_of_a_copy_that_is_gone() -> None:
+    """Guards of low precision are at the classes of the host while a copy lives."""
+    gc.collect()
+    model, function = model_of('RetinaNet'), NMSop.forward
+    quick = fast(model, 'bf16')
+    assert NMSop.forward is not function
+    predicted(quick)
+    del quick
+    gc.collect()
+    assert NMSop.forward is function

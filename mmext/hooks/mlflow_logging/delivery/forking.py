@@ -11,15 +11,16 @@ its lock is the one that children really meet.
 
 import _imp  # the lock below is taken and released as importlib itself does it
 import os
-import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
-from types import FrameType
+from importlib import _bootstrap
+from typing import Any
 
 PATIENCE_S = 2.0  # for one thread that does not come to a quiet point
 _IMPORT_PATIENCE_S = 60.0
+_MODULE_LOCKS: Mapping[str, Any] = getattr(_bootstrap, '_module_locks', {})  # by weak reference
 _LONGEST_FORK_S = 30.0  # a thread that waits longer for the end of a fork goes on
 
 
@@ -69,10 +70,14 @@ class _Gate:
         return [work for ident, work in self._busy.items() if ident != me and not work.given_up]
 
     def is_importing(self) -> bool:
-        """Whether a thread that is at work is inside of an import statement."""
-        frames = sys._current_frames()
-        others = [ident for ident in self._busy if ident != threading.get_ident()]
-        return any(_is_import(frames.get(ident)) for ident in others)
+        """Whether a thread that is at work is inside of an import statement.
+
+        The locks of the modules say so. The frames of another thread would too, but Python 3.11
+        can crash when they are walked while that thread runs.
+        """
+        others = self._busy.keys() - {threading.get_ident()}
+        locks = [reference() for reference in list(_MODULE_LOCKS.values())]
+        return any(lock is not None and _is_held(lock, others) for lock in locks)
 
 
 @contextmanager
@@ -113,12 +118,10 @@ def _after_in_child() -> None:
     _gate = _Gate()  # the old one has locks and threads of another process
 
 
-def _is_import(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_code.co_filename.startswith('<frozen importlib'):
-            return True
-        frame = frame.f_back
-    return False
+def _is_held(module_lock: Any, threads: Set[int]) -> bool:
+    """Whether one of some threads loads the module of a lock, or somebody takes the lock now."""
+    taken_now = getattr(module_lock.lock, 'locked', bool)  # unknown of Python 3.12's
+    return module_lock.owner in threads or bool(taken_now())
 
 
 _gate = _Gate()

@@ -1,12 +1,14 @@
 """What all trials share: programs ready to start, a server, and an undisturbed training."""
 
 import contextlib
+import functools
 import shutil
 import time
 from pathlib import Path
 from types import TracebackType
 
 from soaking.disturbed_trainings import training_arguments
+from soaking.misfed_programs import Fodder
 from soaking.mlflow_server import MlflowServer
 from soaking.programs import Nursery
 from soaking.subject import (
@@ -15,9 +17,11 @@ from soaking.subject import (
     curves_of,
     runs_of,
     write_data,
+    write_panoptic_config,
     write_points_config,
 )
 
+_LIMIT_S = 300.0
 _ENVIRONMENT = {'OMP_NUM_THREADS': '1', 'MLFLOW_DISABLE_TELEMETRY': 'true'}
 
 
@@ -74,6 +78,26 @@ class Ground:
         folder.mkdir()
         return folder
 
+    @functools.cached_property
+    def fodder(self) -> Fodder:
+        """Whole files for programs that are to be misfed."""
+        folder = self._folder / 'fodder'
+        folder.mkdir()
+        config = write_panoptic_config(self.data)
+        work = folder / 'work'
+        self._run(folder, 'train', config, '--work-dir', work)
+        checkpoint = work / 'iter_2.pth'
+        photos = self.data / 'val2017'
+        out = folder / 'results'
+        self._run(folder, 'infer', photos, '--checkpoint', checkpoint, '--out', out)
+        return Fodder(self.data, config, checkpoint, out / 'predictions.panoptic.json')
+
+    def _run(self, folder: Path, tool: str, *arguments: object) -> None:
+        program = self.nursery.start(folder, tool, *arguments)
+        program.end(_LIMIT_S)
+        if program.code != 0:
+            raise RuntimeError(f'{tool} fails undisturbed, see {program.log}')
+
     def _train_once(self) -> Subject:
         from mlflow import MlflowClient
 
@@ -81,13 +105,8 @@ class Ground:
         config = write_points_config(self.data)
         plain = Subject(config, folder / 'work', {}, 0.0)
         start = time.monotonic()
-        program = self.nursery.start(
-            folder, 'train', *training_arguments(plain, folder, self.server.uri)
-        )
-        program.end(300)
+        self._run(folder, 'train', *training_arguments(plain, folder, self.server.uri))
         duration_s = time.monotonic() - start
-        if program.code != 0:
-            raise RuntimeError(f'the undisturbed training fails, see {program.log}')
         client = MlflowClient(tracking_uri=self.server.uri)
         (run,) = runs_of(client, folder.name)
         curves = curves_of(client, run.info.run_id)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from soaking.accounts import Finding
 from soaking.disturbed_trainings import train_disturbed
 from soaking.ground import Ground
+from soaking.misfed_programs import KINDS as MISFED
 
 
 class Kind(NamedTuple):
@@ -31,8 +32,16 @@ def _disturbed(kills: bool, outages: bool) -> Callable[[Ground, Path, random.Ran
     return run
 
 
+def _misfed(kind: str) -> Callable[[Ground, Path, random.Random], Finding]:
+    def run(ground: Ground, folder: Path, rng: random.Random) -> Finding:
+        return MISFED[kind](ground.fodder, ground.nursery, folder, rng)
+
+    return run
+
+
 KINDS = {
     'kills': Kind(2, _disturbed(kills=True, outages=False)),
     'outages': Kind(1, _disturbed(kills=False, outages=True)),
     'both': Kind(2, _disturbed(kills=True, outages=True)),
+    **{name: Kind(2, _misfed(name)) for name in MISFED},
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from mmengine.dist import all_reduce
-from mmengine.hooks import CheckpointHook, Hook
+from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from mmext.hooks.mixed_precision.hook import MixedPrecisionHook
 from mmext.hooks.mixed_precision.overflow import ADVICE, DivergedError
 from mmext.hooks.mixed_precision.wrapper_exchange import sharding, wrappers_of
+from mmext.hooks.saving_times import saves_after_iter
 from mmext.registry import HOOKS
 
 
@@ -65,12 +66,7 @@ class FiniteWeightsHook(Hook):
 
     def after_train_iter(self, runner: Runner, *arguments: Any, **keywords: Any) -> None:
         """Look at the weights when a checkpoint is due."""
-        if self.is_last_train_iter(runner) or any(
-            isinstance(hook, CheckpointHook)
-            and not hook.by_epoch
-            and self.every_n_train_iters(runner, hook.interval, hook.save_begin)
-            for hook in runner.hooks
-        ):
+        if self.is_last_train_iter(runner) or saves_after_iter(runner):
             check_weights(runner, f'{_stopped(runner)}: ')
 
     def after_train_epoch(self, runner: Runner) -> None:

@@ -11,7 +11,7 @@ from torch.utils.data import get_worker_info
 
 
 def random_state() -> dict[str, Any]:
-    """States of Python's, NumPy's and torch's generators, those of all GPUs included.
+    """States of Python's, NumPy's and torch's generators, that of the present GPU included.
 
     Returns:
         Plain numbers, texts, tuples and tensors.
@@ -21,19 +21,20 @@ def random_state() -> dict[str, Any]:
         'python': random.getstate(),
         'numpy': (str(name), [int(key) for key in keys], *rest),
         'torch': torch.get_rng_state(),
-        'cuda': torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        # a rank has one GPU: to ask the others would start each of them in this process
+        'cuda': [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else [],
     }
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Go on drawing where :func:`random_state` was called; GPUs that are not there are left out."""
+    """Go on drawing where :func:`random_state` was called; a GPU that is not there is left out."""
     version, numbers, gauss = state['python']
     random.setstate((version, tuple(numbers), gauss))
     name, keys, *rest = state['numpy']
     np.random.set_state((name, np.array(keys, np.uint32), *rest))
     torch.set_rng_state(state['torch'].cpu())
-    for device, generator in enumerate(state['cuda'][: torch.cuda.device_count()]):
-        torch.cuda.set_rng_state(generator.cpu(), device)
+    if state['cuda'] and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state['cuda'][0].cpu())
 
 
 def seed_generators(*numbers: int) -> None:

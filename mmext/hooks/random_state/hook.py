@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from mmengine.dataset import InfiniteSampler
-from mmengine.dist import get_rank
+from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 
@@ -14,10 +14,14 @@ from mmext.hooks.random_state.generators import (
     seed_generators,
     set_random_state,
 )
+from mmext.hooks.saving_times import saves_after_epoch, saves_after_iter
 from mmext.registry import HOOKS
 
 KEY = 'mmext_random_state'
-"""Of the states in a checkpoint."""
+"""Of the states of rank 0 in a checkpoint."""
+
+RANKS_KEY = 'mmext_random_states_of_ranks'
+"""Of the states of all ranks, where there are several."""
 
 
 @HOOKS.register_module()
@@ -25,8 +29,9 @@ class RandomStateHook(Hook):
     """Stores the states of all random generators with each checkpoint, and resumes them.
 
     - The process of the training goes on with the states of the checkpoint: the sampling of RoIs,
-      dropout, transforms without workers. Checkpoints have those of rank 0; the other ranks are
-      seeded anew by seed, rank and iteration.
+      dropout, transforms without workers. Each rank has its own. Rank 0 gathers them when a
+      checkpoint of the host's hook is due; a rank without states in the checkpoint, as in a
+      training on more ranks than before, is seeded anew by seed, rank and iteration.
     - Workers are seeded for each sample by seed, rank, number of the batch and place in it. What a
       transform draws depends neither on the number of workers nor on when the training was
       resumed.
@@ -36,12 +41,15 @@ class RandomStateHook(Hook):
     priority = 'VERY_HIGH'  # before validation and saving hooks
 
     def __init__(self) -> None:
-        self._resumed: dict[str, Any] | None = None
+        self._resumed: list[dict[str, Any]] = []
+        self._gathered: tuple[int, list[dict[str, Any]]] = (-1, [])
         self._before_validation: dict[str, Any] | None = None
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Take the states of a checkpoint that is resumed."""
-        self._resumed = checkpoint.get(KEY) if runner._resume else None
+        if runner._resume:
+            first = [checkpoint[KEY]] if KEY in checkpoint else []
+            self._resumed = checkpoint.get(RANKS_KEY, first)
 
     def before_train(self, runner: Runner) -> None:
         """Give the loader a generator of its own, and its batches their numbers."""
@@ -54,17 +62,34 @@ class RandomStateHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Go on with the states of the checkpoint, once; the start of a run draws no more."""
-        if self._resumed is None:
+        states, self._resumed = self._resumed, []
+        if not states:
             return
-        if get_rank() == 0:
-            set_random_state(self._resumed)
+        if get_rank() < len(states):
+            set_random_state(states[get_rank()])
         else:
             seed_generators(int(runner.seed), get_rank(), runner.iter)
-        self._resumed = None
+
+    def after_train_iter(self, runner: Runner, *arguments: Any, **keywords: Any) -> None:
+        """Gather the states of all ranks before they are saved."""
+        if saves_after_iter(runner):
+            self._gather(runner.iter + 1)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Gather the states of all ranks before they are saved."""
+        if saves_after_epoch(runner):
+            self._gather(runner.iter)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Store the states."""
         checkpoint[KEY] = random_state()
+        step, states = self._gathered
+        if step == checkpoint['meta'].get('iter'):
+            checkpoint[RANKS_KEY] = states
+
+    def _gather(self, step: int) -> None:
+        if get_world_size() > 1:
+            self._gathered = (step, all_gather_object(random_state()))
 
     def before_val(self, runner: Runner) -> None:
         """Note the states."""
@@ -74,6 +99,7 @@ class RandomStateHook(Hook):
         """Put them back, before the best checkpoint is saved."""
         if self._before_validation is not None:
             set_random_state(self._before_validation)
+            self._gather(runner.iter)
         self._before_validation = None
 
 

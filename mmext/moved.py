@@ -24,6 +24,7 @@ _PACKAGES: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         'mmext.pipelines.': ('data_checks',),
     },
+    'mmext.cli.prepare.': {'mmext.': ('downloads',)},
     'mmext.cli.benchmark.': {
         'mmext.benchmark.': (
             *('accuracy', 'candidates', 'complexity', 'components', 'inference', 'machine'),

@@ -13,6 +13,7 @@ compared.
 
 import collections
 import functools
+import hashlib
 import importlib
 import os
 import pickle
@@ -30,7 +31,9 @@ from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import checkpoint as host
+from torch.hub import tqdm  # type: ignore[attr-defined]
 
+from mmext.downloads import download
 from mmext.errors import InputError
 
 # names under which NumPy 1 and NumPy 2 write the two functions that rebuild arrays and scalars
@@ -43,6 +46,8 @@ _METHODS: dict[type, tuple[str, ...]] = {
 _BUILTINS = (set, frozenset, slice, complex, range, list, tuple, dict, int, float, bool, str)
 # torch's words for a name it does not look up, and for an object it does not make or fill
 _NAMED_CLASS = re.compile(r"(?:GLOBAL |but got <class '|function |class )([\w.]+)")
+# as publishers of weights end their names: resnet50-0676ba61.pth
+_HASH_IN_NAME = re.compile(r'-([0-9a-f]{8,64})\.(?:pth|pt)$')
 _trusted = False
 
 
@@ -176,13 +181,39 @@ def _without_code(found: Any) -> Any:
 def _read_url(
     url: str, model_dir: str | None = None, map_location: Any = None, progress: bool = True
 ) -> Any:
-    """``torch.hub.load_state_dict_from_url`` for data alone."""
+    """``torch.hub.load_state_dict_from_url`` for data alone; a download goes on after a break."""
     folder = Path(model_dir or Path(torch.hub.get_dir(), 'checkpoints'))
     file = folder / Path(urlparse(url).path).name
-    if file.is_file():
-        check_sums(file)
+    if not file.is_file():
+        _download(url, file, progress)
+    check_sums(file)
     with _data_alone(url):
-        found = torch.hub.load_state_dict_from_url(
+        found = torch.hub.load_state_dict_from_url(  # it is there: nothing is asked for
             url, str(folder), map_location, progress, weights_only=not _trusted
         )
     return _without_code(found)
+
+
+def _download(url: str, file: Path, progress: bool) -> None:
+    """Fetch a file of weights and compare it with the checksum in its name, if there is one.
+
+    Raises:
+        OSError: it cannot be had.
+        pickle.UnpicklingError: it is another file than its publisher's.
+    """
+    arriving = file.with_name(f'{file.name}.unchecked')
+    try:
+        with tqdm(unit='B', unit_scale=True, desc=file.name, disable=not progress) as bar:
+            download(url, arriving, bar.update, pause_s=0.5)
+    except InputError as error:
+        raise OSError(str(error)) from error
+    named = _HASH_IN_NAME.search(file.name)
+    with arriving.open('rb') as content:
+        digest = hashlib.file_digest(content, 'sha256').hexdigest()
+    if named and not digest.startswith(named.group(1)) and not _trusted:
+        arriving.unlink()
+        raise pickle.UnpicklingError(
+            f'its SHA-256 begins with {digest[:8]}, not with the {named.group(1)} of its name; if '
+            'you trust whoever made the file, pass --trust-checkpoint'
+        )
+    arriving.replace(file)

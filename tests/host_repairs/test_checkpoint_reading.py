@@ -1,9 +1,13 @@
 """Checkpoints are data: what trainings save is read, code is not run, changed bytes are found."""
 
 import collections
+import functools
+import hashlib
+import http.server
 import os
 import pickle
 import random
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -164,6 +168,28 @@ def test_files_from_the_network_are_data(tmp_path: Path, monkeypatch: pytest.Mon
             load_from_http(f'http://127.0.0.1:9/{name}')
     assert load_from_http('http://127.0.0.1:9/good.pth') == {'x': 3}
     assert not (tmp_path / 'run').exists()
+
+
+def test_a_download_of_weights_is_compared_with_the_checksum_in_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    content = saved(tmp_path, {'x': 3}).read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    (tmp_path / f'net-{digest[:8]}.pth').write_bytes(content)
+    (tmp_path / 'net-0123abcd.pth').write_bytes(content)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        url = f'http://127.0.0.1:{server.server_address[1]}'
+        assert load_from_http(f'{url}/net-{digest[:8]}.pth') == {'x': 3}
+        with pytest.raises(pickle.UnpicklingError, match=f'begins with {digest[:8]}, not with'):
+            load_from_http(f'{url}/net-0123abcd.pth')
+        with pytest.raises(OSError, match='404'):
+            load_from_http(f'{url}/net-99999999.pth')
+        server.shutdown()
+    cached = {file.name for file in (tmp_path / 'hub' / 'checkpoints').iterdir()}
+    assert cached == {f'net-{digest[:8]}.pth'}
 
 
 def test_the_config_that_mmengine_would_run_to_resume_is_left_out(tmp_path: Path) -> None:

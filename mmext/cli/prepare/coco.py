@@ -15,7 +15,7 @@ from rich.markup import escape
 from mmext.cli.prepare import coco_layout as layout
 from mmext.cli.prepare.coco_check import ABSENT, BROKEN, MISSING, OK, Finding, check_split
 from mmext.cli.prepare.coco_subset import write_subset
-from mmext.cli.prepare.downloads import (
+from mmext.downloads import (
     check_digest,
     download,
     extract,

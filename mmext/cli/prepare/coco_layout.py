@@ -8,6 +8,11 @@
     ROOT/annotations/panoptic_SPLIT2017.json   segments of all pixels
     ROOT/annotations/panoptic_SPLIT2017/*.png  their ids
     ROOT/annotations/person_keypoints_SPLIT2017.json
+
+The archives are fetched from the bucket behind ``images.cocodataset.org`` by its address at Amazon
+S3. The server of that name has no certificate for it: over http anybody on the way could decide
+what is unpacked. The publisher states no checksums. An archive is compared with the size that the
+server states, with the CRC-32 of each file in it, and with ``--checksums`` where somebody has them.
 """
 
 from pathlib import Path
@@ -21,7 +26,7 @@ SPLITS = ('train', 'val')
 NUM_IMAGES = {'train': 118_287, 'val': 5_000}
 NUM_CATEGORIES = {'instances': 80, 'panoptic': 133, 'person_keypoints': 1}
 KINDS = tuple(NUM_CATEGORIES)
-BASE_URL = 'http://images.cocodataset.org'
+BASE_URL = 'https://s3.amazonaws.com/images.cocodataset.org'
 ANNOTATION_ARCHIVES = {
     'instances': 'annotations/annotations_trainval2017.zip',
     'person_keypoints': 'annotations/annotations_trainval2017.zip',

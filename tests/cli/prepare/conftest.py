@@ -78,6 +78,8 @@ class Server:
         breaks: after so many bytes the connection ends, once for each entry.
         ranges: whether it knows them.
         answers: status of the next requests instead of the file.
+        head_status: answer to HEAD instead of the size.
+        kind: type of the content.
         requests: method, path and range of every request.
     """
 
@@ -86,6 +88,8 @@ class Server:
         self.breaks: list[int] = []
         self.ranges = True
         self.answers: list[int] = []
+        self.head_status = 0
+        self.kind = ''
         self.requests: list[tuple[str, str, str | None]] = []
         self.url = ''
 
@@ -104,6 +108,9 @@ def handler_of(state: Server) -> type[http.server.BaseHTTPRequestHandler]:
             asked = self.headers['Range']
             state.requests.append((self.command, self.path, asked))
             content = state.files.get(self.path.lstrip('/'))
+            if not body and state.head_status:
+                self.send_error(state.head_status)
+                return
             if content is None or (body and state.answers):
                 self.send_error(404 if content is None else state.answers.pop(0))
                 return
@@ -121,6 +128,8 @@ def handler_of(state: Server) -> type[http.server.BaseHTTPRequestHandler]:
             self.send_response(206 if start else 200)
             self.send_header('Content-Length', str(len(content) - start))
             self.send_header('ETag', etag)
+            if state.kind:
+                self.send_header('Content-Type', state.kind)
             self.end_headers()
             if body:
                 rest = content[start:]

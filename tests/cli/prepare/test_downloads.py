@@ -1,15 +1,19 @@
 """Downloads that break, go on and are checked, against a real server on the loopback."""
 
 import hashlib
+import http.client
 import io
+import urllib.request
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mmext.cli.prepare.downloads import (
+from mmext import downloads
+from mmext.downloads import (
     check_digest,
     download,
     extract,
@@ -56,6 +60,60 @@ def test_goes_on_in_the_next_call(server: Any, tmp_path: Path) -> None:
     assert fetch(server, tmp_path / 'file.bin') == len(CONTENT)
     assert (tmp_path / 'file.bin').read_bytes() == CONTENT
     assert server.requests[-1][2] == 'bytes=70000-'
+
+
+def test_a_bad_day_of_the_server_costs_nothing_that_was_fetched(
+    server: Any, tmp_path: Path
+) -> None:
+    """It answers with less, without ranges or with a web page; then it is well again."""
+    part = tmp_path / 'file.bin.part'
+    server.files['file.bin'] = CONTENT
+    server.breaks = [70_000, 0, 0, 0, 0, 0]
+    with pytest.raises(InputError):
+        fetch(server, tmp_path / 'file.bin')
+    server.ranges = False
+    server.breaks = [50_000] * 5
+    with pytest.raises(InputError, match='70000 bytes are kept'):
+        fetch(server, tmp_path / 'file.bin')
+    server.breaks = []
+    server.kind = 'text/html; charset=utf-8'
+    server.files['file.bin'] = b'<html>please log in</html>'
+    with pytest.raises(InputError, match='answers with a web page'):
+        fetch(server, tmp_path / 'file.bin')
+    assert part.read_bytes() == CONTENT[:70_000]
+    server.kind = ''
+    server.files['file.bin'] = b'another version' * 9999
+    server.breaks = [9000] * 20
+    with pytest.raises(InputError, match='70000 bytes are kept'):
+        fetch(server, tmp_path / 'file.bin')
+    server.files['file.bin'], server.ranges, server.breaks = CONTENT, True, []
+    assert fetch(server, tmp_path / 'file.bin') == len(CONTENT)
+    assert (tmp_path / 'file.bin').read_bytes() == CONTENT
+    assert [path.name for path in tmp_path.iterdir()] == ['file.bin']
+
+
+def test_two_at_once_fetch_it_once(server: Any, tmp_path: Path) -> None:
+    server.files['file.bin'] = CONTENT
+    server.breaks = [1000, 50_000]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: fetch(server, tmp_path / 'file.bin'), range(4)))
+    assert (tmp_path / 'file.bin').read_bytes() == CONTENT and len(server.requests) == 3
+
+
+def test_a_server_without_head_still_has_files(server: Any) -> None:
+    server.files['file.bin'] = CONTENT
+    server.head_status = 405
+    assert remote_size(f'{server.url}/file.bin') is None
+
+
+def test_https_is_not_left_for_http(tmp_path: Path) -> None:
+    handler = downloads._NoWayDown()
+    asked = urllib.request.Request('https://a/x')
+    with pytest.raises(OSError, match='points from https to http://b/x'):
+        handler.redirect_request(asked, None, 302, '', http.client.HTTPMessage(), 'http://b/x')
+    headers = http.client.HTTPMessage()
+    followed = handler.redirect_request(asked, None, 302, '', headers, 'https://b/x')
+    assert followed is not None and followed.full_url == 'https://b/x'
 
 
 @pytest.mark.parametrize('change', ['version', 'ranges'])
@@ -149,6 +207,30 @@ def test_a_damaged_archive_is_found(damage: str, tmp_path: Path) -> None:
     archive.write_bytes({'flipped': content, 'cut': content[:5000], 'other': b'<html>'}[damage])
     with pytest.raises(InputError, match=r'a\.zip is damaged .* delete it'):
         extract(archive, tmp_path / 'out')
+
+
+def test_archives_that_cannot_be_unpacked_are_one_line_and_stay_inside(tmp_path: Path) -> None:
+    archive, out = tmp_path / 'a.zip', tmp_path / 'out'
+    out.mkdir()
+    plain = zipped({'data': CONTENT})
+    with zipfile.ZipFile(io.BytesIO(plain)) as content:
+        flags = content.infolist()[0].header_offset + 6
+    head, central = flags, plain.rindex(b'PK\x01\x02') + 8
+    encrypted, method = bytearray(plain), bytearray(plain)
+    for place in (head, central):
+        encrypted[place] |= 1
+        method[place + 2] = 97
+    long, over = zipped({'n' * 300: b'x'}), zipped({'d/x': b'x'})
+    (out / 'd').touch()
+    for content, words in ((encrypted, 'password'), (method, 'compression method'),
+                           (long, 'cannot be written'), (over, 'cannot be written')):  # fmt: skip
+        archive.write_bytes(content)
+        with pytest.raises(InputError, match=rf'a\.zip.*{words}'):
+            extract(archive, out)
+    archive.write_bytes(zipped({'../up.txt': b'x', '/abs.txt': b'x'}))
+    extract(archive, out)
+    assert {path.name for path in tmp_path.iterdir()} == {'a.zip', 'out'}
+    assert {path.name for path in out.iterdir()} == {'d', 'up.txt', 'abs.txt'}
 
 
 def zipped(files: dict[str, bytes]) -> bytes:

@@ -1,19 +1,25 @@
 """Large files over HTTP: a broken download goes on where it stopped, and is checked at the end.
 
 Beside ``NAME`` stand, while it is incomplete, ``NAME.part`` and ``NAME.part.etag``: the server's
-mark of the version that the part is of. A server that has another version by then, or knows no
-ranges, sends the file from the beginning.
+mark of the version that the part is of. A server that knows no ranges sends the file from the
+beginning: what is there already is passed over. Another version arrives in ``NAME.fresh``, which
+replaces the part once it is longer: a server with a bad day costs nothing of what was fetched. An
+address in https is not left for one in http. Two programs that want one file wait for each other.
 """
 
 import hashlib
 import http.client
+import os
 import shutil
 import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mmext.errors import InputError
 
@@ -22,6 +28,7 @@ _TIMEOUT_S = 30.0
 _ATTEMPTS = 5  # in a row without a byte
 _HASHES = {32: 'md5', 40: 'sha1', 64: 'sha256'}  # by the length of their hexadecimal form
 _GONE = (400, 401, 403, 404, 410)  # trying again does not help
+_NO_HEAD = (403, 405, 501)
 
 Advance = Callable[[int], None]
 
@@ -41,10 +48,14 @@ def download(
         InputError: the server does not have it, or the connection broke too often; what came is
             kept and the next call goes on from there.
     """
-    if target.exists():
-        return
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f'{target.name}.part')
+    with _alone(part.with_suffix('.lock')):
+        if not target.exists():
+            _download(url, target, part, advance, pause_s)
+
+
+def _download(url: str, target: Path, part: Path, advance: Advance, pause_s: float) -> None:
     shown = failures = 0
     while True:
         before = _size(part)
@@ -54,11 +65,10 @@ def download(
             complete = _fetch(url, part)
             problem = 'the connection ended early'
         except urllib.error.HTTPError as error:
+            problem = f'the server answers {error.code} {" ".join(str(error.reason).split())}'
             if error.code in _GONE:
-                raise InputError(
-                    f'{url}: the server answers {error.code} {error.reason}'
-                ) from error
-            complete, problem = False, f'the server answers {error.code} {error.reason}'
+                raise InputError(f'{url}: {problem}') from error
+            complete = False
         except (OSError, http.client.HTTPException) as error:
             complete, problem = False, str(error) or type(error).__name__
         if complete:
@@ -75,18 +85,41 @@ def download(
         time.sleep(pause_s if failures else 0)
 
 
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Wait until no other process is in here with this file, where the system has such locks."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    while True:
+        with file.open('w') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not file.exists() or not os.path.samestat(os.fstat(lock.fileno()), file.stat()):
+                continue  # whom we waited for has removed it
+            try:
+                yield
+            finally:
+                file.unlink()
+            return
+
+
 def remote_size(url: str) -> int | None:
-    """Bytes of a file on its server; None where the server does not say.
+    """Bytes of a file on its server; None where the server does not say, or not without the file.
 
     Raises:
         InputError: there is no such server or file.
     """
     request = urllib.request.Request(url, method='HEAD')
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
+        with _OPENER.open(request, timeout=_TIMEOUT_S) as answer:
             length = answer.headers['Content-Length']
     except OSError as error:
-        raise InputError(f'{url} cannot be reached: {error}') from error
+        if isinstance(error, urllib.error.HTTPError) and error.code in _NO_HEAD:
+            return None
+        said = ' '.join(str(error).split())
+        raise InputError(f'{url} cannot be reached: {said}') from error
     return int(length) if length else None
 
 
@@ -136,8 +169,11 @@ def extract(archive: Path, folder: Path, advance: Advance = lambda count: None) 
 
     Files that are there with their size are not written again.
 
+    Names with ``..``, absolute ones and links stay inside of the folder, as :mod:`zipfile` sees to.
+
     Raises:
-        InputError: the archive is damaged, or the disk is too small.
+        InputError: the archive is damaged, encrypted or packed in a way that is not known here, a
+            file of it cannot be written, or the disk is too small.
     """
     try:
         with zipfile.ZipFile(archive) as content:
@@ -148,38 +184,97 @@ def extract(archive: Path, folder: Path, advance: Advance = lambda count: None) 
             for member in lacking:
                 content.extract(member, folder)
                 advance(1)
-    except (zipfile.BadZipFile, EOFError) as error:
+    except (zipfile.BadZipFile, EOFError, zlib.error, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f'{archive} is damaged ({error}); delete it and run again') from error
+    except (RuntimeError, NotImplementedError) as error:  # a password, a method of packing
+        raise InputError(f'{archive} cannot be unpacked: {error}') from error
+    except OSError as error:
+        place = error.filename or folder
+        raise InputError(f'{archive}: {place} cannot be written: {error.strerror}') from error
 
 
 def _fetch(url: str, part: Path) -> bool:
     """One attempt; whether the file is complete."""
     have, mark = _size(part), _mark(part)
-    headers = {}
-    if have and mark.exists():
-        headers = {'Range': f'bytes={have}-', 'If-Range': mark.read_text()}
-    request = urllib.request.Request(url, headers=headers)
+    version = mark.read_text() if mark.exists() else None
+    headers = {'Range': f'bytes={have}-', 'If-Range': version} if have and version else {}
     try:
-        answer = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
+        answer = _OPENER.open(
+            urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_S
+        )  # closed below
     except urllib.error.HTTPError as error:
         if error.code == 416 and have and error.headers['Content-Range'] == f'bytes */{have}':
             return True  # nothing was left to send
         raise
     with answer:
-        goes_on = answer.status == 206
-        start = have if goes_on else 0
+        if answer.headers.get_content_type() == 'text/html':
+            raise OSError('the server answers with a web page')
         length = answer.headers['Content-Length']
-        etag = answer.headers['ETag'] or answer.headers['Last-Modified']
-        if etag:
-            mark.write_text(etag)
-        else:
-            mark.unlink(missing_ok=True)
         if length:
             _check_room(part.parent, int(length))
-        with part.open('ab' if goes_on else 'wb') as file:
-            while chunk := answer.read(_CHUNK):
-                file.write(chunk)
+        etag = answer.headers['ETag'] or answer.headers['Last-Modified']
+        start = have if answer.status == 206 else 0
+        if start or not have:
+            _note(mark, etag)
+            _append(answer, part)
+        elif etag and etag == version:
+            _pass_over(answer, have)
+            _append(answer, part)
+        else:
+            _receive_another(answer, part, etag)
     return length is None or _size(part) == start + int(length)
+
+
+def _append(answer: http.client.HTTPResponse, file: Path) -> None:
+    with file.open('ab') as out:
+        while chunk := answer.read(_CHUNK):
+            out.write(chunk)
+
+
+def _pass_over(answer: http.client.HTTPResponse, count: int) -> None:
+    """Read what is there already, of a server that knows no ranges."""
+    while count and (chunk := answer.read(min(_CHUNK, count))):
+        count -= len(chunk)
+
+
+def _receive_another(answer: http.client.HTTPResponse, part: Path, etag: str | None) -> None:
+    """Take another version of the file, beside the part of the old one until it is longer."""
+    fresh = part.with_suffix('.fresh')
+    fresh.unlink(missing_ok=True)
+    try:
+        _append(answer, fresh)
+    finally:
+        length = answer.headers['Content-Length']
+        whole = _size(fresh) == int(length) if length else True
+        if whole or _size(fresh) > _size(part):
+            fresh.replace(part)
+            _note(_mark(part), etag)
+        else:
+            fresh.unlink()
+
+
+def _note(mark: Path, etag: str | None) -> None:
+    if etag:
+        mark.write_text(etag)
+    else:
+        mark.unlink(missing_ok=True)
+
+
+class _NoWayDown(urllib.request.HTTPRedirectHandler):
+    """Follows no redirection from https to http."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        """Refuse, or go on as urllib does."""
+        if req.full_url.startswith('https:') and not newurl.startswith('https:'):
+            raise urllib.error.URLError(f'the server points from https to {newurl}')
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_OPENER = urllib.request.build_opener(_NoWayDown)
 
 
 def _check_room(folder: Path, needed: int) -> None:

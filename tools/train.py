@@ -33,7 +33,7 @@ from mmext.inference.checkpoints import (
     load_weights,
     resolve_torchvision,
 )
-from mmext.inference.output_places import check_output_folder
+from mmext.inference.output_places import check_output_file, check_output_folder
 from mmext.pipelines.data_checks import check_data
 
 
@@ -84,6 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for line in adapt_config(config, single_process=config.launcher == 'none'):
         print(line)
     check_output_folder('the work directory', Path(config.work_dir))
+    check_output_file('of the work directory', Path(config.work_dir, 'last_checkpoint'))
     check_data(config, ('train', 'val'))
     if config.get('load_from'):
         check_exists(config.load_from)

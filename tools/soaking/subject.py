@@ -19,6 +19,14 @@ SIDE_PX = 64
 Curves = Mapping[str, list[tuple[int, float]]]
 """The points of each metric, as step and value, in the order of the store."""
 
+_MLFLOW = {
+    'type': 'mmext.MLflowHook',
+    'interval': 1,
+    'images': 1,
+    'model': False,  # hundreds of uploads, most of them our own code
+    'system_interval_s': 0,
+    'close_timeout_s': CLOSE_TIMEOUT_S,
+}
 _TIMES = ('time', 'memory')  # metrics that differ from one run to the next end so
 
 
@@ -60,12 +68,7 @@ def write_points_config(data: Path) -> Path:
         'checkpoint.max_keep_ckpts': 2,
         'checkpoint.save_best': 'coco/bbox_mAP',
         'checkpoint.rule': 'greater',
-        'mlflow.type': 'mmext.MLflowHook',
-        'mlflow.interval': 1,
-        'mlflow.images': 1,
-        'mlflow.model': False,  # hundreds of uploads, most of them our own code
-        'mlflow.system_interval_s': 0,
-        'mlflow.close_timeout_s': CLOSE_TIMEOUT_S,
+        **{f'mlflow.{key}': value for key, value in _MLFLOW.items()},
     }
     smaller = {
         'model.backbone.widths': (4, 4, 8, 16, 32, 64),
@@ -88,6 +91,7 @@ def write_panoptic_config(data: Path) -> Path:
         'model.roi_head.mask_head.num_convs': 1,
         'train_dataloader.dataset.pipeline.2.scale': (SIDE_PX, SIDE_PX),
         'default_hooks.checkpoint.interval': 1,
+        **{f'default_hooks.mlflow.{key}': value for key, value in _MLFLOW.items()},
     }
     return _write_config('upsnet_demo', data, 2, smaller)
 

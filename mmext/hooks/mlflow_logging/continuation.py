@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.runner import Runner
 
-from mmext.hooks.mlflow_logging.delivery.identity import HUB_ID, HUB_KEY, RunIdentity
+from mmext.hooks.mlflow_logging.delivery.identity import HUB_ID, HUB_KEY, RunIdentity, is_key
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,9 @@ class LoadedCheckpoint:
     @classmethod
     def of(cls, checkpoint: Mapping[str, Any]) -> 'LoadedCheckpoint':
         """Read mmengine's checkpoint."""
-        info = checkpoint.get('message_hub', {}).get('runtime_info', {})
-        return cls(info.get(HUB_KEY), int(checkpoint.get('meta', {}).get('iter', 0)))
+        key = _entry(_entry(checkpoint.get('message_hub'), 'runtime_info'), HUB_KEY)
+        step = _entry(checkpoint.get('meta'), 'iter')
+        return cls(key if is_key(key) else None, step if isinstance(step, int) else 0)
 
 
 def identity_of(runner: Runner, mode: str, loaded: LoadedCheckpoint) -> RunIdentity:
@@ -46,8 +47,14 @@ def identity_of(runner: Runner, mode: str, loaded: LoadedCheckpoint) -> RunIdent
     resumes = mode == 'train' and runner._resume
     hub = runner.message_hub
     key = hub.get_info(HUB_KEY) if resumes else loaded.key if mode != 'train' else None
-    if key is not None and (known is None or known.key != key):
-        return RunIdentity(key, hub.get_info(HUB_ID) if resumes else None)
+    if is_key(key) and (known is None or known.key != key):
+        run_id = hub.get_info(HUB_ID) if resumes else None
+        return RunIdentity(key, run_id if is_key(run_id) else None)
     if known is not None and (resumes or mode != 'train'):
         return known
     return RunIdentity.new(os.environ.get('MLFLOW_RUN_ID'))
+
+
+def _entry(node: object, name: str) -> object:
+    """An entry of a dict; None of what is none."""
+    return node.get(name) if isinstance(node, Mapping) else None

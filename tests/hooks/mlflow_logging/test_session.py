@@ -4,7 +4,10 @@ import logging
 import threading
 from pathlib import Path
 
-from mmext.hooks.mlflow_logging.delivery.identity import RunIdentity
+import pytest
+
+from mmext.hooks.mlflow_logging.continuation import LoadedCheckpoint
+from mmext.hooks.mlflow_logging.delivery.identity import HUB_KEY, RunIdentity
 from mmext.hooks.mlflow_logging.delivery.redaction import Redactor
 from mmext.hooks.mlflow_logging.delivery.session import SessionOptions, start_session
 from mmext.hooks.mlflow_logging.delivery.spool import Spool
@@ -41,9 +44,39 @@ def test_sessions_that_start_in_one_moment_do_not_share_a_spool(tmp_path: Path) 
     assert len({key for (key,) in keys}) == 8
 
 
-def test_a_spoiled_sidecar_is_as_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    'content',
+    [b'', b'{"key": "', b'[]', b'{}', b'{"key": 5}', b'{"key": "../../x"}', b'[' * 100_000, None],
+)
+def test_a_spoiled_sidecar_is_as_none(content: bytes | None, tmp_path: Path) -> None:
     run = RunIdentity.new('id')
     run.save(tmp_path)
     assert RunIdentity.load(tmp_path) == RunIdentity(run.key, 'id')
-    (tmp_path / 'mlflow_run.json').write_bytes(b'')
+    sidecar = tmp_path / 'mlflow_run.json'
+    sidecar.unlink()
+    if content is None:
+        sidecar.mkdir()
+    else:
+        sidecar.write_bytes(content)
     assert RunIdentity.load(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    'hub', [None, 'x', [], {'runtime_info': 3}, {'runtime_info': {HUB_KEY: '/x'}}]
+)
+def test_a_checkpoint_that_says_nothing_of_its_run_is_of_none(hub: object) -> None:
+    assert LoadedCheckpoint.of({'message_hub': hub, 'meta': {'iter': 'x'}}) == LoadedCheckpoint()
+
+
+@pytest.mark.parametrize('content', [b'[1]', b'"x"', b'[' * 100_000, b'null', None])
+def test_a_spoiled_state_is_the_beginning(content: bytes | None, tmp_path: Path) -> None:
+    spool = Spool(tmp_path / 'a.jsonl')
+    spool.save_state({'offset': 7})
+    assert spool.load_state() == {'offset': 7}
+    (state,) = tmp_path.glob('*.state.json')
+    state.unlink()
+    if content is None:
+        state.mkdir()
+    else:
+        state.write_bytes(content)
+    assert spool.load_state() == {}

@@ -9,11 +9,13 @@ import json
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 SIDECAR = 'mlflow_run.json'
 HUB_KEY, HUB_ID = 'mmext_mlflow_run_key', 'mmext_mlflow_run_id'  # in mmengine's message hub
 KEY_TAG = 'mmext.run_key'
 SESSION_TAG = 'mmext.first_session'
+_LONGEST_KEY = 64
 
 
 @dataclass
@@ -40,9 +42,12 @@ class RunIdentity:
         """The run that was last tracked from a work folder, if any is known."""
         try:
             stored = json.loads((Path(work_dir) / SIDECAR).read_bytes())
-            return cls(stored['key'], stored.get('run_id'))
-        except (FileNotFoundError, ValueError):  # none, or one that a loss of power has spoiled
+        except (OSError, ValueError, RecursionError):  # none, or one that is spoiled
             return None
+        if not isinstance(stored, dict) or not is_key(stored.get('key')):
+            return None
+        run_id = stored.get('run_id')
+        return cls(stored['key'], run_id if is_key(run_id) else None)
 
     def save(self, work_dir: str | Path) -> None:
         """Write the sidecar file in one step."""
@@ -51,3 +56,8 @@ class RunIdentity:
         temporary = path.with_suffix(f'.{self.key}.tmp')  # another run may do the same just now
         temporary.write_text(json.dumps({'key': self.key, 'run_id': self.run_id}) + '\n')
         temporary.replace(path)
+
+
+def is_key(value: object) -> TypeGuard[str]:
+    """Whether something that a file says can be the key or the id of a run."""
+    return isinstance(value, str) and value.isalnum() and len(value) <= _LONGEST_KEY

@@ -230,7 +230,7 @@ class Spool:
         """
         try:
             return dict(json.loads(self._state_path.read_bytes()))
-        except (FileNotFoundError, ValueError):
+        except (OSError, ValueError, TypeError, RecursionError):
             return {}
 
     def save_state(self, state: dict[str, Any]) -> None:

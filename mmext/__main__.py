@@ -20,6 +20,7 @@ SHORT_NAMES = {
     'convert': 'convert_checkpoint',
     'export': 'export_onnx',
     'import': 'import_labels',
+    'new': 'new_config',
     'prepare': 'prepare_data',
 }
 _OF_THE_CHECKOUT = ('setup_env',)

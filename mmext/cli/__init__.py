@@ -4,6 +4,7 @@
 ``arguments``               the command-line flags that several programs have
 ``benchmark_arguments``     those of ``tools/benchmark.py coco``
 ``installation``            what is installed, and what is missing for what
+``own_data``                a config for a detector on one's own COCO files
 ``launch``                  torchrun, SLURM and MPI, on GPUs and (gloo) on CPUs
 ``panoptic_evaluation``     PQ of result files, side by side
 ``video_evaluation``        VPQ of a folder of predictions

@@ -1,0 +1,99 @@
+"""mmext new: the config that it writes trains on the files that it was given."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from PIL import Image
+
+from mmext.data_report.config_heads import configured_heads
+from mmext.errors import run_tool
+
+Tool = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    """The flags that name two files of the classes b and a, and two photos."""
+    (tmp_path / 'photos').mkdir()
+    for name in ('train', 'val'):
+        photo = np.full((64, 64, 3), 90, np.uint8)
+        photo[10:40, 10:40] = 250
+        Image.fromarray(photo).save(tmp_path / f'photos/{name}.png')
+        content = dict(
+            images=[dict(id=1, file_name=f'{name}.png', width=64, height=64)],
+            annotations=[
+                dict(id=1, image_id=1, category_id=7, bbox=[10, 10, 30, 30], area=900, iscrowd=0)
+            ],
+            categories=[dict(id=7, name='b'), dict(id=9, name='a')],
+        )
+        (tmp_path / f'{name}.json').write_text(json.dumps(content))
+    flags = [f'--{name}={tmp_path / name}.json' for name in ('train', 'val')]
+    return [*flags, f'--photos={tmp_path / "photos"}', f'--out={tmp_path / "mine.py"}']
+
+
+def test_it_trains(
+    files: list[str],
+    tmp_path: Path,
+    tool: Tool,
+    call: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tool('new_config').main(['centernet_demo', *files])
+    metainfo = Config.fromfile(tmp_path / 'mine.py').train_dataloader.dataset.metainfo
+    assert metainfo == dict(classes=('b', 'a'))  # and no colors of other classes
+    assert '2 classes' in capsys.readouterr().out
+    options = ['train_cfg.max_iters=1', 'train_cfg.val_interval=1', 'train_dataloader.batch_size=1']
+    options += [f'{name}_dataloader.num_workers=0' for name in ('train', 'val')]
+    options += [f'{name}_dataloader.persistent_workers=False' for name in ('train', 'val')]
+    call(
+        'train', tmp_path / 'mine.py', '--work-dir', tmp_path / 'work', '--no-pretrained',
+        '--mlflow', 'off', '--cfg-options', *options,
+    )  # fmt: skip
+    printed = capsys.readouterr().out
+    assert 'mAP' in printed
+
+
+@pytest.mark.parametrize(
+    'base',
+    [
+        'mmdet::cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py',
+        'mmdet::yolox/yolox_s_8xb8-300e_coco.py',
+        'mmdet::rtmdet/rtmdet_s_8xb32-300e_coco.py',
+        'mmext::centernet/triplet-hourglass52_480k_coco.py',
+    ],
+)
+def test_heads_and_files_of_any_detector(
+    base: str, files: list[str], tmp_path: Path, tool: Tool
+) -> None:
+    tool('new_config').main([base, *files])
+    config = Config.fromfile(tmp_path / 'mine.py')
+    assert {number for _, number in configured_heads(config.model)} == {2}
+    dataset = config.train_dataloader.dataset
+    while 'ann_file' not in dataset:
+        dataset = dataset.dataset
+    assert dataset.metainfo == dict(classes=('b', 'a')) and '_delete_' not in str(config.to_dict())
+    assert dataset.ann_file == str(tmp_path / 'train.json')
+    assert config.val_evaluator.get('metric', 'bbox') == (
+        ['bbox', 'segm'] if 'mask' in base else 'bbox'
+    )
+
+
+@pytest.mark.parametrize(
+    ('base', 'message'),
+    [
+        ('upsnet', 'panoptic data'),
+        ('no_such', 'no_such'),
+        ('mmdet::rpn/rpn_r50_fpn_1x_coco.py', 'RPN'),
+    ],
+)
+def test_one_line(
+    base: str, message: str, files: list[str], tool: Tool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_tool(tool('new_config').main, [base, *files]) == 2
+    error = capsys.readouterr().err
+    assert message.lower() in error.lower() and error.count('\n') == 1

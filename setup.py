@@ -15,7 +15,7 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).resolve().parent
 SHIPPED = ('configs', 'tools', 'model-index.yml')
 # the set-up of a checkout is of no use without one
-LEFT_OUT = shutil.ignore_patterns('__pycache__', '.*', 'setup_env.py', 'environment')
+LEFT_OUT = shutil.ignore_patterns('__pycache__', '.*', 'setup_env.py')
 
 
 class BuildWithMim(build_py):

@@ -22,6 +22,7 @@ SHORT_NAMES = {
     'import': 'import_labels',
     'new': 'new_config',
     'prepare': 'prepare_data',
+    'setup': 'setup_mmcv',
 }
 _OF_THE_CHECKOUT = ('setup_env',)
 

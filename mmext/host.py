@@ -4,17 +4,30 @@ import contextlib
 import io
 import warnings
 
+from mmext.errors import MissingPackageError
+
 
 def import_mmdet() -> None:
     """Import what mmdet registers, and mend what is broken in it.
 
     It takes seconds, so programs check their input first.
+
+    Raises:
+        MissingPackageError: mmcv has no compiled operators.
     """
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.filterwarnings('ignore', 'faster_coco_eval is not installed')
-        from mmdet.utils import register_all_modules
+        try:
+            from mmdet.utils import register_all_modules
 
-        register_all_modules(init_default_scope=False)
+            register_all_modules(init_default_scope=False)
+        except ModuleNotFoundError as error:
+            if error.name != 'mmcv._ext':
+                raise
+            raise MissingPackageError(
+                'mmcv is installed without its compiled operators, as pip builds it by itself; '
+                '`mmext setup` compiles it for this Python and torch in minutes'
+            ) from error
     from mmext.host_repairs.faults import repair_host
 
     repair_host()

@@ -10,7 +10,6 @@ from __future__ import annotations  # an old Python must get as far as `check_ma
 import contextlib
 import fcntl
 import platform
-import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -26,10 +25,7 @@ def check_machine() -> None:
             f'mmext needs Python 3.11, 3.12 or 3.13, but {sys.executable} is '
             f'{platform.python_version()}. Name another one: make PYTHON=/path/to/python3.11 ...'
         )
-    if not shutil.which(mmcv_wheel.CXX):
-        raise SetupError(
-            f'no C++ compiler: {mmcv_wheel.CXX!r} is not found (Debian, Ubuntu: apt install g++)'
-        )
+    mmcv_wheel.check_compiler()
 
 
 @contextlib.contextmanager

@@ -44,7 +44,7 @@ def _operators() -> str:
         importlib.import_module(_COMPILED)
     except ImportError as error:
         return (
-            f'not compiled ({error}): no model runs; `make setup` in a checkout of mmext builds '
-            'them for the Python and torch at hand'
+            f'not compiled ({error}): no model runs; `mmext setup` compiles them for this Python '
+            'and torch'
         )
     return 'compiled'

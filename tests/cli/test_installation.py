@@ -27,5 +27,5 @@ def test_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         'mmext.cli.installation.OPTIONAL', {'no_such_package': ('a test', 'mmext[none]')}
     )
     found = facts()
-    assert found['mmcv operators'].startswith('not compiled') and 'make setup' in str(found)
+    assert found['mmcv operators'].startswith('not compiled') and 'mmext setup' in str(found)
     assert found['no_such_package'] == "not installed: pip install 'mmext[none]' (a test)"

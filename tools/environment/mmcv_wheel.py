@@ -39,8 +39,7 @@ def install_mmcv() -> None:
     if works('import mmcv._ext'):
         return say('      a working mmcv is there already: left alone')
     key = wheel_key()
-    folder = WHEELS / key
-    wheel = next(folder.glob('*.whl'), None)
+    folder, wheel = WHEELS / key, cached_wheel()
     if wheel:
         say('      from the cache')
     else:
@@ -54,6 +53,17 @@ def install_mmcv() -> None:
             'mmcv was installed, but `import mmcv._ext` (its compiled operators) '
             'fails. The cached wheel is removed: run again to compile it anew.'
         )
+
+
+def cached_wheel() -> Path | None:
+    """The finished wheel for this Python and torch, if there is one."""
+    return next((WHEELS / wheel_key()).glob('*.whl'), None)
+
+
+def check_compiler() -> None:
+    """Say at once that there is no compiler."""
+    if not shutil.which(CXX):
+        raise SetupError(f'no C++ compiler: {CXX!r} is not found (Debian, Ubuntu: apt install g++)')
 
 
 def pinned(name: str) -> str:

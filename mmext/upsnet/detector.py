@@ -208,13 +208,18 @@ class UPSNet(TwoStagePanopticSegmentor):
         """Mask logits of every class, ``[n_i, T, 28, 28]`` per entry.
 
         ``boxes`` holds one entry per image, or several rounds of all images in the same order:
-        the box branch of average precision and the panoptic branch share one call.
+        the box branch of average precision and the panoptic branch share one call, in which a box
+        that both have kept goes through the head once.
         """
         num_images = len(features[0])
         rois = bbox2roi([get_box_tensor(entry.bboxes) for entry in boxes])
         rois[:, 0] %= num_images
+        lengths = [len(entry) for entry in boxes]
+        if len(boxes) == num_images:
+            return list(self.roi_head._mask_forward(features, rois)['mask_preds'].split(lengths))
+        rois, roi_index = rois.unique(dim=0, return_inverse=True)
         logits = self.roi_head._mask_forward(features, rois)['mask_preds']
-        return list(logits.split([len(entry) for entry in boxes]))
+        return [logits[index] for index in roi_index.split(lengths)]
 
 
 def _select(candidates: InstanceData, cfg: ConfigType) -> InstanceData:

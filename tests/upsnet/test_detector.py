@@ -157,3 +157,29 @@ def test_predictions_are_host_data_samples(upsnet, sample_factory):
         (result,) = upsnet.eval().predict(images(1), [sample_factory()], rescale=False)
     assert isinstance(result, DetDataSample)
     assert result.pred_panoptic_seg.sem_seg.dtype == torch.int32
+
+
+def test_a_box_of_both_branches_goes_through_the_mask_head_once(
+    upsnet_config, build_model, sample_factory
+):
+    """Over a batch of two, whose boxes may be the same; the logits are those of a box alone."""
+    upsnet = build_model(permissive(upsnet_config)).eval()
+    boxes = torch.tensor([[4.0, 8.0, 40.0, 50.0], [0.0, 0.0, 63.0, 63.0], [20.0, 4.0, 60.0, 30.0]])
+    entries = [InstanceData(bboxes=boxes[index]) for index in ([0, 1], [0], [2, 1, 0], [])]
+    seen = []
+    head = upsnet.roi_head._mask_forward
+    upsnet.roi_head._mask_forward = lambda features, rois: (
+        seen.append(len(rois)) or head(features, rois)
+    )
+    with torch.no_grad():
+        features = upsnet.extract_feat(images(2))
+        shared = upsnet._mask_logits(features, entries)
+        alone = upsnet._mask_logits(features, entries[:2]) + upsnet._mask_logits(
+            features, entries[2:]
+        )
+    assert seen == [4, 3, 3]  # two images: boxes 0, 1 and 2 of the first, box 0 of the second
+    for one, other in zip(shared, alone, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+    nothing = InstanceData(bboxes=boxes[:0])
+    with torch.no_grad():
+        assert [len(x) for x in upsnet._mask_logits(features, [nothing] * 4)] == [0] * 4

@@ -99,7 +99,10 @@ class LoadImage(LoadImageFromFile):
         self.check_size, self.max_pixels, self.stand_ins = check_size, max_pixels, stand_ins
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
-        """Adds ``img``, ``img_shape`` and ``ori_shape``."""
+        """Adds ``img``, ``img_shape``, ``ori_shape`` and a ``scale_factor`` of 1.
+
+        The heads of the host ask for the factor, which else a ``Resize`` alone would add.
+        """
         path = results['img_path']
         try:
             data = self._bytes(path)
@@ -116,6 +119,7 @@ class LoadImage(LoadImageFromFile):
             image = image.astype(np.float32)
         results['img'] = image
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        results['scale_factor'] = 1.0, 1.0
         return results
 
     def read(self, path: str) -> npt.NDArray[Any]:

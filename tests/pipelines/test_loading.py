@@ -244,6 +244,17 @@ def test_a_worker_process_reports_one_line(content: bytes, tmp_path: Path) -> No
     assert line is not None and line.startswith(f'{tmp_path}/x.jpg: ') and 'Traceback' not in line
 
 
+def test_a_pipeline_that_does_not_resize_has_a_scale(tmp_path: Path) -> None:
+    """The host's heads ask for it when they bring boxes and masks back to the photo."""
+    path = saved(tmp_path / 'x.png', Image.fromarray(BGR[..., ::-1]))
+    results = load(path)
+    assert results['scale_factor'] == (1.0, 1.0)
+    pack = TRANSFORMS.build(dict(type='mmdet.PackDetInputs', meta_keys=('scale_factor',)))
+    assert pack(dict(results))['data_samples'].scale_factor == (1.0, 1.0)
+    resize = TRANSFORMS.build(dict(type='mmdet.Resize', scale=(40, 30)))
+    assert resize(results)['scale_factor'] == (0.5, 0.5)
+
+
 def test_both_names_are_one_class() -> None:
     """Programs of the host look for a step whose name ends in ``LoadImageFromFile``."""
     for name in ('LoadImage', 'LoadImageFromFile'):

@@ -3,19 +3,23 @@
 import base64
 import json
 import os
+import re
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 import torch
 from mmengine.config import Config
@@ -218,9 +222,10 @@ def test_bad_input_is_one_line(
     assert message in done.stderr and done.stderr.count('\n') == 1
 
 
-@pytest.fixture
-def served(store: Any, tmp_path: Path) -> Iterator[str]:
-    """``mlflow models serve`` of the registered model."""
+@pytest.fixture(scope='module')
+def server(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    """``mlflow models serve`` of the registered model: its address and process id."""
+    tmp_path = tmp_path_factory.mktemp('serve')
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
@@ -230,11 +235,12 @@ def served(store: Any, tmp_path: Path) -> Iterator[str]:
     ]  # fmt: skip
     # it starts `uvicorn` by its name, as in an activated environment
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get('PATH', '')])
+    store = {'MLFLOW_TRACKING_URI': f'sqlite:///{trained / "mlflow.db"}'}
     with open(tmp_path / 'serve.log', 'wb') as log:
         process = subprocess.Popen(
             command,
             cwd=tmp_path,
-            env={**os.environ, 'PATH': path},
+            env={**os.environ, **store, 'PATH': path},
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -246,7 +252,7 @@ def served(store: Any, tmp_path: Path) -> Iterator[str]:
                 log_text = (tmp_path / 'serve.log').read_text()
                 pytest.fail(f'the served model does not answer:\n{log_text}')
             time.sleep(0.2)
-        yield f'http://127.0.0.1:{port}/invocations'
+        yield f'http://127.0.0.1:{port}/invocations', process.pid
     finally:
         if process.poll() is None:
             os.killpg(process.pid, 9)
@@ -261,10 +267,15 @@ def _answers(url: str) -> bool:
     return True
 
 
+@pytest.fixture
+def served(server: tuple[str, int]) -> str:
+    """The address of the server."""
+    return server[0]
+
+
 def _ask(url: str, content: Any) -> Any:
-    request = urllib.request.Request(
-        url, json.dumps(content).encode(), {'Content-Type': 'application/json'}
-    )
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    request = urllib.request.Request(url, body, {'Content-Type': 'application/json'})
     with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 
@@ -283,6 +294,69 @@ def test_served_over_http(store: Any, served: str, picture: Path) -> None:
         _ask(served, {'inputs': [str(picture)]})
     assert refused.value.code == 400
     assert 'base64' in refused.value.read().decode()
+
+
+def _one_bit_png(side_px: int) -> str:
+    """A black square in base64: a byte of it is thousands of pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        framed = kind + content
+        return struct.pack('>I', len(content)) + framed + struct.pack('>I', zlib.crc32(framed))
+
+    head = struct.pack('>IIBBBBB', side_px, side_px, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes((side_px + 7) // 8 + 1) * side_px)
+    png = b'\x89PNG\r\n\x1a\n' + b''.join(
+        chunk(*part) for part in ((b'IHDR', head), (b'IDAT', rows), (b'IEND', b''))
+    )
+    return base64.b64encode(png).decode()
+
+
+def _resident_mb(pid: int) -> float:
+    """Of a process and all that it has started."""
+    process = psutil.Process(pid)
+    family = [process, *process.children(recursive=True)]
+    return sum(each.memory_info().rss for each in family) / 1e6
+
+
+_PLANTED = 'planted-words'
+
+
+def _bad_requests(picture: Path) -> Iterator[tuple[str, Any, str]]:
+    small = base64.b64encode(picture.read_bytes()).decode()
+    yield 'bomb', {'inputs': [_one_bit_png(30_000)]}, r'at most 40 megapixels .* got 900'
+    yield 'many pixels', {'inputs': [_one_bit_png(5_000)] * 2}, 'at most 40 megapixels'
+    yield 'many pictures', {'inputs': [small] * 17}, 'at most 16 images .* got 17'
+    yield 'many bytes', {'inputs': ['A' * 60_000_000]}, 'at most 32 megabytes'
+    yield 'brackets', b'{"inputs": ' + b'[' * 100_000, ''
+    for name, content in {
+        'text': _PLANTED, 'null': None, 'number': 3, 'object': {_PLANTED: 1},
+        'texts': [_PLANTED * 99], 'nulls': [None], 'ragged': [[_PLANTED], [[1]]], 'empty': [[]],
+    }.items():  # fmt: skip
+        yield name, {'inputs': content}, ''
+    yield 'no JSON', _PLANTED.encode(), ''
+    yield 'other form', {'dataframe_split': {'data': [[_PLANTED]], 'columns': ['a']}}, ''
+
+
+def test_a_bad_request_is_refused_in_few_words_and_costs_no_memory(
+    server: tuple[str, int], picture: Path
+) -> None:
+    url, pid = server
+    good = {'inputs': [base64.b64encode(picture.read_bytes()).decode()]}
+    _ask(url, good)
+    _ask(url, {'inputs': [_one_bit_png(2_000)]})
+    before_mb = _resident_mb(pid)
+    for name, content, words in _bad_requests(picture):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            _ask(url, content)
+        answer = refused.value.read().decode()
+        assert 400 <= refused.value.code < 500, (name, refused.value.code)
+        assert len(answer) < 400 and _PLANTED not in answer, (name, answer)
+        assert 'stack_trace' not in answer and re.search(words, answer), (name, answer)
+    for _ in range(3):
+        _ask(url, {'inputs': [_one_bit_png(2_000)]})
+    _ask(url, good)
+
+    assert _resident_mb(pid) < before_mb + 150
 
 
 # the way into the store, with weights that nothing is predicted with

@@ -2,7 +2,11 @@
 
 import base64
 import struct
+import sys
+import threading
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ from pycocotools import mask as rle
 
 from mmext.hooks.mlflow_logging.delivery.served_detector import (
     LIMITS,
+    ServedDetector,
     decoded,
     describe,
     image_pipeline,
@@ -143,6 +148,61 @@ def test_a_config_is_read_and_not_run(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match='config, line 1'):
             read_config(text)
     assert not touched.exists()
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['os.system', 'os', 'builtins.exec', 'torch.load', 'mmengine.fileio.load', "__import__('os')"],
+)
+def test_a_name_in_a_config_is_a_class_or_nothing(name: str) -> None:
+    with pytest.raises(ValueError, match='is no class of the host'):
+        read_config(f"model = dict(a=[dict(type={name!r}, command='true')])")
+    kept = "a = [dict(type='mmdet.FCOS'), dict(type='torch.nn.ReLU'), dict(type='mmext.UPSNet')]"
+    assert read_config(kept).a[0].type == 'mmdet.FCOS'
+
+
+def test_modules_are_imported_only_by_a_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / 'own_module_of_a_user.py').write_text('')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = "custom_imports = dict(imports=['own_module_of_a_user'])"
+    with pytest.raises(ValueError, match='needs the setting custom_imports'):
+        read_config(text)
+    assert 'own_module_of_a_user' not in sys.modules
+    read_config(text, allow_imports=True)
+    assert sys.modules.pop('own_module_of_a_user')
+
+
+class _Slow(ServedDetector):
+    """Takes a while for each image; the net is left out."""
+
+    def __init__(self, max_seconds: float) -> None:
+        self._limits = {**LIMITS, 'max_seconds': max_seconds}
+        self._lock = threading.Lock()
+        self.entered = threading.Event()
+
+    def _predict_one(self, form: Any, deadline: float) -> dict[str, Any]:
+        self.entered.set()
+        time.sleep(0.4)
+        return super()._predict_one(form, deadline)
+
+
+def test_what_takes_or_waits_too_long_is_refused(
+    image: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('_MLFLOW_IS_IN_SERVING_ENVIRONMENT', 'true')
+    model = _Slow(max_seconds=0.1)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(model.predict, None, [image])
+        assert model.entered.wait(10)
+        second = pool.submit(model.predict, None, [image])
+        with pytest.raises(MlflowException, match=r'at most 0.1 seconds \(max_seconds\)') as slow:
+            first.result()
+        with pytest.raises(MlflowException, match='is busy') as waiting:
+            second.result()
+    assert slow.value.get_http_status_code() == 400
+    assert waiting.value.get_http_status_code() == 429
 
 
 class _Evil:

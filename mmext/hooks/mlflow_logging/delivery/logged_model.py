@@ -25,7 +25,10 @@ _SETTINGS = {
     'max_images': 16,
     'max_megapixels': 40,
     'max_megabytes': 32,
+    'max_seconds': 50,
+    'custom_imports': False,
 }
+_CUSTOM_IMPORTS = '\ncustom_imports = dict('
 _MAX_POINTS = 1000  # of one log_batch call
 
 
@@ -81,6 +84,8 @@ def write_folder(record: Mapping[str, Any], ids: Mapping[str, str], folder: Path
 
     if not Path(record['weights']).is_file():
         raise MissingFileError(record['weights'])
+    # what the training had imported itself
+    has_imports = _CUSTOM_IMPORTS in f'\n{record["config"]}'
     config = folder.with_name('config.py')
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(record['config'])
@@ -93,7 +98,7 @@ def write_folder(record: Mapping[str, Any], ids: Mapping[str, str], folder: Path
             # our classes come along, so that later versions of them change nothing
             code_paths=[str(_PACKAGE)] if "'mmext." in record['config'] else None,
             pip_requirements=record['requirements'],
-            model_config=_SETTINGS,
+            model_config={**_SETTINGS, 'custom_imports': has_imports},
             mlflow_model=Model(run_id=ids.get('run_id'), model_id=ids.get('model_id')),
             metadata={'classes': record['classes']},
         )

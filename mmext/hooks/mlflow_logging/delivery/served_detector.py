@@ -9,9 +9,12 @@ path of a picture, or an encoded picture (JPEG, PNG) as bytes or as base64 text:
     mlflow.pyfunc.load_model('models:/…').predict(['street.jpg'])
     curl $SERVER/invocations -H 'Content-Type: application/json' -d '{"inputs": ["<base64>"]}'
 
-A request is limited, and refused with status 400 beyond: ``max_images``, ``max_megapixels`` and
-``max_megabytes``, all of it together. Nothing of the model is executed: its config is read as
-plain values, its weights as tensors.
+A request is limited, and refused with status 400 beyond: ``max_images``, ``max_megapixels``,
+``max_megabytes`` (half as much again of JSON) and ``max_seconds``, all of it together; one that
+waits so long for others gets a 429. What a server answers to a bad request never repeats it.
+Nothing of the model is executed: its config is read as plain values that name registered classes
+and those of the host, its weights as tensors. Modules of ``custom_imports`` are imported where the
+setting ``custom_imports`` says so, as it does for models of a training that had imported them.
 
 Output is one dict for each image, of plain numbers, texts and lists:
 
@@ -28,10 +31,18 @@ Output is one dict for each image, of plain numbers, texts and lists:
 import ast
 import base64
 import binascii
+import contextlib
+import ctypes
+import functools
+import gc
+import importlib.util
 import io
+import math
 import os
 import pickle
+import sys
 import threading
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,11 +52,15 @@ import cv2
 import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
+from mlflow.protos.databricks_pb2 import ErrorCode
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 _INSTANCE_OFFSET = 1000  # mmdet's panoptic map: label + number * 1000
 
-LIMITS = {'max_images': 16.0, 'max_megapixels': 40.0, 'max_megabytes': 32.0}
+LIMITS = {'max_images': 16.0, 'max_megapixels': 40.0, 'max_megabytes': 32.0, 'max_seconds': 50.0}
+_BASE64_AND_MORE = 1.5  # bytes of JSON for a byte of a picture
+_HOST = ('mmcv', 'mmdet', 'mmengine', 'mmext', 'mmpose', 'mmpretrain', 'mmseg', 'torch')
+_NAMED = ('type', 'warp_mode')  # entries that the host looks up by name, the second by `eval`
 _FORMATS = ('BMP', 'JPEG', 'JPEG2000', 'PNG', 'PPM', 'TIFF', 'WEBP')
 _HEADERS = threading.Lock()
 
@@ -71,12 +86,14 @@ class ServedDetector(PythonModel):
         device = settings.get('device', 'auto')
         if device == 'auto':
             device = 'cuda:0' if torch.cuda.is_available() else 'cpu'
-        config = read_config(Path(context.artifacts['config']).read_text())
+        text = Path(context.artifacts['config']).read_text()
+        config = read_config(text, bool(settings.get('custom_imports')))
         self._min_score = float(settings.get('min_score', 0.3))
         self._limits = {name: float(settings.get(name, limit)) for name, limit in LIMITS.items()}
         self._model = load_detector(config, context.artifacts['weights'], device)
         self._pipeline = Compose(image_pipeline(config))
         self._lock = threading.Lock()  # a server calls from several threads
+        guard_server(self._limits['max_megabytes'])
 
     def predict(
         self,
@@ -86,23 +103,101 @@ class ServedDetector(PythonModel):
     ) -> list[dict[str, Any]]:
         """Predict the images one after another; see the module's text."""
         from_strangers = os.environ.get('_MLFLOW_IS_IN_SERVING_ENVIRONMENT') == 'true'
-        forms = opened(model_input, not from_strangers, self._limits if from_strangers else {})
-        images = [decoded(form) for form in forms]
-        with self._lock:
-            return [self._predict_one(image) for image in images]
+        limits = self._limits if from_strangers else {}
+        deadline = time.monotonic() + limits.get('max_seconds', math.inf)
+        forms = opened(model_input, not from_strangers, limits)
+        if not self._lock.acquire(timeout=limits.get('max_seconds', -1)):
+            raise Refused('the server is busy, try again later', 'REQUEST_LIMIT_EXCEEDED')
+        try:
+            return [self._predict_one(form, deadline) for form in forms]
+        finally:
+            self._lock.release()
+            if from_strangers:
+                _give_back_memory()
 
-    def _predict_one(self, image: np.ndarray) -> dict[str, Any]:
+    def _predict_one(self, form: np.ndarray | bytes, deadline: float) -> dict[str, Any]:
         import torch
         from mmengine.dataset import pseudo_collate
 
+        if time.monotonic() > deadline:
+            seconds = f'{self._limits["max_seconds"]:g} seconds (max_seconds)'
+            raise Refused(f'request: expected one that takes at most {seconds}, it takes longer')
+        image = decoded(form)
         prepared = self._pipeline({'img': np.ascontiguousarray(image[..., ::-1]), 'img_id': 0})
         with torch.inference_mode():
             (sample,) = self._model.test_step(pseudo_collate([prepared]))
         return describe(sample.cpu(), image.shape[:2], self._model.dataset_meta, self._min_score)
 
 
-def read_config(text: str) -> Any:
-    """The config of the model, as mmengine's Config; its text is read, not run."""
+class Refused(MlflowException):
+    """A request is refused; the server does not put the request into the message, as it would.
+
+    Args:
+        message: for whoever asked.
+        error_code: of MLflow; a server answers 400, 429 to ``REQUEST_LIMIT_EXCEEDED``.
+    """
+
+    def __init__(self, message: str, error_code: str = 'INVALID_PARAMETER_VALUE') -> None:
+        super().__init__(message, ErrorCode.Value(error_code))
+
+    @property
+    def message(self) -> str:
+        """What was said first."""
+        return str(self.__dict__['first'])
+
+    @message.setter
+    def message(self, text: str) -> None:
+        self.__dict__.setdefault('first', text)
+
+
+def guard_server(max_megabytes: float) -> None:
+    """Let the scoring server of this process, if it is one, refuse in few words.
+
+    MLflow parses a request of any size, and answers to a bad one with the request itself and a
+    stack trace.
+
+    Args:
+        max_megabytes: of pictures in a request; see :data:`LIMITS`.
+    """
+    server = sys.modules.get('mlflow.pyfunc.scoring_server')
+    plain = getattr(server, 'invocations', None)
+    if plain is None or hasattr(plain, '__wrapped__'):
+        return
+
+    @functools.wraps(plain)
+    def invocations(data: Any, *arguments: Any, **keywords: Any) -> Any:
+        limits = {'max_megabytes': max_megabytes}
+        _check(limits, 'max_megabytes', len(data) / 1e6 / _BASE64_AND_MORE, 'megabytes')
+        try:
+            return plain(data, *arguments, **keywords)
+        except Refused:
+            raise
+        except (MlflowException, RecursionError, MemoryError, ValueError):
+            raise Refused(
+                'request: expected {"inputs": [image, ...]}, an image as base64 text of a picture '
+                'or as an array [H, W, 3] of uint8'
+            ) from None
+
+    vars(server)['invocations'] = invocations
+
+
+def _give_back_memory() -> None:
+    """Let the system have what a large request took; glibc keeps it otherwise."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def read_config(text: str, allow_imports: bool = False) -> Any:
+    """The config of the model, as mmengine's Config; its text is read, not run.
+
+    Args:
+        text: assignments of plain values.
+        allow_imports: whether the modules of its ``custom_imports`` are imported.
+
+    Raises:
+        ValueError: it has more than that, or names what is no class of the host's.
+    """
     from mmengine.config import Config
     from mmengine.utils import import_modules_from_strings
 
@@ -115,8 +210,40 @@ def read_config(text: str) -> Any:
             line = f'config, line {statement.lineno}'
             raise ValueError(f'{line}: expected the assignment of a plain value') from None
     if values.get('custom_imports'):
+        if not allow_imports:
+            raise ValueError('config: custom_imports needs the setting custom_imports of the model')
         import_modules_from_strings(**values['custom_imports'])
+    _check_names(values)
     return Config(values)
+
+
+def _check_names(node: Any) -> None:
+    """Refuse names that the host would import or call, but are no classes of it."""
+    items = list(node.items()) if isinstance(node, dict) else []
+    for key, value in items:
+        if key in _NAMED and isinstance(value, str) and not _is_harmless(value):
+            raise ValueError(f'config: {key}={value[:60]!r} is no class of the host')
+    for value in [value for _, value in items] or (node if isinstance(node, list | tuple) else ()):
+        _check_names(value)
+
+
+def _is_harmless(name: str) -> bool:
+    """Whether a name is looked up in a registry, or is a class of the host or a layer of torch."""
+    from mmengine.utils import get_object_from_string
+
+    package, dot, _ = name.partition('.')
+    if not all(part.isidentifier() for part in name.split('.')):
+        return False
+    if not dot:  # what no registry has, mmengine takes for a module
+        return importlib.util.find_spec(package) is None
+    if package == 'cv2':  # names of constants
+        return name.count('.') == 1 and name[4:].isupper()
+    if package not in _HOST:
+        return False
+    found = get_object_from_string(name)
+    if package == 'torch':
+        return isinstance(found, type) and name.startswith(('torch.nn.', 'torch.optim.'))
+    return found is None or isinstance(found, type)
 
 
 def load_detector(config: Any, weights: str, device: str) -> Any:
@@ -200,9 +327,7 @@ def decoded(form: np.ndarray | bytes) -> np.ndarray:
 def _check(limits: Mapping[str, float], name: str, value: float, unit: str) -> None:
     limit = limits.get(name)
     if limit is not None and value > limit:
-        raise MlflowException.invalid_parameter_value(
-            f'request: expected at most {limit:g} {unit} ({name}), got {value:.4g}'
-        )
+        raise Refused(f'request: expected at most {limit:g} {unit} ({name}), got {value:.4g}')
 
 
 def _picture_size(encoded: bytes) -> tuple[int, int]:
@@ -341,7 +466,7 @@ def _numpy(value: Any) -> np.ndarray:
 
 
 def _refusal(expected: str, actual: str) -> MlflowException:
-    return MlflowException.invalid_parameter_value(f'image: expected {expected}, got {actual}')
+    return Refused(f'image: expected {expected}, got {actual}')
 
 
 set_model(ServedDetector())

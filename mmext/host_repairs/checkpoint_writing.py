@@ -24,6 +24,8 @@ from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook, checkpoint_hook
 from mmengine.runner import Runner, checkpoint, runner
 
+from mmext.errors import InputError
+
 _PARTIAL = '.mmext-partial'
 _STALE_S = 60.0
 """Age of a half-written file, s, at which nobody writes it any more: a living one is locked."""
@@ -79,6 +81,9 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
     Yields:
         The open file.
+
+    Raises:
+        InputError: there is a folder at the place.
     """
     place = Path(path)
     _remove_stale(place.parent)
@@ -91,8 +96,12 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, place)
-    except BaseException:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, IsADirectoryError):
+            raise InputError(
+                f'{place} is a folder, but a file of that name is to be written: move it away'
+            ) from error
         raise
     _sync_folder(place.parent)
 

@@ -13,6 +13,7 @@ import torch
 from mmengine.logging import MMLogger
 from mmengine.runner import save_checkpoint
 
+from mmext.errors import InputError
 from mmext.host_repairs import checkpoint_reading, checkpoint_writing
 from mmext.host_repairs.checkpoint_reading import read_checkpoint
 from mmext.host_repairs.checkpoint_writing import whole_file
@@ -115,6 +116,16 @@ def test_a_file_takes_its_place_when_it_is_complete(tmp_path: Path) -> None:
         file.write(b'new')
         assert place.read_bytes() == b'old'
     assert place.read_bytes() == b'new' and os.listdir(tmp_path) == ['x.pth']
+
+
+def test_a_folder_in_the_place_is_said(tmp_path: Path) -> None:
+    (tmp_path / 'x.pth').mkdir()
+    with (
+        pytest.raises(InputError, match=r'x\.pth is a folder.*move it away'),
+        whole_file(tmp_path / 'x.pth') as file,
+    ):
+        file.write(b'new')
+    assert os.listdir(tmp_path) == ['x.pth']
 
 
 def test_what_killed_writers_left_is_removed_and_what_is_written_is_not(tmp_path: Path) -> None:

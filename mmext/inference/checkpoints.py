@@ -71,7 +71,26 @@ def load_checkpoint(path: str) -> dict[str, Any]:
     if not any(hasattr(item, 'shape') for item in checkpoint['state_dict'].values()):
         entries = ', '.join(map(str, checkpoint['state_dict']))
         raise InputError(f'checkpoint {path} holds no weights; its entries are {entries}')
+    for name, item in checkpoint['state_dict'].items():
+        if strange := _strangeness(name, item):
+            raise InputError(
+                f'checkpoint {path} cannot be loaded: its entry {name!r} {strange}; expected the '
+                'name of a weight and its numbers'
+            )
     return checkpoint
+
+
+def _strangeness(name: Any, item: Any) -> str:
+    """What no model has in an entry of a state dict, ``''`` if there is nothing."""
+    if not isinstance(name, str):
+        return 'is named by no text'
+    if not hasattr(item, 'is_complex'):  # numbers, and what modules keep beside their tensors
+        return ''
+    if item.is_meta:
+        return 'has a shape and no numbers'
+    if item.is_complex() or item.is_quantized or str(item.layout) != 'torch.strided':
+        return f'is of {item.dtype} and {item.layout}'
+    return ''
 
 
 def check_finite(checkpoint: Mapping[str, Any], path: str, resumes: bool) -> None:

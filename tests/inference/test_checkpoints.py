@@ -13,6 +13,7 @@ from torch import nn
 from mmext.errors import InputError
 from mmext.inference.checkpoints import (
     check_pretrained,
+    load_checkpoint,
     load_weights,
     resolve_torchvision,
 )
@@ -166,3 +167,18 @@ def test_pretrained_weights_that_load(tmp_path: Path) -> None:
     init = dict(type='Pretrained', checkpoint=str(tmp_path / 'good.pth'))
     check_pretrained(Config(dict(model=dict(backbone=dict(init_cfg=[init])))))
     check_pretrained(Config())
+
+
+@pytest.mark.parametrize(
+    ('name', 'weight', 'words'),
+    [
+        (3, torch.ones(2), 'its entry 3 is named by no text'),
+        ('w', torch.ones(2, 2).to_sparse(), r"'w' is of torch\.float32 and torch\.sparse_coo"),
+        ('w', torch.ones(2, dtype=torch.complex64), r"'w' is of torch\.complex64"),
+        ('w', torch.ones(2, device='meta'), "'w' has a shape and no numbers"),
+    ],
+)
+def test_entries_that_no_model_has(name: Any, weight: Any, words: str, tmp_path: Path) -> None:
+    torch.save({'state_dict': {name: weight}}, tmp_path / 'x.pth')
+    with pytest.raises(InputError, match=words):
+        load_checkpoint(str(tmp_path / 'x.pth'))

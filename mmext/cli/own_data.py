@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from yapf.yapflib.yapf_api import FormatCode
 
 from mmext.configuration import walk
 from mmext.data_report.config_heads import configured_heads, configured_panoptic
 from mmext.errors import InputError
 from mmext.formats.coco_records import coco_records
 from mmext.formats.json_files import parse_json
+
+_STYLE = '{based_on_style: pep8, column_limit: 100, split_before_first_argument: true}'
 
 
 def classes_of(file: Path) -> tuple[str, ...]:
@@ -53,7 +56,7 @@ def config_text(
         f'{name} = {_literal(_loader(config[name], file, photos))}'
         for name, file in (('train_dataloader', train), ('val_dataloader', val))
     )
-    return f'''"""{Path(base.partition('::')[2] or base).stem} on {train.name}."""
+    text = f'''"""{Path(base.partition('::')[2] or base).stem} on {train.name}."""
 
 _base_ = {base!r}
 
@@ -61,10 +64,11 @@ model = {_literal(counts)}
 classes = {tuple(classes)!r}
 {loaders}
 test_dataloader = val_dataloader
-val_evaluator = dict(
-    _delete_=True, type='mmext.CocoDetectionMetric', ann_file={str(val)!r}{metric})
+val_evaluator = dict(_delete_=True, type='mmext.CocoDetectionMetric', ann_file={str(val)!r}{metric})
 test_evaluator = val_evaluator
 '''
+    formatted, _ = FormatCode(text, style_config=_STYLE)
+    return str(formatted)
 
 
 def _loader(loader: Mapping[str, Any], file: Path, photos: Path) -> dict[str, Any]:

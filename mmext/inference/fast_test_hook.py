@@ -7,7 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 
-from mmext.hooks.mixed_precision.hook import Fp16Hook
+from mmext.hooks.mixed_precision.hook import MixedPrecisionHook
 from mmext.inference.fast import fast
 
 
@@ -41,5 +41,5 @@ class FastTestHook(Hook):
 
 
 def _configured(runner: Runner) -> str:
-    hook = next((hook for hook in runner.hooks if isinstance(hook, Fp16Hook)), None)
-    return hook.precision if hook is not None and hook.val else 'fp32'
+    hook = next((hook for hook in runner.hooks if isinstance(hook, MixedPrecisionHook)), None)
+    return hook.settings.precision if hook is not None and hook.val else 'fp32'

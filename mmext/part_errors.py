@@ -3,7 +3,8 @@
 mmengine builds a run from the dicts of a config. A wrong value in one of them fails in the class
 that it is for, or in a layer below it: somewhere in torch, with a message about tensors. From the
 frames of the traceback this file finds the dict, so that the line can name its key and its values.
-After the first iteration the values have proved to fit, and an error is none of theirs.
+After the first iteration the values have proved to fit, and an error is none of theirs. Neither
+is one that no value can cause, at any time.
 """
 
 import difflib
@@ -20,6 +21,7 @@ _IMPORT_ADVICE = (
     '; spell it as its class, and import the module of a class of your own (custom_imports)'
 )
 _NO_SUCH_OPTIMIZER = 'None is not a callable object'  # mmengine looked its name up and found none
+_FAULTS = (NameError, SyntaxError)  # no value of a config causes one
 _SHOWN_VALUES = 8
 _SHOWN_CHARACTERS = 300
 
@@ -50,6 +52,8 @@ def part_error(error: BaseException, text: str) -> str | None:
     if not isinstance(error, Exception):
         return None
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if isinstance(error, _FAULTS) and frames and frames[-1].f_code.co_filename != '<string>':
+        return None  # but a value that the host evaluates is as wrong as any other
     keyword = _KEYWORD.search(text)
     if not any(map(_is_of_a_run, frames)) or (_has_iterated(frames) and not keyword):
         return None

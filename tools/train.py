@@ -145,9 +145,10 @@ def check_resumable(checkpoint: Mapping[str, Any], config: Config) -> None:
 
     mmengine takes it too, but only after the order of the images was drawn.
     """
-    from mmext.inference.resuming import missing_for_resume
+    from mmext.inference.resuming import beyond_the_end, missing_for_resume
 
-    if missing := missing_for_resume(checkpoint):
+    missing = missing_for_resume(checkpoint) or beyond_the_end(checkpoint, config.train_cfg)
+    if missing:
         raise InputError(f'checkpoint {config.load_from} cannot be resumed: {missing}')
     check_finite(checkpoint, config.load_from, resumes=True)
     randomness = config.get('randomness') or {}

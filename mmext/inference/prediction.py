@@ -27,6 +27,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmext.configuration import remove_pretrained, walk
+from mmext.data_report.config_heads import configured_heads, configured_panoptic
 from mmext.drawing.colors import Picture
 from mmext.drawing.panels import Classes, Scene, draw_scene
 from mmext.errors import InputError
@@ -213,17 +214,37 @@ def class_table(config: Config, checkpoint_meta: Mapping[str, Any]) -> dict[str,
         checkpoint_meta: what mmengine has stored with the weights.
 
     Raises:
-        InputError: nothing names the classes.
+        InputError: nothing names the classes, or fewer are named than the model tells apart.
     """
-    stored = {k.lower(): v for k, v in (checkpoint_meta.get('dataset_meta') or {}).items()}
+    given = checkpoint_meta.get('dataset_meta')
+    stored = {str(k).lower(): v for k, v in given.items()} if isinstance(given, Mapping) else {}
     table = stored if stored.get('classes') else _configured_table(config)
     if not table.get('classes'):
         raise InputError(
             'neither checkpoint nor config names the classes: set metainfo of the data set'
         )
+    _check_classes(table['classes'], config.model)
     if 'num_things_classes' in config.model:
         table.setdefault('thing_classes', table['classes'][: config.model.num_things_classes])
     return table
+
+
+def _check_classes(classes: Any, model: Mapping[str, Any]) -> None:
+    named = isinstance(classes, list | tuple) and all(isinstance(name, str) for name in classes)
+    if not named:
+        raise InputError(
+            f'the classes of the checkpoint or config are no list of names, but {classes!r:.60}: '
+            'set metainfo of the data set'
+        )
+    for key, number in [
+        *configured_heads(model),
+        *((key, sum(numbers)) for key, numbers in configured_panoptic(model)),
+    ]:
+        if len(classes) < number:
+            raise InputError(
+                f'the checkpoint or config names {len(classes)} classes, and {key} tells {number} '
+                'apart: the weights are of another data set, or metainfo of the data set is wrong'
+            )
 
 
 def _configured_table(config: Config) -> dict[str, Any]:

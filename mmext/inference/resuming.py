@@ -90,7 +90,7 @@ def missing_for_resume(checkpoint: Mapping[str, Any]) -> str:
     lacking = [name for name in _NEEDED if not isinstance(checkpoint.get(name), Mapping)]
     meta = checkpoint.get('meta')
     if isinstance(meta, Mapping):
-        lacking += [f'meta.{key}' for key in ('epoch', 'iter') if key not in meta]
+        lacking += [f'meta.{key}' for key in ('epoch', 'iter') if not _is_count(meta.get(key))]
     if not lacking:
         return ''
     return (
@@ -126,3 +126,22 @@ def _lateness(file: Path) -> tuple[int, float]:
     """The epoch or iteration that ends the name; the time of files without."""
     number = _NUMBER.search(file.stem)
     return (int(number.group()) if number else -1, file.stat().st_mtime)
+
+
+def beyond_the_end(checkpoint: Mapping[str, Any], train_cfg: Mapping[str, Any]) -> str:
+    """Why nothing is left to train of a longer training than the config's, ``''`` if all is well.
+
+    Args:
+        checkpoint: one that :func:`missing_for_resume` finds whole.
+        train_cfg: of the config.
+    """
+    for key, unit in (('epoch', 'max_epochs'), ('iter', 'max_iters')):
+        most = train_cfg.get(unit)
+        done = checkpoint['meta'][key]
+        if isinstance(most, int) and done > most:
+            return f'it has done {done} {unit[4:]}, and the config ends at {unit}={most}'
+    return ''
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and value >= 0

@@ -55,3 +55,19 @@ def test_classes_that_nobody_knows(tmp_path: Path) -> None:
         class_table(config(tmp_path, classes='auto'), {})
     with pytest.raises(InputError, match='neither checkpoint nor config'):
         class_table(Config(dict(model={})), {})
+
+
+@pytest.mark.parametrize(
+    ('classes', 'words'),
+    [
+        (('a', 'b'), r'names 2 classes, and bbox_head tells 3 apart'),
+        ('abc', "no list of names, but 'abc'"),
+        ((1, 2, 3), 'no list of names'),
+        ({'a': 1}, 'no list of names'),
+    ],
+)
+def test_classes_that_are_not_the_models(classes: Any, words: str) -> None:
+    model = Config(dict(model=dict(bbox_head=dict(type='RetinaHead', num_classes=3))))
+    assert class_table(model, dict(dataset_meta=dict(classes=('a', 'b', 'c'))))
+    with pytest.raises(InputError, match=words):
+        class_table(model, dict(dataset_meta=dict(classes=classes)))

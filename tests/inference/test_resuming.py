@@ -10,7 +10,11 @@ from mmengine.logging import MMLogger
 
 from mmext.errors import InputError
 from mmext.inference.checkpoints import check_finite, load_checkpoint
-from mmext.inference.resuming import checkpoint_to_resume, recorded_checkpoint
+from mmext.inference.resuming import (
+    beyond_the_end,
+    checkpoint_to_resume,
+    recorded_checkpoint,
+)
 
 
 def save(file: Path, **changes: Any) -> Path:
@@ -153,3 +157,22 @@ def test_the_state_of_the_optimizer_counts_for_a_resumed_training(tmp_path: Path
     check_finite(checkpoint, 'x.pth', resumes=False)
     with pytest.raises(InputError, match=r'1 of 2 tensors \(optimizer.state.3.exp_avg\)'):
         check_finite(checkpoint, 'x.pth', resumes=True)
+
+
+@pytest.mark.parametrize(
+    'meta', [dict(epoch=1, iter=-3), dict(epoch='1', iter=10), dict(epoch=None, iter=1.5)]
+)
+def test_steps_that_are_no_counts_cannot_be_resumed(meta: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r'it has no meta\.(epoch|iter)'):
+        checkpoint_to_resume(str(tmp_path), str(save(tmp_path / 'x.pth', meta=meta)))
+
+
+def test_what_has_trained_longer_than_the_config_is_said() -> None:
+    checkpoint = dict(meta=dict(epoch=3, iter=30))
+    for cfg, words in (
+        (dict(max_epochs=3), ''),
+        (dict(max_epochs=2), 'it has done 3 epochs, and the config ends at max_epochs=2'),
+        (dict(max_iters=30, type='IterBasedTrainLoop'), ''),
+        (dict(max_iters=29), 'it has done 30 iters, and the config ends at max_iters=29'),
+    ):
+        assert beyond_the_end(checkpoint, cfg) == words

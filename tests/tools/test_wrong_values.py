@@ -93,9 +93,10 @@ def test_options_that_are_none(
     assert end.value.code == 2 and '--cfg-options: ' in capsys.readouterr().err
 
 
-def test_an_error_after_the_first_iteration_keeps_its_traceback(
-    config_file: Path, tool: Callable[[str], ModuleType], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(('error', 'step'), [(TypeError, 2), (NameError, 0)])
+def test_an_error_after_the_first_iteration_and_a_fault_of_the_code_keep_their_traceback(
+    error: type[Exception], step: int, config_file: Path, tool: Callable[[str], ModuleType],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     from mmdet.models import RetinaNet
 
@@ -103,11 +104,11 @@ def test_an_error_after_the_first_iteration_keeps_its_traceback(
     loss = RetinaNet.loss
 
     def failing(self: RetinaNet, *arguments: object, **keywords: object) -> object:
-        if next(steps) == 2:
-            raise TypeError('a fault of the software')
+        if next(steps) == step:
+            raise error('a fault of the software')
         return loss(self, *arguments, **keywords)
 
     monkeypatch.setattr(RetinaNet, 'loss', failing)
     arguments = [str(config_file), '--no-pretrained', '--work-dir', str(tmp_path)]
-    with pytest.raises(TypeError, match='a fault of the software'):
+    with pytest.raises(error, match='a fault of the software'):
         run_tool(tool('train').main, arguments)

@@ -8,6 +8,7 @@ from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 
+from mmext.errors import InputError
 from mmext.hooks.random_state.generators import (
     SeededBatches,
     random_state,
@@ -22,6 +23,11 @@ KEY = 'mmext_random_state'
 
 RANKS_KEY = 'mmext_random_states_of_ranks'
 """Of the states of all ranks, where there are several."""
+
+_SPOILED = (
+    f'the states of the random generators in the checkpoint ({KEY}, {RANKS_KEY}) are spoiled: '
+    'go on from another one (--resume FILE), or start from its weights (load_from)'
+)
 
 
 @HOOKS.register_module()
@@ -50,6 +56,8 @@ class RandomStateHook(Hook):
         if runner._resume:
             first = [checkpoint[KEY]] if KEY in checkpoint else []
             self._resumed = checkpoint.get(RANKS_KEY, first)
+            if not isinstance(self._resumed, list):
+                raise InputError(_SPOILED)
 
     def before_train(self, runner: Runner) -> None:
         """Give the loader a generator of its own, and its batches their numbers."""
@@ -65,10 +73,13 @@ class RandomStateHook(Hook):
         states, self._resumed = self._resumed, []
         if not states:
             return
-        if get_rank() < len(states):
-            set_random_state(states[get_rank()])
-        else:
+        if get_rank() >= len(states):
             seed_generators(int(runner.seed), get_rank(), runner.iter)
+            return
+        try:
+            set_random_state(states[get_rank()])
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError) as error:
+            raise InputError(_SPOILED) from error
 
     def after_train_iter(self, runner: Runner, *arguments: Any, **keywords: Any) -> None:
         """Gather the states of all ranks before they are saved."""

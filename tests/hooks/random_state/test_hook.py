@@ -16,6 +16,7 @@ import torch
 from mmengine.logging import MMLogger
 from torch.utils.data import get_worker_info
 
+from mmext.errors import InputError
 from mmext.hooks.random_state.generators import (
     SeededBatch,
     SeededBatches,
@@ -23,7 +24,7 @@ from mmext.hooks.random_state.generators import (
     seed_generators,
     set_random_state,
 )
-from mmext.hooks.random_state.hook import KEY
+from mmext.hooks.random_state.hook import KEY, RANKS_KEY
 
 sys.path.append(str(Path(__file__).parent))
 from sampling_training import EPOCHS, ITERATIONS, PairBatches, losses
@@ -115,6 +116,17 @@ def test_without_the_hook_they_are_not(tmp_path: Path) -> None:
     unbroken = losses(tmp_path, ITERATIONS, 0, hook=False)
     rest = losses(tmp_path, ITERATIONS, 0, resume_from='iter_5.pth', hook=False)
     assert any(rest[step] != unbroken[step] for step in rest)
+
+
+@pytest.mark.parametrize(
+    'entry', [{KEY: {'python': 1}}, {KEY: 'x'}, {RANKS_KEY: 7}, {RANKS_KEY: [[]]}]
+)
+def test_spoiled_states_are_said(entry: dict[str, Any], tmp_path: Path) -> None:
+    losses(tmp_path, ITERATIONS, 0, stop_after=6)
+    file = tmp_path / 'iter_5.pth'
+    torch.save({**torch.load(file, weights_only=False), **entry}, file)
+    with pytest.raises(InputError, match=r'random generators in the checkpoint .* are spoiled'):
+        losses(tmp_path, ITERATIONS, 0, resume_from='iter_5.pth')
 
 
 def test_checkpoints_hold_plain_data(tmp_path: Path) -> None:

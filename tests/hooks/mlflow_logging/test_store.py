@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mmext.errors import InputError
 from mmext.hooks.mlflow_logging.delivery.spool import how_to_send
 from mmext.hooks.mlflow_logging.delivery.store import Store, resolve_store
 from mmext.hooks.mlflow_logging.delivery.tracking import RunRequest, Tracking
@@ -20,6 +21,32 @@ def test_argument_goes_before_environment(tmp_path: Path) -> None:
     environment = {'MLFLOW_TRACKING_URI': 'http://a'}
     assert resolve_store(None, tmp_path, environment) == Store('http://a', None)
     assert resolve_store('http://b', tmp_path, environment) == Store('http://b', None)
+
+
+@pytest.mark.parametrize(
+    ('uri', 'words'),
+    [
+        ('ftp://host/x', 'expected one of http, .*, got ftp'),
+        ('htpp://host', 'got htpp'),
+        ('http://', 'it names no host'),
+        ('http://:5000', 'it names no host'),
+        ('http://host:99999', 'Port out of range'),
+        ('http://user:secret-words@host:x', "^((?!secret).)*Port could not be cast.*'x'"),
+        ('http://[::1', 'Invalid IPv6 URL'),
+        ('sqlite:////proc/nowhere/x.db', 'its folder cannot be made'),
+    ],
+)
+def test_addresses_that_nobody_answers_at(uri: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=words):
+        resolve_store(uri, tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    'uri',
+    ['postgresql+psycopg2://u:p@h/db', 'databricks', 'databricks://profile', 'mlruns', 'http://h'],
+)
+def test_addresses_of_mlflow_are_taken(uri: str, tmp_path: Path) -> None:
+    assert resolve_store(uri, tmp_path, {}) == Store(uri, None)
 
 
 def test_relative_sqlite_becomes_absolute(tmp_path: Path, monkeypatch: object) -> None:

@@ -9,10 +9,15 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
+
+from mmext.errors import InputError
 
 _SQLITE = 'sqlite:///'
+_KINDS = ('http', 'https', 'sqlite', 'postgresql', 'mysql', 'mssql', 'file', 'databricks',
+          'databricks-uc', 'uc')  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,15 @@ def resolve_store(
 
     SQLite stores keep their artifacts beside the data base; MLflow's own choice
     would be the folder that the process happens to run in.
+
+    Raises:
+        InputError: MLflow knows no such kind of store, an address has no host or no port that can
+            be, or the folder of a SQLite file cannot be made.
     """
     uri = tracking_uri or environ.get('MLFLOW_TRACKING_URI')
     if not uri:
         return _sqlite_store(Path(work_dir) / 'mlflow.db')
+    _check_uri(uri)
     if not uri.startswith(_SQLITE):
         return Store(uri, None)
     written, mark, query = uri.partition('?')
@@ -59,6 +69,27 @@ def resolve_store(
     if not database or database == ':memory:' or database.startswith('file:'):
         return Store(uri, None)
     return _sqlite_store(Path(database).expanduser(), mark + query)
+
+
+def _check_uri(uri: str) -> None:
+    """Refuse what no server will ever answer to: it would look like one that is down."""
+    named = f'MLflow tracking URI {_LOGIN.sub("", uri)!r}'
+    scheme, mark, _ = uri.partition('://')
+    kind = scheme.partition('+')[0]  # a data base and its driver
+    if mark and kind not in _KINDS:
+        plugins = entry_points(group='mlflow.tracking_store')
+        if scheme not in {plugin.name for plugin in plugins}:
+            raise InputError(f'{named}: expected one of {", ".join(_KINDS)}, got {scheme}')
+    if kind not in ('http', 'https'):
+        return
+    try:
+        parts = urlsplit(uri)
+        if parts.hostname and (parts.port is None or parts.port):
+            return
+        reason = 'it names no host'
+    except ValueError as error:
+        reason = str(error)
+    raise InputError(f'{named}: {reason}; expected one as http://host:5000')
 
 
 @contextmanager
@@ -90,7 +121,10 @@ def connecting(tracking_uri: str) -> Iterator[None]:
 
 def _sqlite_store(database: Path, query: str = '') -> Store:
     database = database.resolve()
-    database.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f'MLflow store {database}: its folder cannot be made: {error}') from error
     return Store(_spelled(str(database), query), (database.parent / 'mlartifacts').as_uri())
 
 

@@ -104,6 +104,9 @@ class Images(Source):
         """Yield the readable images."""
         read = self.reader or _default_reader()
         for file in self.files:
+            if file.exists() and not file.is_file():  # to read from a pipe would never end
+                self.skipped.append(f'{file}: cannot be read as an image: it is no file')
+                continue
             try:
                 image = read(str(file))
             except (OSError, ValueError) as error:

@@ -42,6 +42,9 @@ def _check_place(named: str, folder: Path) -> None:
         there = there.parent
     if not there.is_dir():
         raise InputError(f'{named}: {there} is no folder, name another place')
+    for name in folder.absolute().relative_to(there).parts:
+        if '\0' in name or len(os.fsencode(name)) > os.pathconf(there, 'PC_NAME_MAX'):
+            raise InputError(f'{named}: no folder can be called {name[:40]!r}..., name another')
     if not os.access(there, os.W_OK | os.X_OK):
         raise InputError(f'{named}: {there} cannot be written to, name another place')
     if shutil.disk_usage(there).free == 0:

@@ -1,5 +1,6 @@
 """Inputs as streams of frames, and the names and ids of the frames (video: tests/tools)."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -65,3 +66,11 @@ def test_pictures_are_written_in_rgb_under_different_names(tmp_path: Path) -> No
     names = [path.relative_to(tmp_path / 'out').as_posix() for path in written]
     assert names == ['a.bmp.png', 'a.png', 'x/a.png']
     assert all(cv2.imread(str(path))[0, 0].tolist() == [0, 0, 200] for path in written)
+
+
+def test_a_pipe_named_as_an_image_is_left_out(tmp_path: Path) -> None:
+    write(tmp_path / 'good.png', 9)
+    os.mkfifo(tmp_path / 'pipe.png')
+    source = open_source(str(tmp_path))
+    assert [frame.name for frame in source] == ['good.png']
+    assert source.skipped == [f'{tmp_path}/pipe.png: cannot be read as an image: it is no file']

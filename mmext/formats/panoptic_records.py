@@ -165,7 +165,7 @@ def annotation_list(
             annotation['image_id'] = canonical_id(raw.get('image_id'), what)
             where = f'the annotation of image {annotation["image_id"]}'
         name, segments = raw.get('file_name'), raw.get('segments_info')
-        if isinstance(name, str) and name:
+        if isinstance(name, str) and name and '\0' not in name:
             annotation['file_name'] = name.replace('\\', '/')
         elif name is not None or 'file_name' in required:
             raise InputError(f'{source}: file_name of {where} is {name!r}; expected that of a PNG')

@@ -98,6 +98,10 @@ def test_faults() -> None:
             'file_name of the annotation of image 1 is None',
         ),
         (
+            dict(annotations=[dict(image_id=1, file_name='a\0.png', segments_info=[])]),
+            'file_name of the annotation of image 1 is',
+        ),
+        (
             dict(annotations=[dict(image_id=1, file_name='a.png', segments_info=None)]),
             'segments_info of the annotation of image 1 is None',
         ),

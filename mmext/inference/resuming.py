@@ -90,7 +90,10 @@ def missing_for_resume(checkpoint: Mapping[str, Any]) -> str:
     lacking = [name for name in _NEEDED if not isinstance(checkpoint.get(name), Mapping)]
     meta = checkpoint.get('meta')
     if isinstance(meta, Mapping):
-        lacking += [f'meta.{key}' for key in ('epoch', 'iter') if not _is_count(meta.get(key))]
+        numbers = {'seed': 0, **meta}  # of which the seed may be missing
+        numbers['seed'] = numbers['seed'] or 0
+        keys = ('epoch', 'iter', 'seed')
+        lacking += [f'meta.{key}' for key in keys if not _is_count(numbers.get(key))]
     if not lacking:
         return ''
     return (

@@ -160,10 +160,16 @@ def test_the_state_of_the_optimizer_counts_for_a_resumed_training(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    'meta', [dict(epoch=1, iter=-3), dict(epoch='1', iter=10), dict(epoch=None, iter=1.5)]
+    'meta',
+    [
+        dict(epoch=1, iter=-3),
+        dict(epoch='1', iter=10),
+        dict(epoch=None, iter=1.5),
+        dict(epoch=1, iter=10, seed='x'),
+    ],
 )
 def test_steps_that_are_no_counts_cannot_be_resumed(meta: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r'it has no meta\.(epoch|iter)'):
+    with pytest.raises(InputError, match=r'it has no meta\.(epoch|iter|seed)'):
         checkpoint_to_resume(str(tmp_path), str(save(tmp_path / 'x.pth', meta=meta)))
 
 

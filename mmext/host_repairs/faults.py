@@ -9,6 +9,16 @@ from functools import cache
 from mmext.host_repairs import (
     checkpoint_reading,
     checkpoint_writing,
+    config_text,
+    mask_pasting,
+    proposal_recalls,
+    ssd_head,
+)
+
+_PARTS = (
+    checkpoint_reading,
+    checkpoint_writing,
+    config_text,
     mask_pasting,
     proposal_recalls,
     ssd_head,
@@ -18,5 +28,5 @@ from mmext.host_repairs import (
 @cache
 def repair_host() -> None:
     """Mend what is broken in the installed mmdet; call it after the import of mmdet."""
-    for part in (checkpoint_reading, checkpoint_writing, mask_pasting, proposal_recalls, ssd_head):
+    for part in _PARTS:
         part.repair()

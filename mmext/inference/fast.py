@@ -23,7 +23,7 @@ from mmext.hooks.mixed_precision.op_guards import OpGuards
 from mmext.hooks.mixed_precision.policy import Choice
 from mmext.inference.cpu_kernels import use_cpu_kernels
 from mmext.inference.low_precision import choose_fastest, hold_weights
-from mmext.inference.memory_order import give_contiguous_maps
+from mmext.inference.memory_order import give_contiguous_maps, use_channels_last
 from mmext.inference.norm_folding import fold_norms
 from mmext.inference.packed_convolutions import can_pack, pack_convolutions
 
@@ -68,7 +68,7 @@ def _accelerate(model: Any, device_type: str, dtype: torch.dtype) -> str:
     """Change a model in place; returns what was done."""
     kernels = use_cpu_kernels(model) if device_type == 'cpu' else []
     done = [f'{fold_norms(model)} norms folded']
-    model.to(memory_format=torch.channels_last)
+    use_channels_last(model)
     if device_type == 'cpu' and can_pack():
         done.append(f'{pack_convolutions(model)} convolutions packed')
     if dtype != torch.float32:

@@ -33,6 +33,9 @@ class Activation(NamedTuple):
         return _FUNCTIONS[self.name](x, *self.numbers)
 
 
+# channels that oneDNN handles together; a weight that does not fill its blocks is in an order of
+# its own for every size of map, and to change that takes longer than the convolution
+_BLOCK = 16
 NONE, RELU = Activation(), Activation('relu')
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     'none': lambda x: x,
@@ -49,6 +52,7 @@ class PackedConv2d(nn.Conv2d):
 
     activation = NONE
     _packed: Tensor | None = None
+    _packed_for: torch.Size | None = None
 
     def forward(
         self, x: Tensor, activation: Activation | None = None, shortcut: Tensor | None = None
@@ -61,11 +65,12 @@ class PackedConv2d(nn.Conv2d):
             shortcut: ``[N, O, h, w]``.
         """
         activation = self.activation if activation is None else activation
-        if x.dim() != 4 or not x.numel() or x.device.type != 'cpu' or x.requires_grad:
+        if not self._can_run(x):
             outputs = super().forward(x)
             return activation(outputs if shortcut is None else outputs + shortcut)
         geometry = (self.padding, self.stride, self.dilation, self.groups)
         if self._packed is None:
+            self._packed_for = x.shape
             self._packed = torch.ops.mkldnn._reorder_convolution_weight(
                 self.weight, *geometry, list(x.shape)
             )
@@ -75,6 +80,12 @@ class PackedConv2d(nn.Conv2d):
         if shortcut is None:
             return operation(x, *packed, *how)
         return operation.binary(x, shortcut, *packed, 'add', 1.0, *how)
+
+    def _can_run(self, x: Tensor) -> bool:
+        if x.dim() != 4 or not x.numel() or x.device.type != 'cpu' or x.requires_grad:
+            return False
+        whole = not (self.in_channels % _BLOCK or self.out_channels % _BLOCK)
+        return whole or self._packed is None or x.shape == self._packed_for
 
 
 class PackedConvModule(ConvModule):

@@ -48,6 +48,15 @@ def test_is_the_convolution(out: int, kernel: int, options: dict) -> None:
         close(model(x), expected)
 
 
+def test_whole_blocks_of_channels_keep_the_order_of_the_first_size() -> None:
+    layer = nn.Conv2d(16, 32, 3, padding=1).requires_grad_(False)
+    inputs = [random((n, 16, h, w)) for n, _, h, w in SHAPES]
+    wanted = [layer(x) for x in inputs]
+    pack_convolutions(nn.Sequential(layer))
+    for x, expected in zip(inputs, wanted, strict=True):
+        close(layer(x), expected)
+
+
 def test_has_gradients_to_its_input() -> None:
     layer = nn.Conv2d(8, 4, 3)
     x, y = (random(SHAPES[0]).requires_grad_() for _ in range(2))

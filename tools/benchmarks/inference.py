@@ -69,7 +69,7 @@ def run(quick: bool) -> list[Row]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1 if quick else THREADS)
     try:
-        return list(_rows(QUICK if quick else CASES, rounds=1 if quick else 5))
+        return list(_rows(QUICK if quick else CASES, rounds=1 if quick else 3))
     finally:
         torch.set_num_threads(threads)
 

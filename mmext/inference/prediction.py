@@ -103,7 +103,7 @@ def load_predictor(
     checkpoint_path: str,
     device: str,
     allow_partial: bool = False,
-    precision: str = 'auto',
+    precision: str = 'fp32',
 ) -> Predictor:
     """Build the model, load its weights and make it fast.
 

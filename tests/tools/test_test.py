@@ -49,6 +49,20 @@ def test_gives_the_metric_of_the_training(
     assert picture.shape[0] == 64 and picture.shape[1] > 2 * 64
 
 
+@pytest.mark.parametrize(('flags', 'name'), [([], 'fp32'), (['--precision', 'bf16'], 'bf16')])
+def test_predicts_with_a_fast_copy_in_the_precision_asked_for(
+    flags: list[str],
+    name: str,
+    trained: Path,
+    config_file: Path,
+    call: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    call('test', config_file, trained / 'epoch_2.pth', '--work-dir', tmp_path, *flags)
+    (log,) = tmp_path.glob('*/*.log')
+    assert f'fast: {name} on cpu' in log.read_text()
+
+
 @pytest.fixture
 def refusal(
     config_file: Path, tool: Tool, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -110,7 +110,10 @@ def test_agrees_with_the_evaluation(
     """The same boxes as tools/test.py finds through the data set, under the same image ids."""
     config = data / 'tiny.py'
     images = data / 'images'
-    call('infer', images, '--config', config, '--checkpoint', checkpoint, '--out', tmp_path)
+    exact = ('--precision', 'fp32')  # without it, bf16 where that is faster
+    call(
+        'infer', images, '--config', config, '--checkpoint', checkpoint, '--out', tmp_path, *exact
+    )  # fmt: skip
     call('test', config, checkpoint, '--work-dir', tmp_path, '--out', tmp_path / 'reference.pkl')
     reference = pickle.loads((tmp_path / 'reference.pkl').read_bytes())
     content = json.loads((tmp_path / 'predictions.instances.json').read_text())

@@ -133,9 +133,9 @@ def test_model_is_complete(store: Any, trained: Path, tmp_path: Path) -> None:
 
 
 def test_mmext_load_takes_its_uri(store: Any, trained: Path, picture: Path) -> None:
-    model = mmext.load(f'models:/{_NAME}@{_ALIAS}', device='cpu')
+    model = mmext.load(f'models:/{_NAME}@{_ALIAS}', device='cpu', precision='fp32')
     result = model(picture)
-    best = mmext.load(next(trained.glob('best_*.pth')), device='cpu')(picture)
+    best = mmext.load(next(trained.glob('best_*.pth')), precision='fp32')(picture)
     assert np.array_equal(result.panoptic_map, best.panoptic_map)
     assert len(result) and np.array_equal(result.boxes_xyxy, best.boxes_xyxy)
     with pytest.raises(InputError, match=f'models:/{_NAME}/99: .*MLFLOW_TRACKING_URI'):

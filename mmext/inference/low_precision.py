@@ -4,63 +4,41 @@ Autocast casts every weight on every call. Here the weights are cast once; autoc
 (:mod:`mmext.hooks.mixed_precision.op_guards`) then work as in training.
 """
 
-import functools
-import time
 from typing import Any
 
 import torch
 from mmcv.cnn.bricks import wrappers
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mmext.hooks.mixed_precision.fp32_rules import RULES, matching_modules
 from mmext.hooks.mixed_precision.policy import Choice, choose_precision
 from mmext.inference.packed_convolutions import PackedConv2d
 
-_WORTH = 1.15  # times faster than fp32, from which on a change of the last digits pays
-_ROUNDS = 5
-
 
 def choose_fastest(precision: str, device_type: str) -> Choice:
-    """The precision of predictions; as :func:`choose_precision`, but ``auto`` is measured on a CPU.
+    """The precision of predictions; as :func:`choose_precision`, but ``auto`` asks a CPU for AMX.
 
     That a processor has instructions for bf16 does not say that they are faster: with AMX they
-    are, with AVX512-bf16 alone some processors run them at half the rate of fp32.
+    are, with AVX512-bf16 alone some processors run them at half the rate of fp32. It is not
+    measured here: on a busy machine the choice, and with it the predictions, would vary.
 
     Args:
         precision: 'fp32', 'bf16', 'fp16' or 'auto'.
         device_type: as in ``torch.device.type``.
 
     Raises:
-        ValueError: the device cannot do it.
+        InputError: the device cannot do it.
     """
     choice = choose_precision(precision, device_type)
-    if precision != 'auto' or device_type != 'cpu' or choice.name != 'bf16':
+    if precision != 'auto' or device_type != 'cpu' or choice.name != 'bf16' or has_amx():
         return choice
-    ratio = bf16_speedup()
-    measured = f'a convolution in bf16 takes {1 / ratio:.2f} of its time in fp32'
-    return Choice('bf16' if ratio >= _WORTH else 'fp32', measured)
+    return Choice('fp32', 'the CPU has no AMX, without which bf16 may be slower')
 
 
-@functools.cache
-def bf16_speedup() -> float:
-    """How many times faster a convolution runs in bf16 on this processor, measured in 0.1 s."""
-    sides = [
-        [
-            torch.ones(shape, dtype=dtype).contiguous(memory_format=torch.channels_last)
-            for shape in ((1, 256, 24, 24), (256, 256, 3, 3))
-        ]
-        for dtype in (torch.float32, torch.bfloat16)
-    ]
-    times: list[list[float]] = [[], []]
-    with torch.inference_mode():
-        for _ in range(_ROUNDS):
-            for (x, weight), taken in zip(sides, times, strict=True):
-                start = time.perf_counter()
-                F.conv2d(x, weight, padding=1)
-                taken.append(time.perf_counter() - start)
-    full, low = (min(taken) for taken in times)
-    return full / low
+def has_amx() -> bool:
+    """Whether the processor multiplies matrices in bf16 by instructions of their own."""
+    # torch has no public question for this; where the name is missing, the answer is no
+    return bool(getattr(torch.cpu, '_is_amx_tile_supported', lambda: False)())
 
 
 def hold_weights(model: nn.Module, dtype: torch.dtype) -> int:

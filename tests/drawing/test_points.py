@@ -10,8 +10,7 @@ from mmengine.structures import InstanceData
 
 from mmext.drawing.panels import Classes, Scene, draw_scene
 from mmext.drawing.points import attribute_notes, draw_points
-from mmext.inference.coco_results import ResultsWriter
-from mmext.inference.media import Frame
+from mmext.inference.coco_results import instance_records
 from mmext.inference.prediction import draw_prediction
 
 BOX = np.array([[10.0, 10, 90, 90]])
@@ -113,15 +112,14 @@ def test_predictions_of_all_kinds() -> None:
     assert plain[10, 50] and not plain[60, 50]
 
 
-def test_results_have_points_and_attributes(tmp_path: Any) -> None:
-    writer = ResultsWriter(tmp_path, [{'id': 1, 'name': 'face', 'isthing': 1}])
+def test_results_have_points_and_attributes() -> None:
     sample = prediction(
         keypoints=torch.tensor([[[50.5, 60.5]], [[20.5, 25.5]]]),
         attributes=torch.tensor([[1, 2], [0, 0]]),
     )
-    results = writer._instance_results(Frame(7, 'a.jpg', grey()), sample)
+    results = instance_records(sample, 7, [1])
     assert results[0]['keypoints'] == pytest.approx([50.5, 60.5, 0.9])
     assert results[0]['attributes'] == [1, 2]
     sample.pred_instances.keypoint_scores = torch.tensor([[0.25], [0.5]])
-    results = writer._instance_results(Frame(7, 'a.jpg', grey()), sample)
+    results = instance_records(sample, 7, [1])
     assert results[1]['keypoints'] == pytest.approx([20.5, 25.5, 0.5])

@@ -166,7 +166,7 @@ def test_a_video_model_streams_into_a_video(
         out = tmp_path / f'drawn{batch_size}.mp4'
         call(
             'infer', source, '--config', config, '--checkpoint', tmp_path / 'model.pth',
-            '--out', out, '--batch-size', batch_size,
+            '--out', out, '--batch-size', batch_size, '--precision', 'fp32',
         )  # fmt: skip
         assert f'pictures in {out}' in capsys.readouterr().out
         video = cv2.VideoCapture(str(out))

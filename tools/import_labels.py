@@ -9,6 +9,7 @@ are: the names in the files are relative to the folder that is printed, which is
 """
 
 import argparse
+import importlib
 import json
 import os
 import random
@@ -17,6 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmext.errors import InputError, run_tool
+from mmext.formats.exports.coco_content import class_names, coco_content
+from mmext.formats.exports.labeled import LabeledPhoto
 
 FORMATS = ('yolo', 'voc', 'labelme', 'cvat', 'label_studio')
 
@@ -51,10 +54,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     for path in (arguments.source, arguments.photos):
         if path is not None and not path.exists():
             raise InputError(f'{path.absolute()} is not there')
-    import importlib
-
-    from mmext.formats.exports.coco_content import class_names, coco_content
-
     reader = importlib.import_module(f'mmext.formats.exports.{arguments.format}')
     export = reader.read(arguments.source, arguments.split, arguments.photos)
     if not export.photos:
@@ -75,7 +74,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f'classes: {", ".join(classes)}\nphotos are below {root} (data_prefix.img)')
 
 
-def _shares(photos: list, arguments: argparse.Namespace) -> list[tuple[Path, list]]:
+def _shares(
+    photos: list[LabeledPhoto], arguments: argparse.Namespace
+) -> list[tuple[Path, list[LabeledPhoto]]]:
     """The files to write and their photos."""
     out = arguments.out
     if arguments.val_share is None:

@@ -46,10 +46,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmext.cli.own_data import classes_of, config_text
 
     classes = classes_of(arguments.train)
-    if set(classes_of(arguments.val)) - set(classes):
+    if strangers := sorted(set(classes_of(arguments.val)) - set(classes)):
         raise InputError(
-            f'{arguments.val}: has classes that {arguments.train} lacks: '
-            f'{sorted(set(classes_of(arguments.val)) - set(classes))[:8]}'
+            f'{arguments.val}: has classes that {arguments.train} lacks: {strangers[:8]}'
         )
     text = config_text(base, config, arguments.train, arguments.val, arguments.photos, classes)
     arguments.out.write_text(text, 'utf-8')

@@ -6,7 +6,6 @@ there), installs it, and keeps the wheel in the user's cache. A working mmcv is 
 """
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     ).parse_args(argv)
-    cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'mmext' / 'build'
+    cache = mmcv_wheel.WHEELS.with_name('build')
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder, 'constraints.txt')
         constraints.write_text('\n'.join(f'{name}=={_installed(name)}' for name in _PINNED) + '\n')

@@ -58,16 +58,15 @@ def processor_abilities() -> str:
     """
     import torch
 
-    has_amx, has_bf16 = (
-        getattr(torch.cpu, name, lambda: False)()
-        for name in ('_is_amx_tile_supported', '_is_avx512_bf16_supported')
-    )
-    vectors = {'AVX512': 'AVX512', 'AVX2': 'AVX2'}
-    names = ['AMX'] * has_amx + ['AVX512-bf16'] * has_bf16
-    names += [
-        vectors[name] for name in (torch.backends.cpu.get_cpu_capability(),) if name in vectors
-    ]
-    return ', '.join(names) or 'none'
+    from mmext.hooks.mixed_precision.policy import cpu_has
+
+    vectors = torch.backends.cpu.get_cpu_capability()
+    found = {
+        'AMX': cpu_has('amx_tile'),
+        'AVX512-bf16': cpu_has('avx512_bf16'),
+        vectors: vectors in ('AVX512', 'AVX2'),
+    }
+    return ', '.join(name for name, there in found.items() if there) or 'none'
 
 
 def load_average() -> str:

@@ -18,7 +18,7 @@ from mmext.demo.categories import CATEGORIES
 from mmext.demo.panoptic import draw_scene, scene_segments
 from mmext.demo.scene import photograph, segment
 from mmext.errors import InputError
-from mmext.inference.media import IMAGE_SUFFIXES
+from mmext.formats.picture_files import IMAGE_SUFFIXES
 
 SIZE_PX = (640, 480)  # width and height that most of COCO's photos have
 NUM_THINGS = sum(category.isthing for category in CATEGORIES)

@@ -12,6 +12,7 @@ from mmext.data_report.config_heads import configured_heads, configured_panoptic
 from mmext.errors import InputError
 from mmext.formats.coco_records import coco_records
 from mmext.formats.json_files import parse_json
+from mmext.pipelines.class_tables import classes_of_file
 
 _STYLE = '{based_on_style: pep8, column_limit: 100, split_before_first_argument: true}'
 
@@ -25,7 +26,7 @@ def classes_of(file: Path) -> tuple[str, ...]:
     if not file.is_file():
         raise InputError(f'no annotation file at {file.absolute()}')
     records = coco_records(parse_json(file.read_bytes(), str(file)), str(file))
-    return tuple(str(category['name']) for category in records.categories.values())
+    return classes_of_file(records.categories)
 
 
 def config_text(

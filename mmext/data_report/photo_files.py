@@ -2,20 +2,16 @@
 
 import hashlib
 import io
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from mmext.formats.misnamed_files import is_joined_address
+from mmext.formats.picture_files import TURNED, picture_head
 
-_ORIENTATION = 0x0112  # EXIF's tag
-_TURNED = range(5, 9)  # orientations that swap width and height
-_HEAD_LOCK = threading.Lock()
 _END, _SCAN = b'\xff\xd9', b'\xff\xda'  # markers of JPEG: end of the image, start of its data
 
 
@@ -45,7 +41,7 @@ class PhotoFacts:
         if self.size_wh is None or self.size_wh == (width, height):
             return None
         text = f'{self.path} is {self.size_wh[0]}x{self.size_wh[1]} px, annotated {width}x{height}'
-        if self.orientation in _TURNED and self.size_wh == (height, width):
+        if self.orientation in TURNED and self.size_wh == (height, width):
             text += (
                 f' (EXIF orientation {self.orientation}: it was annotated unturned; load it with '
                 "color_type='color_ignore_orientation', or turn the file)"
@@ -103,33 +99,6 @@ def look_at_photo(
         _digest(data),
         _digest(np.ascontiguousarray(pixels).data, str((pixels.shape, pixels.dtype)).encode()),
     )
-
-
-def picture_head(file: Any) -> tuple[tuple[int, int], int] | None:
-    """Width and height, and EXIF's orientation (1 where it states none), without the pixels.
-
-    Args:
-        file: a path, or the bytes in a file object.
-
-    Returns:
-        None where it is no picture.
-    """
-    with _HEAD_LOCK:  # the limit of PIL is global
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # no pixel is decoded
-        try:
-            with Image.open(file) as picture:
-                return picture.size, _orientation(picture)
-        except (OSError, ValueError, SyntaxError):  # the last is PIL's for broken files
-            return None
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
-
-
-def _orientation(picture: Image.Image) -> int:
-    try:
-        return int(picture.getexif().get(_ORIENTATION, 1))
-    except Exception:  # EXIF data is written by all kinds of cameras and programs
-        return 1
 
 
 def equal_photos(

@@ -6,15 +6,24 @@ describe, turns photos by their EXIF data without a word, and gives no reason wh
 
 import io
 import struct
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 from PIL import ExifTags, Image
+
+IMAGE_SUFFIXES = frozenset(
+    ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
+)
+TURNED = range(5, 9)
+"""EXIF orientations that swap width and height."""
 
 _JPEG, _PNG, _TIFF = b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n', (b'II*\0', b'MM\0*')
 _JPEG_END, _PNG_END = b'\xff\xd9', b'IEND\xaeB`\x82'
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SCAN_MARKER = 0xDA
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+_HEAD_LOCK = threading.Lock()
 # a JPEG codes a block of 8x8 in two bits at the least, three blocks share four of brightness
 _JPEG_MOST_PIXELS_A_BYTE = 512
 
@@ -72,12 +81,35 @@ def has_deep_samples(data: bytes) -> bool:
 
 def is_turned_by_exif(data: bytes) -> bool:
     """Whether the EXIF orientation asks the reader to swap width and height."""
+    head = picture_head(io.BytesIO(data))
+    return head is not None and head[1] in TURNED
+
+
+def picture_head(file: Any) -> tuple[tuple[int, int], int] | None:
+    """Width and height, and EXIF's orientation (1 where it states none), without the pixels.
+
+    Args:
+        file: a path, or the bytes in a file object.
+
+    Returns:
+        None where it is no picture.
+    """
+    with _HEAD_LOCK:  # the limit of PIL is global
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # no pixel is decoded
+        try:
+            with Image.open(file) as picture:
+                return picture.size, _orientation(picture)
+        except (OSError, ValueError, SyntaxError):  # the last is PIL's for broken files
+            return None
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _orientation(picture: Image.Image) -> int:
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return False
-    return orientation in (5, 6, 7, 8)
+        return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # EXIF data is written by all kinds of cameras and programs
+        return 1
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:

@@ -47,10 +47,7 @@ def fast(model: nn.Module, precision: str = 'auto') -> nn.Module:
         InputError: the device cannot do the precision.
     """
     device_type = next(model.parameters()).device.type
-    try:
-        choice = choose_fastest(precision, device_type)
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    choice = choose_fastest(precision, device_type)
     copied: Any = copy.deepcopy(model)
     copied.eval()
     copied.requires_grad_(False)

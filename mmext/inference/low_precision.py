@@ -11,7 +11,7 @@ from mmcv.cnn.bricks import wrappers
 from torch import Tensor, nn
 
 from mmext.hooks.mixed_precision.fp32_rules import RULES, matching_modules
-from mmext.hooks.mixed_precision.policy import Choice, choose_precision
+from mmext.hooks.mixed_precision.policy import Choice, choose_precision, cpu_has
 from mmext.inference.packed_convolutions import PackedConv2d
 
 
@@ -30,15 +30,10 @@ def choose_fastest(precision: str, device_type: str) -> Choice:
         InputError: the device cannot do it.
     """
     choice = choose_precision(precision, device_type)
-    if precision != 'auto' or device_type != 'cpu' or choice.name != 'bf16' or has_amx():
+    is_slow = device_type == 'cpu' and choice.name == 'bf16' and not cpu_has('amx_tile')
+    if precision != 'auto' or not is_slow:
         return choice
     return Choice('fp32', 'the CPU has no AMX, without which bf16 may be slower')
-
-
-def has_amx() -> bool:
-    """Whether the processor multiplies matrices in bf16 by instructions of their own."""
-    # torch has no public question for this; where the name is missing, the answer is no
-    return bool(getattr(torch.cpu, '_is_amx_tile_supported', lambda: False)())
 
 
 def hold_weights(model: nn.Module, dtype: torch.dtype) -> int:

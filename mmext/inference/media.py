@@ -11,13 +11,11 @@ import numpy.typing as npt
 
 from mmext.errors import InputError
 from mmext.formats.file_names import short_name
+from mmext.formats.picture_files import IMAGE_SUFFIXES
 from mmext.inference.output_places import writing
 from mmext.inference.video_files import VideoFile, create_video
 
 Reader = Callable[[str], npt.NDArray[Any]]
-IMAGE_SUFFIXES = frozenset(
-    ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
-)
 DEFAULT_FPS = 10.0  # cameras and files that do not tell
 _MOST_LOST = 1000  # damaged frames in a row, then the rest of a video is given up
 # the longest side that a drawn picture may have in its format, px

@@ -14,6 +14,7 @@ from PIL import Image
 from mmext.configuration import load_config
 from mmext.errors import InputError
 from mmext.host import import_mmdet
+from mmext.host_repairs.stored_config import read_stored_config
 from mmext.inference.checkpoints import check_exists
 from mmext.inference.media import open_source
 
@@ -152,10 +153,8 @@ def load(
     """
     source = str(source)
     if source.startswith(('models:/', 'runs:/')):
-        from mmext.hooks.mlflow_logging.delivery.stored_models import fetch_detector
-
-        weights, stored = fetch_detector(source)
-        source, config = str(weights), config or stored
+        source, stored = _from_mlflow(source)
+        config = config or stored
     elif source.endswith('.py'):
         if config is not None:
             raise InputError(f'{source} is a config: name the checkpoint first, then the config')
@@ -180,3 +179,11 @@ def _weights_of(config: Config) -> tuple[str, Config]:
             f'{config.filename} names no weights (load_from): mmext.load(CHECKPOINT, config)'
         )
     return weights, config
+
+
+def _from_mlflow(uri: str) -> tuple[str, Config]:
+    """Weights and config of a model in an MLflow store; no line of the config is run."""
+    from mmext.hooks.mlflow_logging.delivery.stored_models import fetch_detector
+
+    weights, config = fetch_detector(uri)
+    return str(weights), read_stored_config({'cfg': config.read_text('utf-8')}, uri)

@@ -11,7 +11,6 @@ from mmext.data_report.photo_files import (
     PhotoFacts,
     equal_photos,
     look_at_photos,
-    picture_head,
 )
 
 
@@ -64,14 +63,6 @@ def test_size_and_orientation(exif: int, tmp_path: Path) -> None:
         assert problem is None
     other = photo.size_problem(99, 98)
     assert other is not None and 'annotated 99x98' in other and 'EXIF' not in other
-
-
-def test_a_huge_photo_is_measured(tmp_path: Path) -> None:
-    Image.new('1', (20_000, 15_000)).save(tmp_path / 'huge.png')
-    limit = Image.MAX_IMAGE_PIXELS
-    assert picture_head(tmp_path / 'huge.png') == ((20_000, 15_000), 1)
-    assert limit == Image.MAX_IMAGE_PIXELS
-    assert picture_head(Path(__file__)) is None
 
 
 def test_twins_and_leaks_are_found_by_pixels(tmp_path: Path) -> None:

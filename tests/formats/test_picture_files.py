@@ -1,6 +1,7 @@
 """What the bytes of image files say, against Pillow, which reads them in a way of its own."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from mmext.formats.picture_files import (
     has_deep_samples,
     is_cut_off,
     is_turned_by_exif,
+    picture_head,
     pixel_count,
 )
 
@@ -107,3 +109,11 @@ def test_turned_by_exif(orientation: int) -> None:
     for kind in ('JPEG', 'PNG'):
         assert is_turned_by_exif(encoded(kind, exif=exif)) == (orientation >= 5)
     assert not is_turned_by_exif(b'nothing')
+
+
+def test_a_huge_photo_is_measured(tmp_path: Path) -> None:
+    Image.new('1', (20_000, 15_000)).save(tmp_path / 'huge.png')
+    limit = Image.MAX_IMAGE_PIXELS
+    assert picture_head(tmp_path / 'huge.png') == ((20_000, 15_000), 1)
+    assert limit == Image.MAX_IMAGE_PIXELS
+    assert picture_head(Path(__file__)) is None

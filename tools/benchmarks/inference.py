@@ -15,21 +15,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from mmdet.structures import DetDataSample
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmext.benchmark.inference import calibrate
 from mmext.benchmark.machine import processor_abilities
 from mmext.benchmark.rows import Row
 from mmext.benchmark.timing import milliseconds_in_turn
-from mmext.configuration import load_config, remove_pretrained
+from mmext.benchmark.untrained import smooth_batch, untrained_detector
+from mmext.configuration import load_config
 from mmext.host import import_mmdet
-from mmext.host_repairs.configs import adapt_config
 from mmext.inference.fast import fast
-from mmext.registry import MODELS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 THREADS = 2
@@ -98,8 +95,9 @@ _DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16}
 
 def _measure(case: Case, rates: dict[str, float], rounds: int) -> dict[str, float]:
     """Median milliseconds of a prediction on each side; prints those of the dense part too."""
-    model = _build(case)
-    batch = _batch(model, case)
+    config = load_config(case.config if '::' in case.config else str(CONFIGS / case.config))
+    model = untrained_detector(config)
+    batch = smooth_batch(model, case.size, cell_px=16)
     calibrate(model, lambda: model.extract_feat(batch['inputs']))
     sides: dict[str, Any] = {'plain': model, **{name: fast(model, name) for name in _DTYPES}}
     numbers = count()
@@ -129,29 +127,6 @@ def _measure(case: Case, rates: dict[str, float], rounds: int) -> dict[str, floa
         ratio = statistics.median(dense['plain']) / time
         print(f'{case.name}, backbone and neck, {name}: {ratio:.2f}x, {share:.0%} of the rate')
     return {name: statistics.median(times) for name, times in whole.items()}
-
-
-def _build(case: Case) -> Any:
-    config = load_config(case.config if '::' in case.config else str(CONFIGS / case.config))
-    remove_pretrained(config)
-    adapt_config(config, single_process=True)
-    torch.manual_seed(0)
-    model = MODELS.build(config.model)
-    model.init_weights()
-    model.eval()
-    return model
-
-
-def _batch(model: Any, case: Case) -> dict[str, Any]:
-    generator = torch.Generator().manual_seed(0)
-    height, width = case.size
-    coarse = torch.rand((1, 3, height // 16, width // 16), generator=generator) * 255
-    picture = nn.functional.interpolate(coarse, case.size, mode='bicubic')[0].clamp(0, 255)
-    meta: dict[str, Any] = dict(img_shape=case.size, ori_shape=case.size, scale_factor=(1.0, 1.0))
-    meta |= dict(img_id=0, border=[0, height, 0, width], batch_input_shape=case.size)
-    sample = DetDataSample(metainfo=meta | dict(pad_shape=case.size, video_id='v', frame_id=0))
-    data = {'inputs': [picture.to(torch.uint8)], 'data_samples': [sample]}
-    return dict(model.data_preprocessor(data, False))
 
 
 def _product_rate(dtype: torch.dtype, size: int = 1024) -> float:

@@ -15,20 +15,17 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
-from mmdet.structures import DetDataSample
 from mmengine.logging import MMLogger
-from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from mmext.benchmark.inference import calibrate
 from mmext.benchmark.rows import Row
 from mmext.benchmark.timing import milliseconds_in_turn
-from mmext.configuration import load_config, remove_pretrained, walk
+from mmext.benchmark.untrained import smooth_batch, untrained_detector
+from mmext.configuration import load_config, walk
 from mmext.host import import_mmdet
-from mmext.host_repairs.configs import adapt_config
 from mmext.inference.fast import fast
-from mmext.registry import MODELS
 
 SIDE_PX = 128
 TOLERANCE = 1e-4
@@ -157,7 +154,8 @@ def _compare(name: str, rounds: int) -> Compared:
     family = name.partition('/')[0]
     try:
         model = _build(name)
-        batch = _batch(model, SIDES_PX.get(family, SIDE_PX))
+        side = SIDES_PX.get(family, SIDE_PX)
+        batch = smooth_batch(model, (side, side), cell_px=8)
         calibrate(model, lambda: model.extract_feat(batch['inputs']))
         _spread_variances(model)
         with torch.inference_mode():
@@ -182,16 +180,10 @@ def _compare(name: str, rounds: int) -> Compared:
 
 def _build(name: str) -> Any:
     config = load_config(f'mmdet::{name}.py')
-    remove_pretrained(config)
-    adapt_config(config, single_process=True)
     init_default_scope('mmdet')
     for _, part in walk(config.model.get('test_cfg') or {}):
         part.update({key: min(part[key], limit) for key, limit in LIMITS.items() if key in part})
-    torch.manual_seed(0)
-    model = revert_sync_batchnorm(MODELS.build(config.model))
-    model.init_weights()
-    model.eval()
-    return model
+    return untrained_detector(config)
 
 
 def _spread_variances(model: nn.Module) -> None:
@@ -199,18 +191,6 @@ def _spread_variances(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d) and module.running_var is not None:
             module.running_var.clamp_(min=float(module.running_var.mean()) / 10)
-
-
-def _batch(model: Any, side: int) -> dict[str, Any]:
-    generator = torch.Generator().manual_seed(0)
-    coarse = torch.rand((1, 3, side // 8, side // 8), generator=generator) * 255
-    picture = nn.functional.interpolate(coarse, (side, side), mode='bicubic')[0].clamp(0, 255)
-    shape = (side, side)
-    meta: dict[str, Any] = dict(img_shape=shape, ori_shape=shape, scale_factor=(1.0, 1.0))
-    meta |= dict(img_id=0, border=[0, side, 0, side], batch_input_shape=shape, pad_shape=shape)
-    sample = DetDataSample(metainfo=meta)
-    data = {'inputs': [picture.to(torch.uint8)], 'data_samples': [sample]}
-    return dict(model.data_preprocessor(data, False))
 
 
 def _raw(model: Any, batch: dict[str, Any]) -> tuple[list[Tensor], list[Callable[..., Any]]]:

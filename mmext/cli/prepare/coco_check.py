@@ -9,7 +9,6 @@ import numpy as np
 
 from mmext.cli.prepare import coco_layout as layout
 from mmext.cli.prepare.coco_layout import Json
-from mmext.data_report.photo_files import picture_head
 from mmext.errors import InputError
 from mmext.formats.box_agreement import Box, check_boxes, mask_window
 from mmext.formats.box_readings import check_extents
@@ -18,6 +17,7 @@ from mmext.formats.coco_records import CocoRecords, coco_records
 from mmext.formats.coco_values import Id, some
 from mmext.formats.panoptic_agreement import MapComparison, compare_map
 from mmext.formats.panoptic_records import PanopticRecords, panoptic_records
+from mmext.formats.picture_files import picture_head
 
 OK, MISSING, BROKEN, ABSENT = 'ok', 'missing', 'broken', 'absent'
 Advance = Callable[[int], None]

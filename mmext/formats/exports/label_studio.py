@@ -11,6 +11,7 @@ from mmext.formats.exports.labeled import (
     LabeledObject,
     LabeledPhoto,
     find_photo,
+    only_file,
     shown_size,
 )
 from mmext.formats.json_files import parse_json
@@ -29,7 +30,7 @@ def read(source: Path, split: str, photos: Path | None = None) -> Export:
     Raises:
         InputError: the file is missing or wrong.
     """
-    file = _file(source)
+    file = only_file(source, 'JSON file', '*.json')
     tasks = parse_json(file.read_bytes(), str(file))
     if not isinstance(tasks, list) or not all(isinstance(t, dict) and 'data' in t for t in tasks):
         raise InputError(
@@ -51,16 +52,6 @@ def read(source: Path, split: str, photos: Path | None = None) -> Export:
         ]
         export.photos.append(LabeledPhoto(path, size, objects))
     return export
-
-
-def _file(source: Path) -> Path:
-    if not source.is_dir():
-        return source
-    found = sorted(source.glob('*.json'))
-    if len(found) != 1:
-        names = [path.name for path in found]
-        raise InputError(f'{source}: expected one JSON file, found {names[:8]}: name the file')
-    return found[0]
 
 
 def _photo(name: str, folders: list[Path]) -> Path | None:

@@ -5,12 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-from PIL import ExifTags, Image
-
 from mmext.errors import InputError
 from mmext.formats.misnamed_files import meant_file
-
-PHOTO_SUFFIXES = frozenset(('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'))
+from mmext.formats.picture_files import IMAGE_SUFFIXES, TURNED, picture_head
 
 
 @dataclass
@@ -85,13 +82,11 @@ def shown_size(path: Path) -> tuple[int, int]:
     Raises:
         InputError: it is no image.
     """
-    try:
-        with Image.open(path) as photo:
-            turned = photo.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-            width, height = photo.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f'{path}: cannot be read as an image ({error})') from error
-    return (height, width) if turned else (width, height)
+    head = picture_head(path)
+    if head is None:
+        raise InputError(f'{path}: cannot be read as an image')
+    (width, height), orientation = head
+    return (height, width) if orientation in TURNED else (width, height)
 
 
 def find_photo(name: str, *folders: Path) -> Path | None:
@@ -114,5 +109,25 @@ def find_photo(name: str, *folders: Path) -> Path | None:
 
 def photos_in(folder: Path) -> list[Path]:
     """The photos below a folder, by name."""
-    files = sorted(path for path in folder.rglob('*') if path.suffix.lower() in PHOTO_SUFFIXES)
+    files = sorted(path for path in folder.rglob('*') if path.suffix.lower() in IMAGE_SUFFIXES)
     return [path for path in files if path.is_file()]
+
+
+def only_file(source: Path, kind: str, *patterns: str) -> Path:
+    """The file of an export: the source itself, or the only such file in it.
+
+    Args:
+        source: a file or a folder.
+        kind: names what is looked for.
+        patterns: of its name, as ``*.json``.
+
+    Raises:
+        InputError: the folder has none, or several.
+    """
+    if not source.is_dir():
+        return source
+    found = sorted(path for pattern in patterns for path in source.glob(pattern))
+    if len(found) != 1:
+        names = [path.name for path in found]
+        raise InputError(f'{source}: expected one {kind}, found {names[:8]}: name the file')
+    return found[0]

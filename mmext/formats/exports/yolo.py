@@ -14,6 +14,7 @@ from mmext.formats.exports.labeled import (
     Export,
     LabeledObject,
     LabeledPhoto,
+    only_file,
     photos_in,
     shown_size,
 )
@@ -48,13 +49,7 @@ def read(source: Path, split: str, photos: Path | None = None) -> Export:
 
 
 def _table(source: Path) -> dict[str, Any]:
-    file = source
-    if source.is_dir():
-        found = sorted([*source.glob('*.yaml'), *source.glob('*.yml')])
-        if len(found) != 1:
-            names = [path.name for path in found]
-            raise InputError(f'{source}: expected one data.yaml, found {names}: name the file')
-        (file,) = found
+    file = only_file(source, 'data.yaml', '*.yaml', '*.yml')
     try:
         table = yaml.safe_load(file.read_text('utf-8-sig'))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

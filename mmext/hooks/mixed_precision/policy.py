@@ -82,12 +82,19 @@ def has_native(dtype: torch.dtype, device_type: str) -> bool:
         return torch.cuda.get_device_capability() >= (7, 0)
     if device_type != 'cpu':
         return True  # not known: no warning
-    # torch has no public question for this; where a name is missing, the answer is no
-    names = {
-        torch.bfloat16: ('_is_avx512_bf16_supported', '_is_amx_tile_supported'),
-        torch.float16: ('_is_amx_fp16_supported', '_is_avx512_fp16_supported'),
+    abilities = {
+        torch.bfloat16: ('avx512_bf16', 'amx_tile'),
+        torch.float16: ('amx_fp16', 'avx512_fp16'),
     }[dtype]
-    return any(getattr(torch.cpu, name, lambda: False)() for name in names)
+    return any(map(cpu_has, abilities))
+
+
+def cpu_has(ability: str) -> bool:
+    """Whether torch finds instructions in this processor: 'avx512_bf16', 'amx_tile', ...
+
+    torch has no public question for this; where it does not know the name, the answer is no.
+    """
+    return bool(getattr(torch.cpu, f'_is_{ability}_supported', lambda: False)())
 
 
 def _slowness(precision: str, device_type: str) -> str | None:

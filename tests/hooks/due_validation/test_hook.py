@@ -9,7 +9,6 @@ import pytest
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
-from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from mmext.hooks.due_validation.hook import KEY
@@ -18,6 +17,8 @@ sys.path.append(str(Path(__file__).parents[2] / 'host_repairs'))
 from toy_training import Rising, toy_runner
 
 STEPS_PER_EPOCH = 2
+
+pytestmark = pytest.mark.usefixtures('fresh_runs')
 
 
 class Falling(Rising):
@@ -80,14 +81,6 @@ def validations(
     with suppress(KeyboardInterrupt):
         runner.train()
     return noted.results
-
-
-@pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch) -> Any:
-    torch.set_num_threads(1)
-    monkeypatch.setattr('time.sleep', lambda _: None)  # mmengine's pause between two passes
-    yield
-    MMLogger._instance_dict.clear()
 
 
 EPOCHS = dict(type='EpochBasedTrainLoop', max_epochs=5, val_interval=2)

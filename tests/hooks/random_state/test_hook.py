@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mmengine.logging import MMLogger
 from torch.utils.data import get_worker_info
 
 from mmext.errors import InputError
@@ -29,13 +28,7 @@ from mmext.hooks.random_state.hook import KEY, RANKS_KEY
 sys.path.append(str(Path(__file__).parent))
 from sampling_training import EPOCHS, ITERATIONS, PairBatches, losses
 
-
-@pytest.fixture(autouse=True)
-def _quiet(monkeypatch: pytest.MonkeyPatch) -> Any:
-    torch.set_num_threads(1)
-    monkeypatch.setattr('time.sleep', lambda _: None)  # mmengine's pause between two passes
-    yield
-    MMLogger._instance_dict.clear()
+pytestmark = pytest.mark.usefixtures('fresh_runs')
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,19 @@
-"""A detector that MLflow keeps, fetched to this machine: its weights, and its config as data."""
+"""The files of a detector that MLflow keeps, fetched to this machine."""
 
 from pathlib import Path
-from typing import Any
 
 from mmext.errors import InputError
-from mmext.hooks.mlflow_logging.delivery.served_detector import read_config
 from mmext.hooks.mlflow_logging.delivery.session import check_installed
 
 
-def fetch_detector(uri: str) -> tuple[Path, Any]:
+def fetch_detector(uri: str) -> tuple[Path, Path]:
     """Download a model that the hook or ``tools/mlflow_model.py`` has stored.
 
     Args:
         uri: ``models:/NAME@ALIAS``, ``models:/NAME/VERSION``, ``models:/ID``, ``runs:/ID/PATH``.
 
     Returns:
-        Its weights, in a temporary folder, and its config, mmengine's; no line of it was run.
+        Its weights and its config, in a temporary folder.
 
     Raises:
         InputError: the store has no such model, or it is none of ours.
@@ -36,5 +34,4 @@ def fetch_detector(uri: str) -> tuple[Path, Any]:
     artifacts = flavors.get('python_function', {}).get('artifacts', {})
     if not {'weights', 'config'} <= artifacts.keys():
         raise InputError(f'{uri}: it has no weights and config of a detector, as mmext stores them')
-    weights, config = (folder / artifacts[name]['path'] for name in ('weights', 'config'))
-    return weights, read_config(config.read_text('utf-8'))
+    return folder / artifacts['weights']['path'], folder / artifacts['config']['path']

@@ -1,5 +1,8 @@
+import fcntl
+import os
 import shlex
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -7,7 +10,7 @@ import pytest
 
 from mmext.errors import InputError
 from mmext.hooks.mlflow_logging.delivery.spool import how_to_send
-from mmext.hooks.mlflow_logging.delivery.store import Store, resolve_store
+from mmext.hooks.mlflow_logging.delivery.store import Store, connecting, resolve_store
 from mmext.hooks.mlflow_logging.delivery.tracking import RunRequest, Tracking
 
 
@@ -15,6 +18,23 @@ def test_default_lies_in_the_work_folder(tmp_path: Path) -> None:
     assert resolve_store(None, tmp_path, {}) == Store(
         f'sqlite:///{tmp_path}/mlflow.db', f'file://{tmp_path}/mlartifacts'
     )
+
+
+def test_a_child_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> None:
+    """As a data worker is, when making the tables takes long."""
+    uri = f'sqlite:///{tmp_path}/mlflow.db'
+    with connecting(uri):
+        child = os.fork()
+        if not child:
+            signal.pause()
+            os._exit(0)
+    try:
+        place = os.open(tmp_path, os.O_RDONLY)
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(place)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def test_argument_goes_before_environment(tmp_path: Path) -> None:

@@ -113,6 +113,8 @@ def connecting(tracking_uri: str) -> Iterator[None]:
             place = os.open(Path(_read_back(tracking_uri)).parent, os.O_RDONLY | os.O_CLOEXEC)
             stack.callback(os.close, place)
             fcntl.flock(place, fcntl.LOCK_EX)
+            # a data worker that is forked meanwhile has the folder open for as long as it lives
+            stack.callback(fcntl.flock, place, fcntl.LOCK_UN)
         yield
     for path in missing:
         with suppress(OSError):  # not made, or the place of the data base itself

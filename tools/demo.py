@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     console.rule('[2/4] training')
     console.print(
         f'the same as: python tools/train.py {CONFIG.relative_to(CONFIG.parents[1])} '
-        f'--work-dir {config.work_dir}\nabout five minutes on two CPU cores'
+        f'--work-dir {config.work_dir}\nfive to eight minutes on two CPU cores'
     )
     started = time.monotonic()
     runner = train(config, console)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mmext.hooks.mlflow_logging.delivery.answers import Outage, sorts_errors
 from mmext.hooks.mlflow_logging.delivery.identity import KEY_TAG, SESSION_TAG
 from mmext.hooks.mlflow_logging.delivery.logged_model import log_model
+from mmext.hooks.mlflow_logging.delivery.own_random import keep_random_apart
 from mmext.hooks.mlflow_logging.delivery.records import now_ms
 from mmext.hooks.mlflow_logging.delivery.store import Store, connecting
 
@@ -100,6 +101,7 @@ class Tracking:
         self._store = store
         with connecting(store.tracking_uri):
             self._client = MlflowClient(tracking_uri=store.tracking_uri)
+        keep_random_apart()  # after the modules of this kind of store were loaded
 
     @sorts_errors
     def open_run(self, request: RunRequest) -> OpenedRun:

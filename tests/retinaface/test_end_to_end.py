@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -108,7 +107,8 @@ def test_one_process_measures_what_two_do_and_draws(config_file: Path, trained: 
     found = json.loads(written.read_text())
     (file,) = trained.glob('*/vis_data/scalars.json')
     for name, value in metrics_of(file).items():
-        assert found[name] == pytest.approx(value, nan_ok=True) or math.isnan(value)
+        # a batch of one may be rounded otherwise than a batch of two
+        assert found[name] == pytest.approx(value, rel=1e-4, nan_ok=True)
     drawn = sorted(str(path.relative_to(pictures)) for path in pictures.rglob('*.jpg'))
     assert len(drawn) == 5
     assert drawn[0].startswith('0--Portrait/0_Portrait_')

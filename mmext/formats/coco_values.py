@@ -10,6 +10,7 @@ Id = int | str
 
 _FLAGS = {None: 0, '': 0, '0': 0, '0.0': 0, 'false': 0, '1': 1, '1.0': 1, 'true': 1}
 _NAMED = 3
+_EXACT = 2**53  # up to here a float tells every whole number from its neighbors
 
 
 def canonical_id(value: Any, what: str = 'id') -> Id:
@@ -39,6 +40,8 @@ def canonical_id(value: Any, what: str = 'id') -> Id:
         raise InputError(f'{what} is {value!r}; expected a number or a name') from None
     if whole != value:
         raise InputError(f'{what} is {value!r}; expected a whole number or a name')
+    if isinstance(value, float) and abs(value) > _EXACT:
+        raise InputError(f'{what} is {value!r}, which is not exact; write all its digits as a text')
     return whole
 
 

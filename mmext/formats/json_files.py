@@ -1,9 +1,25 @@
 """JSON files as people have them: with a byte order mark, in UTF-16, cut off, empty."""
 
 import json
+from pathlib import Path
 from typing import Any
 
+import orjson
+
 from mmext.errors import InputError
+
+
+def read_json(path: str | Path) -> Any:
+    """The content of a JSON file, see :func:`parse_json`.
+
+    Raises:
+        InputError: there is no such file, it cannot be read, or it holds no JSON.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f'{path}: cannot be read ({error.strerror})') from None
+    return parse_json(data, str(path))
 
 
 def parse_json(data: bytes, source: str) -> Any:
@@ -21,6 +37,20 @@ def parse_json(data: bytes, source: str) -> Any:
     """
     if not data.strip():
         raise InputError(f'{source} is empty; write or download it again')
+    if _LONG_NUMBER in data.translate(_DIGITS_AS_0):
+        return _parse_slowly(data, source)
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:  # NaN, a byte order mark, UTF-16: the slower parser reads more
+        return _parse_slowly(data, source)
+
+
+# the fast parser makes a float of a whole number above 64 bits, which may be an id
+_LONG_NUMBER = b'0' * 19
+_DIGITS_AS_0 = bytes(ord('0') if chr(i) in '0123456789' else 0 for i in range(256))
+
+
+def _parse_slowly(data: bytes, source: str) -> Any:
     try:
         return json.loads(data)
     except UnicodeDecodeError as error:

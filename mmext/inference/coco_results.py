@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData
 from pycocotools import mask as rle
 
+from mmext.formats.json_files import read_json
 from mmext.functional.panoptic_labels import INSTANCE_OFFSET
 from mmext.inference.media import Frame
 from mmext.inference.output_places import writing
@@ -156,8 +157,9 @@ def _file_ids(config: Config, classes: Sequence[str]) -> dict[str, int] | None:
         return None
     for key, path in data_paths(config, 'test'):
         if key.endswith('.ann_file') and path.endswith('.json') and Path(path).is_file():
-            content = json.loads(Path(path).read_text('utf-8'))
-            table = {item['name']: item['id'] for item in content.get('categories', ())}
+            content = read_json(path)
+            listed = content.get('categories') if isinstance(content, dict) else None
+            table = {item['name']: item['id'] for item in listed or ()}
             if table.keys() >= set(classes):
                 return table
     return None

@@ -5,7 +5,6 @@ mmdet's ``init_detector`` loads weights without comparing them with the model, a
 for streams of frames.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from mmext.data_report.config_heads import configured_heads, configured_panoptic
 from mmext.drawing.colors import Picture
 from mmext.drawing.panels import Classes, Scene, draw_scene
 from mmext.errors import InputError
+from mmext.formats.json_files import read_json
 from mmext.formats.panoptic_files import category_table
 from mmext.host_repairs.configs import adapt_config
 from mmext.host_repairs.faults import repair_host
@@ -271,5 +271,5 @@ def _configured_classes(dataset: Mapping[str, Any]) -> dict[str, Any]:
                 "the checkpoint does not name the classes, the config says classes='auto', and "
                 f'there is no {file.absolute()} to read them from: list them in metainfo'
             )
-        table |= category_table(json.loads(file.read_text('utf-8'))['categories'])
+        table |= category_table(read_json(file)['categories'])
     return table if table.get('classes') else {}

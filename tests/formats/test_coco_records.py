@@ -280,6 +280,12 @@ def test_ids(written: Any, read: Any) -> None:
     assert type(canonical_id(written)) is type(read)
 
 
+def test_a_float_that_is_not_exact_is_no_id() -> None:
+    assert canonical_id(2.0**53) == 2**53
+    with pytest.raises(InputError, match=r'^number is .* not exact'):
+        canonical_id(2.0**53 + 2, 'number')
+
+
 @pytest.mark.parametrize('value', [None, '', True, 1.5, float('nan'), float('inf'), [], {}])
 def test_no_ids(value: Any) -> None:
     with pytest.raises(InputError, match=r'^number is .*; expected'):

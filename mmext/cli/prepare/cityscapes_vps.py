@@ -34,6 +34,7 @@ from mmext.cli.prepare.cityscapes_vps_maps import (
     describe,
 )
 from mmext.errors import InputError
+from mmext.formats.json_files import read_json
 from mmext.formats.panoptic_files import decode_id_png, encode_id_png, segment_positions
 from mmext.progress import progress_bar
 
@@ -266,11 +267,8 @@ def _read_labelmap(folder: Path, image_name: str) -> np.ndarray:
 def _load(root: Path, name: str, *keys: str) -> Json:
     path = root / name
     _check_file(path)
-    try:
-        content = json.loads(path.read_text('utf-8'))
-    except ValueError as error:
-        raise InputError(f'{path}: no JSON ({error})') from None
-    missing = [key for key in keys if key not in content]
+    content = read_json(path)
+    missing = [key for key in keys if not isinstance(content, dict) or key not in content]
     if missing:
         raise InputError(f'{path}: no {" and no ".join(missing)} in it')
     return dict(content)

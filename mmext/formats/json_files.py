@@ -1,6 +1,9 @@
 """JSON files as people have them: with a byte order mark, in UTF-16, cut off, empty."""
 
+import gc
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +40,25 @@ def parse_json(data: bytes, source: str) -> Any:
     """
     if not data.strip():
         raise InputError(f'{source} is empty; write or download it again')
-    if _LONG_NUMBER in data.translate(_DIGITS_AS_0):
-        return _parse_slowly(data, source)
+    with _no_collection():
+        if _LONG_NUMBER in data.translate(_DIGITS_AS_0):
+            return _parse_slowly(data, source)
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError:  # NaN, a byte order mark, UTF-16: the slower one reads more
+            return _parse_slowly(data, source)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Millions of new objects, none of them garbage: to look for it takes longer than to parse."""
+    was_on = gc.isenabled()
+    gc.disable()
     try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:  # NaN, a byte order mark, UTF-16: the slower parser reads more
-        return _parse_slowly(data, source)
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 # the fast parser makes a float of a whole number above 64 bits, which may be an id

@@ -9,21 +9,8 @@ The released model starts from DLA-34 of ImageNet: convert it with
 `model.backbone.init_cfg=dict(type='Pretrained', checkpoint=OUT)`.
 """
 
-_base_ = './_base_/centernet_point_coco.py'
-
-model = dict(
-    type='mmext.CenterNetPointDetector',
-    data_preprocessor={{_base_.data_preprocessor}},
-    backbone=dict(type='mmext.DLA'),
-    neck=dict(type='mmext.DLAUpNeck', in_channels=(64, 128, 256, 512)),
-    bbox_head=dict(
-        type='mmext.CenterNetPointHead',
-        num_classes=80,
-        in_channels=64,
-        feat_channels=256,  # section 5; released code
-        size_weight=0.1,  # section 3
-        offset_weight=1.0,  # section 3
-        radius_mode='official',
-    ),
-    test_cfg=dict(topk=100, local_maximum_kernel=3, max_per_img=100, flip=True),  # section 4, 5.1
-)
+_base_ = [
+    './_base_/models/centernet_dla34.py',
+    './_base_/datasets/coco_points.py',
+    './_base_/schedules/points_140e.py',
+]

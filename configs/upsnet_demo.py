@@ -3,45 +3,15 @@
 Backbone, pyramid, data and schedule are those of `mmdet/panoptic-fpn_demo.py`.
 """
 
-_base_ = './_base_/panoptic_demo.py'
-
-model = dict(
-    type='mmext.UPSNet',
-    num_things_classes=5,
-    num_stuff_classes=5,
-    semantic_head=dict(
-        _delete_=True,
-        type='mmext.UPSNetSemanticHead',
-        in_channels=64,
-        inner_channels=64,
-        num_layers=2,
-        norm_cfg=dict(type='GN', num_groups=8),
-        loss_weight=1.0,
-        roi_loss_weight=0.2,
-    ),
-    panoptic_fusion_head=dict(_delete_=True, type='mmext.UPSNetPanopticHead', loss_weight=0.5),
-    test_cfg=dict(
-        rcnn=dict(score_thr=0.05, nms=dict(class_agnostic=False)),
-        panoptic=dict(
-            _delete_=True,
-            score_thr=0.6,
-            nms=dict(type='nms', iou_threshold=0.5, class_agnostic=True),
-            max_per_img=100,
-            mask_overlap=0.3,
-            stuff_area_limit=218,  # 128 x 128 / (640 x 480) of COCO's 4096
-        ),
-    ),
-)
-
-# PQ, box and mask AP, and mIoU from one pass
-val_evaluator = [
-    dict(type='mmext.PanopticQualityMetric'),
-    dict(
-        type='mmext.CocoDetectionMetric',
-        ann_file='data/demo_panoptic/annotations/instances_val2017.json',
-        metric=['bbox', 'segm'],
-    ),
-    dict(type='SemSegMetric'),
+_base_ = [
+    './_base_/models/upsnet_demo.py',
+    './_base_/datasets/demo_panoptic.py',
+    './_base_/schedules/demo.py',
 ]
-test_evaluator = val_evaluator
-default_hooks = dict(data_check=dict(type='mmext.DataCheckHook'))
+
+max_iters = 800
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_iters)]
+default_hooks = dict(
+    checkpoint=dict(interval=max_iters), data_check=dict(type='mmext.DataCheckHook')
+)

@@ -10,31 +10,11 @@ Two things differ: the flow is DIS instead of FlowNet2, whose weights are for re
 the fuse neck samples with `align_corners=True`.
 """
 
-_base_ = './_base_/cityscapes_vps.py'
-
-model = dict(
-    type='mmext.VPSNet',
-    data_preprocessor=dict(
-        type='mmext.VideoPairDataPreprocessor',
-        # PyTorch weights: RGB, ImageNet's mean and deviation
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-    ),
-    backbone=dict(
-        norm_cfg=dict(requires_grad=True),
-        style='pytorch',
-        # torchvision's first ImageNet weights, by address: its name for them needs the package
-        init_cfg=dict(checkpoint='https://download.pytorch.org/models/resnet50-0676ba61.pth'),
-    ),
-    fuse_neck=dict(type='mmext.FuseNeck'),
-    optical_flow=dict(type='mmext.DISFlow'),
-    track_head=dict(type='mmext.TrackHead', loss_weight=0.5),
-    tracker=dict(type='mmext.VPSNetTracker'),
-    semantic_head=dict(num_layers=3, norm_cfg=dict(type='GN', num_groups=32), loss_weight=1.0),
-    # released: neither an unknown channel nor instances hidden from it
-    panoptic_fusion_head=dict(loss_weight=0.5, with_unknown=False, keep_fraction=1.0),
-)
+_base_ = [
+    './_base_/models/vpsnet_r50.py',
+    './_base_/datasets/cityscapes_vps.py',
+    './_base_/schedules/upsnet_90k.py',
+]
 
 # 8 pairs; 12 epochs of 8 x 2400 frames, divided by 10 after 8 and 11
 train_cfg = dict(max_iters=28_800, val_interval=2400)

@@ -8,18 +8,11 @@ both of them, trained alike, are in `vpsnet/`.
     python tools/train.py configs/vpsnet_demo.py
 """
 
-_base_ = './_base_/video_panoptic_demo.py'
-
-model = dict(
-    backbone=dict(frozen_stages=4, norm_eval=True),
-    fuse_neck=dict(
-        type='mmext.GatedFuseNeck',  # ours; the paper's: vpsnet/vpsnet_paper_fuse_demo.py
-        channels=64,
-        residual_flow=dict(type='mmext.ResidualFlow', hidden_channels=(32, 32, 16)),
-    ),
-    track_head=dict(type='mmext.TrackHead', in_channels=64, fc_channels=256, loss_weight=0.5),
-    tracker=dict(type='mmext.VPSNetTracker', iou_weight=8.0),  # chosen on clips of another seed
-)
+_base_ = [
+    './_base_/models/vpsnet_demo.py',
+    './_base_/datasets/demo_video.py',
+    './_base_/schedules/demo.py',
+]
 
 load_from = 'work_dirs/upsnet_video_demo/iter_1000.pth'
 
@@ -38,7 +31,9 @@ auto_scale_lr = dict(base_batch_size=2)
 max_iters = 600
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=40),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=40, end=max_iters, eta_min=1e-5),
+    dict(_base_.param_scheduler[0], end=40),
+    dict(_base_.param_scheduler[1], begin=40, end=max_iters),
 ]
-default_hooks = dict(checkpoint=dict(interval=max_iters))
+default_hooks = dict(
+    checkpoint=dict(interval=max_iters), data_check=dict(type='mmext.DataCheckHook')
+)

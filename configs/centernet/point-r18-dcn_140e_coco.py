@@ -5,11 +5,13 @@ released weights (repository's table): 28.1 plain, 30.0 flipped, 33.2 at several
 trained again here. Without deformable convolutions: `model.neck.conv_cfg=None`.
 """
 
-_base_ = '../_base_/centernet_point_coco.py'
+_base_ = [
+    '../_base_/models/centernet_points.py',
+    '../_base_/datasets/coco_points.py',
+    '../_base_/schedules/points_140e.py',
+]
 
 model = dict(
-    type='mmext.CenterNetPointDetector',
-    data_preprocessor={{_base_.data_preprocessor}},
     backbone=dict(
         type='ResNet',
         depth=18,
@@ -17,10 +19,7 @@ model = dict(
         init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet18'),
     ),
     neck=dict(type='mmext.CenterNetDeconvNeck', in_channels=512, out_channels=(256, 128, 64)),
-    bbox_head=dict(
-        type='mmext.CenterNetPointHead', num_classes=80, in_channels=64, feat_channels=64
-    ),
-    test_cfg=dict(topk=100, local_maximum_kernel=3, max_per_img=100, flip=True),
+    bbox_head=dict(in_channels=64, feat_channels=64),
 )
 # the released run had 114 images on 4 GPUs at lr 5e-4 (repository's scripts); batch 128 as the
 # paper's section 5 here

@@ -3,7 +3,10 @@
 The hourglass is ours: `norm_cfg` reaches all of it, and `with_cp=True` trades time for memory.
 """
 
-_base_ = 'mmdet::cornernet/cornernet_hourglass104_8xb6-210e-mstest_coco.py'
+_base_ = [
+    'mmdet::cornernet/cornernet_hourglass104_8xb6-210e-mstest_coco.py',
+    '../_base_/schedules/mmext_hooks.py',
+]
 
 model = dict(backbone=dict(type='mmext.HourglassNet'))
 val_evaluator = dict(
@@ -13,8 +16,4 @@ val_evaluator = dict(
     false_discovery=True,
 )
 test_evaluator = val_evaluator
-default_hooks = dict(
-    checkpoint=dict(max_keep_ckpts=3),
-    mlflow=dict(type='mmext.MLflowHook'),
-    precision=dict(type='mmext.MixedPrecisionHook'),
-)
+default_hooks = {{_base_.mmext_hooks}}

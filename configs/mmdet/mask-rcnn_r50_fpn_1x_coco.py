@@ -3,7 +3,10 @@
 RoIs are cropped by `mmext.SingleRoIExtractor`, which is fast on CPUs.
 """
 
-_base_ = 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'
+_base_ = [
+    'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py',
+    '../_base_/schedules/mmext_hooks.py',
+]
 
 model = dict(
     roi_head=dict(
@@ -18,8 +21,4 @@ val_evaluator = dict(
     metric=['bbox', 'segm'],
 )
 test_evaluator = val_evaluator
-default_hooks = dict(
-    checkpoint=dict(max_keep_ckpts=3),
-    mlflow=dict(type='mmext.MLflowHook'),
-    precision=dict(type='mmext.MixedPrecisionHook'),
-)
+default_hooks = {{_base_.mmext_hooks}}

@@ -1,6 +1,9 @@
 """mmdet's YOLACT, ResNet-50, with MLflow, mixed precision and the evaluation of mmext."""
 
-_base_ = 'mmdet::yolact/yolact_r50_8xb8-55e_coco.py'
+_base_ = [
+    'mmdet::yolact/yolact_r50_8xb8-55e_coco.py',
+    '../_base_/schedules/mmext_hooks.py',
+]
 
 val_evaluator = dict(
     _delete_=True,
@@ -9,8 +12,4 @@ val_evaluator = dict(
     metric=['bbox', 'segm'],
 )
 test_evaluator = val_evaluator
-default_hooks = dict(
-    checkpoint=dict(max_keep_ckpts=3),
-    mlflow=dict(type='mmext.MLflowHook'),
-    precision=dict(type='mmext.MixedPrecisionHook'),
-)
+default_hooks = {{_base_.mmext_hooks}}

@@ -9,15 +9,15 @@ The backbone starts from ImageNet weights if
 names the output of `tools/convert_checkpoint.py retinaface-backbone`.
 """
 
-_base_ = ['../_base_/retinaface_mobilenet025.py', '../_base_/wider_face.py']
+_base_ = [
+    '../_base_/models/retinaface_mobilenet025.py',
+    '../_base_/datasets/wider_face.py',
+    '../_base_/schedules/faces_100e.py',
+]
 
 train_dataloader = dict(batch_size=32)  # on one GPU
 auto_scale_lr = dict(enable=False, base_batch_size=32)
 
 # 250 epochs, divided by 10 after 190 and 220
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=250, val_interval=10)
-optim_wrapper = dict(
-    type='OptimWrapper', optimizer=dict(type='SGD', lr=1e-3, momentum=0.9, weight_decay=5e-4)
-)
+train_cfg = dict(max_epochs=250)
 param_scheduler = [dict(type='MultiStepLR', by_epoch=True, milestones=[190, 220], gamma=0.1)]
-default_hooks = dict(checkpoint=dict(interval=10, max_keep_ckpts=3))

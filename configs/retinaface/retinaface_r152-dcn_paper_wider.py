@@ -6,52 +6,25 @@ weights of torchvision instead of ImageNet-11k ones) and the graph decoder of th
 never released.
 """
 
-_base_ = '../retinaface.py'
-
-model = dict(
-    # those of the backbone's weights
-    data_preprocessor=dict(
-        mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
-    ),
-    backbone=dict(
-        depth=152,
-        out_indices=(0, 1, 2, 3),
-        init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet152'),
-    ),
-    neck=dict(
-        in_channels=[256, 512, 1024, 2048],
-        num_extra=1,  # P6
-        conv_cfg=dict(type='mmext.ModulatedDeformConv2dPack', deform_groups=1),
-    ),
-    bbox_head=dict(preset='paper', shared=True),
-    test_cfg=dict(nms=dict(iou_threshold=0.4)),
-)
+_base_ = [
+    '../_base_/models/retinaface_r152-dcn.py',
+    '../_base_/datasets/wider_face.py',
+    '../_base_/schedules/faces_100e.py',
+]
 
 # inputs of 640 px, from squares of 0.3 to 1 of the short edge; a face stays with its centre
-train_pipeline = [
-    dict(type='mmext.LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='mmext.LoadFaceAnnotations'),
-    dict(type='mmext.RandomSquareCrop', scales=(0.3, 1.0), require='center'),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='Resize', scale=(640, 640), keep_ratio=False),
-    dict(type='mmext.PackKeypointInputs', outside='keep'),
-]
+train_pipeline = _base_.train_pipeline
+train_pipeline[3] = dict(type='mmext.RandomSquareCrop', scales=(0.3, 1.0), require='center')
+train_pipeline[-1].outside = 'keep'
 train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline))  # on 4 GPUs
-auto_scale_lr = dict(base_batch_size=32)
+auto_scale_lr = dict(enable=False, base_batch_size=32)
 
 # from 1e-3 to 1e-2 within 5 epochs, divided by 10 after 55 and 68, end at 80
 train_cfg = dict(max_epochs=80)
 optim_wrapper = dict(optimizer=dict(lr=1e-2))
 param_scheduler = [
     dict(
-        type='LinearLR',
-        start_factor=0.1,
-        by_epoch=True,
-        begin=0,
-        end=5,
-        convert_to_iter_based=True,
+        type='LinearLR', start_factor=0.1, by_epoch=True, begin=0, end=5, convert_to_iter_based=True
     ),
     dict(type='MultiStepLR', by_epoch=True, milestones=[55, 68], gamma=0.1),
 ]

@@ -16,21 +16,11 @@ model = dict(
     bbox_head=dict(preset='insightface'),
 )
 
-train_pipeline = [
-    dict(type='mmext.LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='mmext.LoadFaceAnnotations'),
-    dict(
-        type='mmext.RandomSquareCrop',
-        scales=(0.3, 0.45, 0.6, 0.8, 1.0),
-        discrete=True,
-        require='center',
-    ),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='Resize', scale=(640, 640), keep_ratio=False),
-    dict(type='mmext.PackKeypointInputs', outside='keep'),
-]
+# a face stays with its center; inputs of 640 px
+train_pipeline = _base_.train_pipeline
+train_pipeline[3].require = 'center'
+train_pipeline[-2].scale = (640, 640)
+train_pipeline[-1].outside = 'keep'
 train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline))  # on 4 GPUs
 auto_scale_lr = dict(base_batch_size=32)
 

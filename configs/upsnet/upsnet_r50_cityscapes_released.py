@@ -5,6 +5,6 @@ configs/upsnet/upsnet_r50_cityscapes_released.py --out OUT`. The weights are rep
 59.3 (things 54.6, stuff 62.7) on val; 59.4 when run again by others.
 """
 
-_base_ = ['./upsnet_r50_cityscapes.py', '../_base_/upsnet_released.py']
+_base_ = ['./upsnet_r50_cityscapes.py', '../_base_/models/upsnet_released.py']
 
 model = {{_base_.released}}

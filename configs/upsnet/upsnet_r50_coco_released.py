@@ -4,6 +4,6 @@
 --out OUT`. The weights are reported to reach PQ 42.5 (things 48.5, stuff 33.4) on val2017.
 """
 
-_base_ = ['../upsnet.py', '../_base_/upsnet_released.py']
+_base_ = ['../upsnet.py', '../_base_/models/upsnet_released.py']
 
 model = {{_base_.released}}

@@ -10,7 +10,7 @@ from mmext.errors import InputError
 from mmext.inference.checkpoint_conversion import convert_checkpoint
 
 ROOT = Path(__file__).parents[2]
-CONFIG = ROOT / 'configs/_base_/retinaface_mobilenet025.py'
+CONFIG = ROOT / 'configs/_base_/models/retinaface_mobilenet025.py'
 
 
 @pytest.fixture(scope='module')

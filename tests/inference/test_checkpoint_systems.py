@@ -155,7 +155,7 @@ def test_a_checkpoint_of_another_system_is_named_with_its_command(
     name: str, released_shapes: Read
 ) -> None:
     system, config, _ = LISTS[name]
-    other = Config.fromfile(ROOT / 'configs/_base_/retinaface_mobilenet025.py')
+    other = Config.fromfile(ROOT / 'configs/_base_/models/retinaface_mobilenet025.py')
     assert advice(weights(released_shapes(name)), 'a.pth', other) == (
         f'; it is of {system}, convert it with: tools/convert_checkpoint.py {system} a.pth '
         f'--config mmext::{config} --out FILE'
@@ -189,13 +189,13 @@ def test_a_variant_that_was_not_published(released_shapes: Read) -> None:
 
 
 def test_a_checkpoint_of_ours_needs_no_conversion() -> None:
-    config = Config.fromfile(ROOT / 'configs/_base_/retinaface_mobilenet025.py')
+    config = Config.fromfile(ROOT / 'configs/_base_/models/retinaface_mobilenet025.py')
     state = build_without_values(config).state_dict()
     assert 'needs no conversion' in advice(state, 'a.pth', config)
 
 
 def test_nothing_is_said_of_a_stranger() -> None:
-    config = Config.fromfile(ROOT / 'configs/_base_/retinaface_mobilenet025.py')
+    config = Config.fromfile(ROOT / 'configs/_base_/models/retinaface_mobilenet025.py')
     assert advice({'whatever': torch.zeros(1)}, 'a.pth', config) == ''
 
 

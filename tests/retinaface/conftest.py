@@ -31,7 +31,7 @@ ATTRIBUTES = [
 @pytest.fixture
 def retinaface_config() -> ConfigDict:
     """The model of the small configuration with mesh and attributes, of a few channels."""
-    config = Config.fromfile(ROOT / 'configs/_base_/retinaface_mobilenet025.py').model
+    config = Config.fromfile(ROOT / 'configs/_base_/models/retinaface_mobilenet025.py').model
     config.backbone.widen_factor = 1 / 16
     config.neck.update(in_channels=[16, 32, 64], out_channels=16)
     config.bbox_head.update(

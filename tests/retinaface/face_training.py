@@ -57,7 +57,7 @@ class Faces(Dataset):
 
 def train(work_dir: Path, precision: str, launcher: str) -> Runner:
     """Four steps; returns the runner."""
-    model = Config.fromfile(ROOT / 'configs/_base_/retinaface_mobilenet025.py').model
+    model = Config.fromfile(ROOT / 'configs/_base_/models/retinaface_mobilenet025.py').model
     model.backbone.widen_factor = 1 / 16
     model.neck.update(in_channels=[16, 32, 64], out_channels=16)
     model.bbox_head.update(

@@ -15,11 +15,11 @@ ROOT = Path(__file__).parents[2]
 
 
 def mobilenet_config() -> ConfigDict:
-    return Config.fromfile(ROOT / 'configs/_base_/retinaface_mobilenet025.py').model
+    return Config.fromfile(ROOT / 'configs/_base_/models/retinaface_mobilenet025.py').model
 
 
 def resnet_config() -> ConfigDict:
-    config = Config.fromfile(ROOT / 'configs/_base_/retinaface_r50.py').model
+    config = Config.fromfile(ROOT / 'configs/_base_/models/retinaface_r50.py').model
     config.backbone.update(base_channels=4, stem_channels=4, init_cfg=None)
     config.neck.update(in_channels=[32, 64, 128], out_channels=80)
     config.bbox_head.in_channels = 80

@@ -71,7 +71,7 @@ def cases(quick: bool) -> dict[str, Case]:
     found = {'demo UPSNet, 128x160': Case('upsnet_demo.py', (128, 160), small, 3 if quick else 12)}
     if quick:
         return found
-    full = '_base_/upsnet_r50_fpn_coco.py'
+    full = '_base_/models/upsnet_r50.py'
     if torch.cuda.is_available():
         found['UPSNet R50, 800x1344'] = Case(full, (800, 1344), (*small, 'fp16' + LAST), 30)
     else:

@@ -57,7 +57,7 @@ def run(quick: bool) -> list[Row]:
 def _configs() -> dict[str, Any]:
     """The three models; UPSNet without global context and RoI loss, as PanopticFPN has neither."""
     reference = get_config('mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py')
-    plain = Config.fromfile(CONFIGS / '_base_/upsnet_r50_fpn_coco.py')
+    plain = Config.fromfile(CONFIGS / '_base_/models/upsnet_r50.py')
     deformable = plain.copy()
     plain.merge_from_dict({'model.semantic_head.conv_cfg': dict(type='Conv2d')})
     # the same proposals and samples per RoI

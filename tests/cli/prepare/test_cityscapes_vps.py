@@ -40,7 +40,7 @@ def prepare(root: Path, *more: str) -> int:
 def dataset_of(root: Path, loop: str, **changes: Any) -> Any:
     """The data set of the configuration on the prepared files."""
     init_default_scope('mmdet')
-    config = Config.fromfile(ROOT / 'configs/_base_/cityscapes_vps.py')
+    config = Config.fromfile(ROOT / 'configs/_base_/datasets/cityscapes_vps.py')
     part = config[f'{loop}_dataloader'].dataset
     part.update(data_root=str(root), **changes)
     return DATASETS.build(part)
@@ -72,7 +72,7 @@ def test_training_frames(root: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 def test_the_training_pipeline_runs(root: Path) -> None:
     assert prepare(root) == 0
-    pipeline = Config.fromfile(ROOT / 'configs/_base_/cityscapes_vps.py').train_pipeline
+    pipeline = Config.fromfile(ROOT / 'configs/_base_/datasets/cityscapes_vps.py').train_pipeline
     pipeline[0].transforms[2].scale = (WIDTH, HEIGHT)
     pipeline[0].transforms[4].crop_size = (48, 24)
     dataset = dataset_of(root, 'train', pipeline=pipeline)

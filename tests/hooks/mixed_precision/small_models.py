@@ -63,7 +63,7 @@ def _panoptic(config: Config) -> Config:
 
 
 def _upsnet() -> Config:
-    config = _panoptic(Config.fromfile(CONFIGS / '_base_/upsnet_r50_fpn_coco.py'))
+    config = _panoptic(Config.fromfile(CONFIGS / '_base_/models/upsnet_r50.py'))
     config.model.update(num_things_classes=CLASSES, num_stuff_classes=CLASSES)
     return config
 

@@ -6,11 +6,9 @@ Layout of `data/wider_face/`: `python tools/prepare_data.py wider-face` says wha
 - `retinaface_gt_v1.1/{train,val}/label.txt`, boxes with five landmarks, of RetinaFace;
 - `ground_truth/*.mat`, of WIDER FACE's evaluation tools.
 
-The labels of the test split are not public: `tools/test.py` takes the val split. Batch size and
-schedule are the leaf's.
+The labels of the test split are not public: `tools/test.py` takes the val split. The batch
+size is the leaf's.
 """
-
-_base_ = 'mmdet::_base_/default_runtime.py'
 
 data_root = 'data/wider_face/'
 input_size_px = 640
@@ -69,5 +67,3 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(type='mmext.WiderFaceMetric', ground_truth=data_root + 'ground_truth')
 test_evaluator = val_evaluator
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')

@@ -1,11 +1,11 @@
-"""Human pose as points on COCO: data and tests of the paper; no model.
+"""Human pose as points on COCO: data and tests of the paper.
 
 Zhou et al., "Objects as Points", 2019, sections 4.2 and 5.3. For other points give the data sets
 `metainfo` with `classes`, `keypoints`, `flip_pairs`, `skeleton` and `sigmas`, and the head
 their number and pairs.
 """
 
-_base_ = './centernet_point_coco.py'
+_base_ = './coco_points.py'
 
 # joints that swap in a mirror image, for the heads: pictures that come from no data set, as those
 # of tools/infer.py, do not say it

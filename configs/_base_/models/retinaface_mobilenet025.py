@@ -1,7 +1,4 @@
-"""The small RetinaFace: MobileNetV1 x0.25, the network of the PyTorch port.
-
-Chained below a data part; see `configs/retinaface.py`.
-"""
+"""The small RetinaFace: MobileNetV1 x0.25, the network of biubug6/Pytorch_Retinaface."""
 
 model = dict(
     type='mmext.RetinaFace',

@@ -1,18 +1,10 @@
-"""Objects as points on COCO: data, augmentation, schedule and tests of the paper; no model.
+"""Objects as points on COCO: data, augmentation and tests of the paper.
 
 Zhou et al., "Objects as Points", 2019, section 5; numbers that the paper does not print are
 those of the released code.
 """
 
-_base_ = ['mmdet::_base_/datasets/coco_detection.py', 'mmdet::_base_/default_runtime.py']
-
-data_preprocessor = dict(
-    type='DetDataPreprocessor',
-    # of COCO, BGR; 255 times .408, .447, .470 and .289, .274, .278 (released code)
-    mean=[104.0136, 114.0342, 119.9166],
-    std=[73.6028, 69.8908, 70.9151],
-    bgr_to_rgb=False,
-)
+_base_ = 'mmdet::_base_/datasets/coco_detection.py'
 
 train_pipeline = [
     dict(type='mmext.LoadImageFromFile', backend_args={{_base_.backend_args}}),
@@ -51,18 +43,7 @@ val_evaluator = dict(
 )
 test_evaluator = val_evaluator
 
-# Adam, 5e-4 for batch 128, 140 epochs with drops at 90 and 120: section 5
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=140, val_interval=5)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=5e-4))
-param_scheduler = [
-    dict(type='MultiStepLR', by_epoch=True, begin=0, end=140, milestones=[90, 120], gamma=0.1)
-]
-auto_scale_lr = dict(enable=False, base_batch_size=128)
-
-# multi-scale test: `tools/test.py CONFIG CHECKPOINT --tta`; scales of section 5.1
-tta_model = dict(type='mmext.CenterNetMultiScale', max_per_img=100)
+# multi-scale test; scales of section 5.1
 tta_pipeline = [
     dict(type='mmext.LoadImageFromFile', backend_args={{_base_.backend_args}}),
     dict(
@@ -77,7 +58,3 @@ tta_pipeline = [
         ],
     ),
 ]
-default_hooks = dict(
-    checkpoint=dict(max_keep_ckpts=3),  # with Adam's state 240 MB each on DLA-34
-    mlflow=dict(type='mmext.MLflowHook'),
-)

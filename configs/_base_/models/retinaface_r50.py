@@ -1,7 +1,4 @@
-"""RetinaFace on ResNet-50 in the form of the PyTorch port.
-
-A delta to the small network; chained below a data part, see `configs/retinaface.py`.
-"""
+"""RetinaFace on ResNet-50 as in biubug6/Pytorch_Retinaface: a delta to the small network."""
 
 _base_ = './retinaface_mobilenet025.py'
 

@@ -1,18 +1,9 @@
-"""An image model on the generated clips of `mmext.demo`, with whole videos to predict, and VPQ.
+"""The generated clips of `mmext.demo`: pairs to learn from, whole videos to predict, and VPQ.
 
-`python -m mmext.demo video --out data/demo_video` writes the data set. The model is that of
-UPSNet's demo, as a VPSNet without its parts for videos; `vpsnet_demo.py` adds them.
+`python -m mmext.demo video --out data/demo_video` writes the data set.
 """
 
-_base_ = '../upsnet_demo.py'
-
-model = dict(
-    type='mmext.VPSNet',
-    data_preprocessor=dict(type='mmext.VideoPairDataPreprocessor'),
-    optical_flow=dict(type='mmext.DISFlow'),
-    # no unknown channel, so no instance hidden from it
-    panoptic_fusion_head=dict(with_unknown=False, keep_fraction=1.0),
-)
+_base_ = './demo_panoptic.py'
 
 data_root = 'data/demo_video/'
 train_pipeline = [
@@ -34,7 +25,6 @@ test_pipeline = [
     dict(type='mmext.PackVideoPanopticInputs'),
 ]
 train_dataloader = dict(
-    batch_size=4,
     dataset=dict(
         type='mmext.VideoPanopticDataset',
         data_root=data_root,
@@ -59,11 +49,3 @@ test_dataloader = val_dataloader
 # every frame has a label, so windows of 1 to 4 frames are k = 0 to 3
 val_evaluator = dict(_delete_=True, type='mmext.VideoPanopticQualityMetric', label_interval=1)
 test_evaluator = val_evaluator
-
-max_iters = 1000
-train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=50, end=max_iters, eta_min=1e-5),
-]
-default_hooks = dict(checkpoint=dict(interval=max_iters))

@@ -1,13 +1,13 @@
-"""Cityscapes-VPS for UPSNet's Cityscapes model: pairs to learn from, whole videos to predict.
+"""Cityscapes-VPS: pairs to learn from, whole videos to predict.
 
 Kim et al., "Video Panoptic Segmentation", CVPR 2020: clips of 30 frames, every fifth labelled, 400
 clips to train on, 50 held out. Download the set into `data/cityscapes_vps` and run
 `python tools/prepare_data.py cityscapes-vps`, which checks it and writes `annotations/`:
 `panoptic_{train,val}.json` and `panoptic_train/`. Validation runs on all frames in
-`val/img_all/` and judges the labelled ones. Schedules are in the leaves.
+`val/img_all/` and judges the labelled ones.
 """
 
-_base_ = '../upsnet/upsnet_r50_cityscapes.py'
+_base_ = './cityscapes_panoptic.py'
 
 data_root = 'data/cityscapes_vps/'
 train_pipeline = [

@@ -4,7 +4,7 @@ Xiong et al., "UPSNet", CVPR 2019, and its released code and configurations. Tha
 width of a box as `x2 - x1 + 1`; boxes here end one pixel later, so that its anchors, deltas, NMS
 and windows are mmdet's, and only what a RoI pools is one pixel less.
 
-Score, NMS, overlap and area limits of the test are those of `upsnet_r50_fpn_coco.py`, which has
+Score, NMS, overlap and area limits of the test are those of `upsnet_r50.py`, which has
 them from the same configurations.
 """
 

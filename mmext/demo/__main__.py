@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mmext.demo.faces import write_face_dataset
+from mmext.demo.figures import write_figure_dataset
 from mmext.demo.panoptic import write_panoptic_dataset
 from mmext.demo.storage import GeneratedSet
 from mmext.demo.video import write_video_dataset
@@ -50,6 +51,18 @@ def _parser() -> argparse.ArgumentParser:
         ),
         ('pictures', 600, 120, '256'),
     )
+    figures = _add_set(
+        sets,
+        write_figure_dataset,
+        (
+            'figures',
+            "COCO's and DensePose's files of persons: joints, masks, surfaces; clips of walks",
+        ),
+        ('pictures', 600, 120, '192'),
+    )
+    figures.add_argument('--train-clips', type=int, default=16, help='clips to train on')
+    figures.add_argument('--val-clips', type=int, default=4, help='held-out clips')
+    figures.set_defaults(more=('train_clips', 'val_clips'))
     return parser
 
 
@@ -58,18 +71,20 @@ def _add_set(
     write: Callable[..., GeneratedSet],
     name_and_help: tuple[str, str],
     defaults: tuple[str, int, int, str],
-) -> None:
+) -> argparse.ArgumentParser:
     """The sub-command of a set; ``defaults`` are the unit, the sizes of both splits, the side."""
     (name, text), (unit, train, val, size) = name_and_help, defaults
     formatter = argparse.ArgumentDefaultsHelpFormatter
     parser = sets.add_parser(name, help=text, formatter_class=formatter)
+    assert isinstance(parser, argparse.ArgumentParser)
     parser.add_argument('--out', type=Path, required=True, help='folder of the set')
     parser.add_argument('--train', type=int, default=train, help=f'{unit} to train on')
     parser.add_argument('--val', type=int, default=val, help=f'held-out {unit}')
     parser.add_argument('--seed', type=int, default=0, help=f'decides about all {unit}')
     parser.add_argument('--size', type=_size, default=size, help='pixels: SIDE or WIDTHxHEIGHT')
     parser.add_argument('--overwrite', action='store_true', help='replace a generated set')
-    parser.set_defaults(write=write, unit=unit)
+    parser.set_defaults(write=write, unit=unit, more=())
+    return parser
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -84,8 +99,10 @@ def _size(text: str) -> tuple[int, int]:
 def _write_set(options: argparse.Namespace) -> None:
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
+    more = {f'num_{name}': getattr(options, name) for name in options.more}
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
-        task = bar.add_task(options.unit, total=options.train + options.val)
+        total = options.train + options.val + sum(more.values())
+        task = bar.add_task(options.unit, total=total)
         demo = options.write(
             options.out,
             num_train=options.train,
@@ -93,6 +110,7 @@ def _write_set(options: argparse.Namespace) -> None:
             image_size=options.size,
             seed=options.seed,
             overwrite=options.overwrite,
+            **more,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     state = 'written' if demo.written else 'there already'

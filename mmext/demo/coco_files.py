@@ -137,7 +137,7 @@ class PanopticSplitWriter:
         things = {category.id for category in self._categories if category.isthing}
         if info['category_id'] not in things:
             return
-        coding = _uncompressed_rle if info['iscrowd'] else _compressed_rle
+        coding = uncompressed_rle if info['iscrowd'] else compressed_rle
         self._instances.append(
             {
                 **info,
@@ -184,12 +184,13 @@ def tight_box(mask: NDArray[np.bool_]) -> list[int]:
     return [x, y, width, height]
 
 
-def _compressed_rle(mask: NDArray[np.bool_]) -> Json:
+def compressed_rle(mask: NDArray[np.bool_]) -> Json:
+    """The run-length code of a mask ``[h, w]`` as COCO's text."""
     coded = mask_coding.encode(np.asfortranarray(mask, np.uint8))
     return {'size': list(mask.shape), 'counts': coded['counts'].decode('ascii')}
 
 
-def _uncompressed_rle(mask: NDArray[np.bool_]) -> Json:
+def uncompressed_rle(mask: NDArray[np.bool_]) -> Json:
     """Lengths of the runs of zeros and ones in turn, column by column, zeros first."""
     pixels = np.concatenate(([False], mask.ravel(order='F')))
     starts = np.flatnonzero(pixels[1:] != pixels[:-1])

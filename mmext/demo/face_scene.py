@@ -129,7 +129,7 @@ def photograph_people(scene: PeopleScene) -> tuple[NDArray[np.uint8], list[FaceG
     drawn = []
     for number, item in enumerate(scene.items):
         if isinstance(item, Board):
-            _draw_board(canvas, owner, item)
+            draw_board(canvas, owner, item, NOBODY)
             drawn.append(0)
         else:
             drawn.append(_draw_head(canvas, owner, item, number, scene.light))
@@ -140,7 +140,7 @@ def photograph_people(scene: PeopleScene) -> tuple[NDArray[np.uint8], list[FaceG
             face = _ground_truth(item, number, owner, seen / drawn[number], scene.light)
             if face.box_xywh[2:].all():  # not just an ear at the border
                 faces.append(face)
-    return _develop(canvas, scene.light), faces
+    return develop(canvas, scene.light), faces
 
 
 def _draw_head(
@@ -167,7 +167,8 @@ def _draw_head(
     return int((skin > 0.5).sum())
 
 
-def _draw_board(canvas: Floats, owner: NDArray[np.int64], board: Board) -> None:
+def draw_board(canvas: Floats, owner: NDArray[np.int64], board: Board, number: int) -> None:
+    """Draw a thing on the canvas ``[h, w, 3]`` and write its number to its pixels' ``[h, w]``."""
     pose = board.pose
     columns, rows = (
         _span(centre, 1.42 * pose.size, length)
@@ -179,7 +180,7 @@ def _draw_board(canvas: Floats, owner: NDArray[np.int64], board: Board) -> None:
     u, v = right * cos + down * sin, down * cos - right * sin
     covered = board.sprite.covers(u, v)
     canvas[rows, columns][covered] = board.sprite.paint(u[covered], v[covered])
-    owner[rows, columns][covered] = NOBODY
+    owner[rows, columns][covered] = number
 
 
 def _span(centre: float, reach: float, length: int) -> slice:
@@ -212,8 +213,8 @@ def _pooled(colors: Floats, share: Floats, fine: int) -> tuple[Floats, Floats]:
     return total_colors / np.float32(4), total_share / np.float32(4)
 
 
-def _develop(canvas: Floats, light: PeopleLight) -> NDArray[np.uint8]:
-    """Lens and sensor: gain, blur, noise, 8 bits."""
+def develop(canvas: Floats, light: PeopleLight) -> NDArray[np.uint8]:
+    """Lens and sensor: gain, blur, noise, 8 bits; ``[h, w, 3]``."""
     exposed = canvas * np.float32(light.gain)
     image = np.clip(np.floor(exposed + np.float32(0.5)), 0, 255).astype(np.int32)
     for _ in range(light.blur_passes):

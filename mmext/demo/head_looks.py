@@ -85,8 +85,8 @@ def draw_look(rng: Rng, **wanted: Any) -> Look:
         rng: the source of every choice.
         wanted: features that are not left to chance; the rest of the person stays the same.
     """
-    features = _draw_features(rng)._replace(**wanted)
-    paint = _face_paint(features, Noise(rng))
+    features = draw_features(rng)._replace(**wanted)
+    paint = face_paint(features, Noise(rng))
     plain = _plain(features.skin, Noise(rng))
     parts = [Part(*CRANIUM, paint, tag=SKIN), Part(*FACE, paint, tag=SKIN)]
     parts += [Part(*NOSE, paint, tag=SKIN), *(Part(*ear, plain) for ear in EARS)]
@@ -118,7 +118,8 @@ def draw_dummy(rng: Rng) -> Look:
     return Look(tuple(parts), None, False)
 
 
-def _draw_features(rng: Rng) -> Features:
+def draw_features(rng: Rng) -> Features:
+    """What is painted on the face of a random person."""
     skin = tone(rng, SKINS[int(rng.integers(len(SKINS)))], (190, 140, 110), 8)
     age = AGES[int(rng.choice((0, 1, 1, 2, 2, 3, 3)))]
     glasses = ('none', 'none', 'none', 'clear', 'dark')[int(rng.integers(5))]
@@ -144,7 +145,7 @@ def _plain(color: Color, noise: Noise) -> PaintSolid:
     return paint
 
 
-def _face_paint(features: Features, noise: Noise) -> PaintSolid:
+def face_paint(features: Features, noise: Noise) -> PaintSolid:
     """Skin with all that lies in it; features only on the front half."""
 
     def paint(points: Vector) -> Floats:

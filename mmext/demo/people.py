@@ -35,8 +35,8 @@ def draw_people(rng: Rng, width: int, height: int, kind: str) -> PeopleScene:
         height: of the image in pixels.
         kind: one of ``KINDS``.
     """
-    background = _background(rng, width, height)
-    light = _draw_light(rng, extreme=kind == 'odd' and chance(rng, 0.5))
+    background = draw_background(rng, width, height)
+    light = draw_light(rng, extreme=kind == 'odd' and chance(rng, 0.5))
     low, high = NUMBERS[kind]
     heads: list[Head] = []
     for _ in range(int(rng.integers(low, high + 1))):
@@ -53,7 +53,7 @@ def draw_people(rng: Rng, width: int, height: int, kind: str) -> PeopleScene:
     return PeopleScene(background, items, light)
 
 
-def _background(rng: Rng, width: int, height: int) -> NDArray[np.uint8]:
+def draw_background(rng: Rng, width: int, height: int) -> NDArray[np.uint8]:
     """A landscape with its things, drawn at half the size."""
     size = (width + 1) // 2, (height + 1) // 2
     oddity = ('empty', 'rock', None)[int(rng.integers(3))]
@@ -61,7 +61,8 @@ def _background(rng: Rng, width: int, height: int) -> NDArray[np.uint8]:
     return small.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
 
 
-def _draw_light(rng: Rng, extreme: bool) -> PeopleLight:
+def draw_light(rng: Rng, extreme: bool) -> PeopleLight:
+    """A light and how the camera takes it; an extreme one comes from the side or is dim."""
     if extreme:
         dark = chance(rng, 0.5)
         angle = between(rng, 1.2, 1.6) * (1 if chance(rng, 0.5) else -1)

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat, savemat
 
-from mmext.errors import InputError, MissingFileError
+from mmext.errors import InputError
+from mmext.formats.mat_files import load_mat, save_mat
 from mmext.formats.wider_face_files import ATTRIBUTES
 
 SETTINGS = ('easy', 'medium', 'hard')
 FACES_FILE = 'wider_face_val.mat'
-_HEADER_TEXT_BYTES = 116
+_ARCHIVE = 'eval_tools.zip of WIDER FACE has it (eval_tools/ground_truth)'
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,10 @@ def read_ground_truth(folder: str | Path) -> list[ImageTruth]:
         InputError: one is no such file, or they do not belong together.
     """
     folder = Path(folder)
-    faces = _load(folder / FACES_FILE, ('event_list', 'file_list', 'face_bbx_list'))
-    lists = {s: _load(folder / setting_file(s), ('gt_list',))['gt_list'] for s in SETTINGS}
+    faces = load_mat(folder / FACES_FILE, ('event_list', 'file_list', 'face_bbx_list'), _ARCHIVE)
+    lists = {
+        s: load_mat(folder / setting_file(s), ('gt_list',), _ARCHIVE)['gt_list'] for s in SETTINGS
+    }
     tables = [faces.get(f'{attribute["name"]}_label_list') for attribute in ATTRIBUTES]
     images = []
     for event, event_name in enumerate(_strings(faces['event_list'])):
@@ -95,35 +97,13 @@ def write_ground_truth(folder: str | Path, images: list[ImageTruth]) -> None:
         shared[f'{attribute["name"]}_label_list'] = _cells(
             [_cells([i.attributes[:, column, None] for i in e]) for e in events.values()]
         )
-    _save(Path(folder) / FACES_FILE, shared)
+    save_mat(Path(folder) / FACES_FILE, shared)
     for setting in SETTINGS:
         numbers = [
             _cells([1 + np.flatnonzero(i.counted[setting])[:, None] for i in e])
             for e in events.values()
         ]
-        _save(Path(folder) / setting_file(setting), {**shared, 'gt_list': _cells(numbers)})
-
-
-def _save(path: Path, content: dict[str, Any]) -> None:
-    """A .mat file without the time of day that scipy writes into it."""
-    savemat(path, content)
-    with path.open('r+b') as file:
-        file.write(b'MATLAB 5.0 MAT-file'.ljust(_HEADER_TEXT_BYTES))
-
-
-def _load(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
-    if not path.is_file():
-        raise MissingFileError(
-            f'{path}: no such file; eval_tools.zip of WIDER FACE has it (eval_tools/ground_truth)'
-        )
-    try:
-        content: dict[str, Any] = loadmat(path)
-    except Exception as error:  # scipy raises many kinds for broken files
-        raise InputError(f'{path}: cannot be read as a .mat file ({error})') from None
-    missing = [key for key in keys if key not in content]
-    if missing:
-        raise InputError(f'{path}: no {", ".join(missing)} in it; it has {sorted(content)}')
-    return content
+        save_mat(Path(folder) / setting_file(setting), {**shared, 'gt_list': _cells(numbers)})
 
 
 def _strings(cells: NDArray[Any]) -> list[str]:

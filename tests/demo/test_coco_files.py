@@ -12,7 +12,7 @@ from pycocotools import mask as mask_coding
 from pycocotools.coco import COCO
 
 from mmext.demo.categories import CATEGORIES
-from mmext.demo.coco_files import PanopticSplitWriter, Segment, _uncompressed_rle, free_id
+from mmext.demo.coco_files import PanopticSplitWriter, Segment, free_id, uncompressed_rle
 
 SPLITS = ('train2017', 'val2017')
 
@@ -115,7 +115,7 @@ def testfree_ids_differ_and_the_first_is_the_categorys_color() -> None:
 @pytest.mark.parametrize('share', [0.0, 0.3, 1.0])
 def test_uncompressed_rle_is_read_back(share: float) -> None:
     mask = np.random.default_rng(0).random((7, 5)) < share
-    rle = _uncompressed_rle(mask)
+    rle = uncompressed_rle(mask)
     assert sum(rle['counts']) == mask.size
     coded = mask_coding.frPyObjects(rle, 7, 5)
     np.testing.assert_array_equal(mask_coding.decode(coded), mask)

@@ -47,8 +47,8 @@ _PACKAGES: dict[str, dict[str, tuple[str, ...]]] = {
     _METRICS: {
         f'{_METRICS}coco.': ('keypoint_oks_metric',),
         f'{_METRICS}faces.': (
-            *('attribute_accuracy', 'attribute_accuracy_metric', 'landmark_nme'),
-            *('landmark_nme_metric', 'wider_face_ap', 'wider_face_metric'),
+            *('attribute_accuracy', 'attribute_accuracy_metric', 'wider_face_ap'),
+            'wider_face_metric',
         ),
     },
     _MLFLOW: {
@@ -75,6 +75,10 @@ _RENAMED = {
     'mmext.keypoints.coco_dataset': 'mmext.pipelines.keypoint_coco_dataset',
     'mmext.keypoints.following': 'mmext.pipelines.keypoint_following',
     'mmext.keypoints.transforms': 'mmext.pipelines.keypoint_transforms',
+    f'{_METRICS}landmark_nme': f'{_METRICS}landmarks.nme',
+    f'{_METRICS}landmark_nme_metric': f'{_METRICS}landmarks.nme_metric',
+    f'{_METRICS}faces.landmark_nme': f'{_METRICS}landmarks.nme',
+    f'{_METRICS}faces.landmark_nme_metric': f'{_METRICS}landmarks.nme_metric',
     f'{_METRICS}coco_detection_metric': f'{_METRICS}coco.detection_metric',
     f'{_METRICS}coco_evaluation': f'{_METRICS}coco.evaluation',
     f'{_METRICS}coco_sample_truth': f'{_METRICS}coco.sample_truth',

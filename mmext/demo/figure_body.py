@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from mmext.demo.figure_frames import IDENTITY, Frame, rotation
 from mmext.demo.solids import Matrix, Row
+from mmext.formats.landmark_sets import LANDMARK_SETS
 
 HEIGHT = 1.7
 """Metres, of the body without any change of its shape."""
@@ -22,11 +23,7 @@ SOLIDS = (
 )
 """In the order of the 14 masks of DensePose: mask ``k`` is solid ``k - 1``."""
 
-POINTS = (
-    *('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', 'left_shoulder', 'right_shoulder'),
-    *('left_elbow', 'right_elbow', 'left_wrist', 'right_wrist', 'left_hip', 'right_hip'),
-    *('left_knee', 'right_knee', 'left_ankle', 'right_ankle'),
-)
+POINTS = LANDMARK_SETS['coco'].keypoints
 """COCO's 17 key points."""
 
 _JOINTS = {

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mmext.demo.coco_files import Json, compressed_rle, tight_box, uncompressed_rle
 from mmext.demo.figure_body import POINTS, SOLIDS
 from mmext.demo.figure_scene import NOBODY, Figure, FigureScene, SeenFigures
+from mmext.formats.landmark_sets import LANDMARK_SETS
 from mmext.functional.keypoints import UNKNOWN
 
 Rng = np.random.Generator
@@ -31,16 +32,7 @@ MIN_SURFACE_PX = 40
 POINTS_PER_PART = 8
 BOX_UNITS = 256
 
-CATEGORY: Json = dict(
-    id=1,
-    name='person',
-    supercategory='person',
-    keypoints=list(POINTS),
-    skeleton=[  # counted from 1, as COCO does
-        *([16, 14], [14, 12], [17, 15], [15, 13], [12, 13], [6, 12], [7, 13], [6, 7], [6, 8]),
-        *([7, 9], [8, 10], [9, 11], [2, 3], [1, 2], [1, 3], [2, 4], [3, 5], [4, 6], [5, 7]),
-    ],
-)
+CATEGORY: Json = LANDMARK_SETS['coco'].category_line()
 
 
 def describe_figures(scene: FigureScene, seen: SeenFigures, rng: Rng) -> list[tuple[int, Json]]:
@@ -90,6 +82,7 @@ def _describe(
         segmentation=compressed_rle(mask),
         keypoints=[round(value, 2) for value in triples.ravel().tolist()],
         num_keypoints=int(known.sum()),
+        head_bbox=[round(value, 2) for value in figure.head_box],
     )
     if figure.detail != 'nothing' and box[3] >= MIN_SURFACE_PX:
         record |= _surface(number, box, seen, rng, figure.detail == 'points')

@@ -18,7 +18,7 @@ from mmext.demo.figure_frames import Frame
 from mmext.demo.figure_looks import FigureLook, paint_figure
 from mmext.demo.figure_poses import Pose
 from mmext.demo.figure_rays import PlacedFigure, Surface, see_figures
-from mmext.demo.solids import Matrix
+from mmext.demo.solids import Matrix, Row
 from mmext.demo.textures import Floats, smoothstep
 from mmext.functional.keypoints import OCCLUDED, UNKNOWN, VISIBLE
 
@@ -68,7 +68,7 @@ class Figure:
         of_name = {bone.name: bone.solid for bone in self.bones}
         solids = [of_name[name] for name in SOLIDS]
         lowest = max(
-            frame.origin[1] + _reach_down(frame, solid.half_length, solid.radii)
+            frame.origin[1] + _reach(frame.matrix[1], solid.half_length, solid.radii)
             for frame, solid in zip(frames, solids, strict=True)
         )
         return PlacedFigure(
@@ -88,6 +88,15 @@ class Figure:
         place = self.placed
         x, y = own[:, 0] * place.scale + place.x, own[:, 1] * place.scale + place.y
         return np.stack([x, y, own[:, 2]], axis=1)
+
+    @cached_property
+    def head_box(self) -> tuple[float, float, float, float]:
+        """x, y, width and height of the whole head in the image, seen or not, pixels."""
+        place, number = self.placed, SOLIDS.index('head')
+        frame, radii = place.frames[number], place.radii[number]
+        half = [place.scale * _reach(frame.matrix[axis], 0.0, radii) for axis in (0, 1)]
+        x, y = place.scale * frame.origin[0] + place.x, place.scale * frame.origin[1] + place.y
+        return x - half[0], y - half[1], 2 * half[0], 2 * half[1]
 
 
 @dataclass(frozen=True)
@@ -200,9 +209,8 @@ def _cast_shadow(canvas: Floats, figure: Figure) -> None:
     canvas[window] *= (1 - 0.5 * shade)[..., None]
 
 
-def _reach_down(frame: Frame, half_length: float, radii: tuple[float, float, float]) -> float:
-    """From the middle of a solid to its lowest point."""
-    row = frame.matrix[1]
+def _reach(row: Row, half_length: float, radii: Row) -> float:
+    """From the middle of a solid to its end along an axis of the viewer, a row of its matrix."""
     turned = [a * b for a, b in zip(row, radii, strict=True)]
     squares = sum(a * a for a in turned)
     return float(np.sqrt(squares)) + abs(row[1]) * half_length

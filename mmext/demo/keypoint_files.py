@@ -12,19 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from mmext.formats.landmark_sets import LANDMARK_SETS
 from mmext.formats.wider_face_files import ImageFaces
 from mmext.functional.keypoints import UNKNOWN
 
 Json = dict[str, Any]
 
-POINTS = ('left_eye', 'right_eye', 'nose', 'left_mouth', 'right_mouth')
-CATEGORY: Json = dict(
-    id=1,
-    name='face',
-    supercategory='person',
-    keypoints=list(POINTS),
-    skeleton=[[1, 2], [1, 3], [2, 3], [3, 4], [3, 5], [4, 5]],  # counted from 1, as COCO does
-)
+CATEGORY: Json = LANDMARK_SETS['face_5'].category_line()
 
 
 def write_keypoint_annotations(path: Path, images: Sequence[ImageFaces], folder: str) -> None:

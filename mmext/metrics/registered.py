@@ -3,7 +3,7 @@
 from mmext.metrics.coco import detection_metric, keypoint_oks_metric  # noqa: F401
 from mmext.metrics.faces import (  # noqa: F401
     attribute_accuracy_metric,
-    landmark_nme_metric,
     wider_face_metric,
 )
+from mmext.metrics.landmarks import nme_metric, pck_metric  # noqa: F401
 from mmext.metrics.panoptic import quality_metric, video_quality_metric  # noqa: F401

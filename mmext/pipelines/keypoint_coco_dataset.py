@@ -3,6 +3,7 @@
 from typing import Any
 
 from mmext.errors import InputError
+from mmext.formats.landmark_sets import LANDMARK_SETS
 from mmext.pipelines.coco_dataset import CocoDataset
 from mmext.registry import DATASETS
 
@@ -25,26 +26,7 @@ class CocoKeypointDataset(CocoDataset):
         InputError: an annotation with another number of points than ``metainfo`` names.
     """
 
-    METAINFO = dict(
-        classes=('person',),
-        palette=[(220, 20, 60)],
-        keypoints=(
-            *('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', 'left_shoulder'),
-            *('right_shoulder', 'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist'),
-            *('left_hip', 'right_hip', 'left_knee', 'right_knee', 'left_ankle', 'right_ankle'),
-        ),
-        flip_pairs=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16)),
-        skeleton=(
-            *((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6)),
-            *((5, 7), (6, 8), (7, 9), (8, 10), (1, 2), (0, 1), (0, 2), (1, 3), (2, 4)),
-            *((3, 5), (4, 6)),
-        ),
-        # of COCO's evaluation: standard deviation of annotators over the root of the area
-        sigmas=(
-            *(0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072),
-            *(0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
-        ),
-    )
+    METAINFO = dict(LANDMARK_SETS['coco'].metainfo(), palette=[(220, 20, 60)])
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> dict[str, Any]:
         """The host's record of one image, with the points of its instances."""

@@ -30,7 +30,7 @@ from mmext.demo.figures import draw_figure_scene, draw_numbered_clip, write_figu
 from mmext.formats.flow_files import read_flow
 from mmext.pipelines.keypoint_coco_dataset import CocoKeypointDataset
 
-PINNED = 'e9f3b572f3319fa88f9db65c76fc9c32786f12dae692de588c2399464cca1a2e'
+PINNED = '7f5dfc39a35f7fa20e8c9926de372abd94e7f5ab0ca2592fe659aae93ee67aa9'
 SIZE = (128, 112)
 
 
@@ -248,6 +248,21 @@ def test_joints_are_where_the_solids_meet() -> None:
     bent = place_body(bones, {'left_lower_leg': (-math.pi / 2, 0.0, 0.0)})
     knee, ankle = bent['left_lower_leg'].origin, bent['left_foot'].origin
     np.testing.assert_allclose(np.subtract(ankle, knee), (0, 0, 0.41), atol=1e-4)  # backwards
+
+
+def test_the_head_box_is_that_of_the_heads_pixels() -> None:
+    for number in range(6):
+        scene = draw_figures(rng(number), 200, 200, 'one')
+        alone = FigureScene(scene.background, scene.figures[:1], scene.light)
+        seen = look_at_figures(alone)
+        x, y, width, _ = alone.figures[0].head_box
+        if min(x, y) < 0 or x + width > 200:
+            continue
+        column, row, wide, _ = cv2.boundingRect((seen.solid == 13).astype(np.uint8))
+        assert x - 0.5 <= column
+        assert column + wide <= x + width + 0.5
+        assert y == pytest.approx(row, abs=1)  # below it is on the shoulders
+        assert width == pytest.approx(wide, abs=1.5)
 
 
 def test_a_joint_behind_its_own_limb_alone_is_visible() -> None:

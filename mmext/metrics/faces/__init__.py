@@ -1,1 +1,1 @@
-"""Measures of faces: detection, landmarks, attributes."""
+"""Measures of faces: detection and attributes."""

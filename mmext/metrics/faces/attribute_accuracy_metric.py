@@ -10,7 +10,7 @@ from mmengine.logging import MMLogger
 
 from mmext.errors import InputError
 from mmext.metrics.faces.attribute_accuracy import attribute_values, confusion
-from mmext.metrics.faces.landmark_nme import match_by_box
+from mmext.metrics.landmarks.nme import match_by_box
 from mmext.metrics.sample_fields import to_numpy
 from mmext.registry import METRICS
 

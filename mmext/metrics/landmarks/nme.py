@@ -15,14 +15,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mmext.errors import InputError
 from mmext.functional.boxes import pairwise_iou
+from mmext.metrics.landmarks.lengths import (  # noqa: F401  their home until version 0.2
+    BOX_NORMALIZERS,
+    Normalizer,
+    check_normalizer,
+    face_lengths,
+)
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
-Normalizer = str | tuple[int, int]
-
-BOX_NORMALIZERS = ('box_size', 'box_diagonal', 'box_height', 'box_width')
 
 
 def match_by_box(
@@ -50,53 +52,6 @@ def match_by_box(
     return chosen
 
 
-def check_normalizer(normalizer: str | Sequence[int]) -> Normalizer:
-    """A name or a pair of points; ValueError for anything else."""
-    if isinstance(normalizer, str):
-        if normalizer in BOX_NORMALIZERS:
-            return normalizer
-    elif len(normalizer) == 2:
-        return int(normalizer[0]), int(normalizer[1])
-    raise InputError(
-        f'normalizer: expected one of {BOX_NORMALIZERS} or two points, got {normalizer!r}'
-    )
-
-
-def face_lengths(
-    normalizer: Normalizer, boxes_xyxy: Floats, points: Floats, visible: Floats
-) -> Floats:
-    """The length of each face, ``[N]``; nan where it has none.
-
-    Args:
-        normalizer: ``'box_size'`` (root of the area), ``'box_diagonal'``, ``'box_height'``,
-            ``'box_width'``, or a pair of points whose distance it is: (0, 1) are the eyes.
-        boxes_xyxy: ``[N, 4]``.
-        points: ``[N, K, 2]``.
-        visible: ``[N, K]``, 0 = not annotated.
-
-    Raises:
-        InputError: an unknown normalizer or point.
-    """
-    width, height = (boxes_xyxy[:, 2 + i] - boxes_xyxy[:, i] for i in range(2))
-    if isinstance(normalizer, str):
-        name = str(check_normalizer(normalizer))
-        lengths = {
-            'box_size': np.sqrt(np.clip(width, 0, None) * np.clip(height, 0, None)),
-            'box_diagonal': np.hypot(width, height),
-            'box_height': height,
-            'box_width': width,
-        }[name]
-    else:
-        first, second = normalizer
-        if not 0 <= first < points.shape[1] or not 0 <= second < points.shape[1]:
-            raise InputError(
-                f'normalizer: expected two of points 0 to {points.shape[1] - 1}, got {normalizer}'
-            )
-        lengths = np.linalg.norm(points[:, first] - points[:, second], axis=1)
-        lengths = np.where((visible[:, first] > 0) & (visible[:, second] > 0), lengths, 0)
-    return np.where(lengths > 0, lengths, np.nan)
-
-
 def normalized_errors(
     predicted: Floats, points: Floats, visible: Floats, lengths: Floats
 ) -> Floats:
@@ -115,6 +70,19 @@ def normalized_errors(
     means = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
     errors: Floats = means / lengths
     return errors
+
+
+def pooled_error(errors: Floats, counts: Ints) -> float:
+    """The mean error over all points of all faces, as some published code has it.
+
+    Where all faces have the same number of annotated points, it is the mean over the faces.
+
+    Args:
+        errors: mean of each face ``[n]``.
+        counts: of annotated points of each face ``[n]``.
+    """
+    total = int(counts.sum())
+    return float((errors * counts).sum() / total) if total else float('nan')
 
 
 def failure_rate(errors: Floats, threshold: float) -> float:
@@ -138,7 +106,11 @@ def area_under_curve(errors: Floats, threshold: float) -> float:
 
 
 def summarize(
-    errors: Floats, num_faces: int, threshold: float, quantiles: Sequence[float] = (0.5,)
+    errors: Floats,
+    num_faces: int,
+    threshold: float,
+    quantiles: Sequence[float] = (0.5,),
+    counts: Ints | None = None,
 ) -> dict[str, float]:
     """All values of a set.
 
@@ -147,10 +119,12 @@ def summarize(
         num_faces: with landmarks, found or not.
         threshold: of failure rate and area.
         quantiles: of the errors.
+        counts: annotated points of the faces that were found, ``[n]``; adds ``NME_points``.
 
     Returns:
         ``NME``, ``failure_rate``, ``AUC``, ``found`` in percent, and ``NME_q50`` for 0.5. A face
         that was not found is a failure in ``failure_rate_all`` and adds no area in ``AUC_all``.
+        ``NME`` is the mean over faces, ``NME_points`` that over all points of all faces.
     """
     nothing = float('nan')
     found = len(errors) / num_faces if num_faces else nothing
@@ -163,6 +137,8 @@ def summarize(
         'failure_rate_all': 1 - found * (1 - rate) if len(errors) else 1 - found,
         'AUC_all': found * area if len(errors) else found * 0,
     }
+    if counts is not None:
+        values['NME_points'] = pooled_error(errors, counts)
     for quantile in quantiles:
         middle = float(np.quantile(errors, quantile)) if len(errors) else nothing
         values[f'NME_q{round(100 * quantile)}'] = middle

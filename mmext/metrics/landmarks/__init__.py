@@ -1,0 +1,1 @@
+"""Landmarks and key points: how far predicted points are from annotated ones."""

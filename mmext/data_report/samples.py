@@ -135,7 +135,7 @@ def _fields(instances: Any) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         seen = points[..., 2] if points.shape[2] > 2 else np.ones(points.shape[:2])
         seen = _array(instances, 'keypoints_visible', seen)
         yield 'keypoints', points[..., :2]
-        yield 'keypoint_scores', (seen > 0).astype(np.float32)
+        yield 'keypoints_visible', seen
     mesh = _array(instances, 'mesh', None)
     if mesh is not None and mesh.size:
         valid = _array(instances, 'mesh_valid', np.ones(len(mesh), bool))

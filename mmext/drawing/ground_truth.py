@@ -32,8 +32,8 @@ class GroundTruth:
         masks: ``[N, H, W]`` bool.
         ignored_xyxy: ``[M, 4]``, boxes that are neither right nor wrong.
         panoptic_map: ``[H, W]``, ``label + instance number * 1000``; void: labels behind the last.
-        fields: ``keypoints`` ``[N, K, 2]`` with ``keypoint_scores`` ``[N, K]`` (0: not annotated),
-            ``mesh`` ``[N, V, 3]``, ``attributes`` ``[N, A]``.
+        fields: ``keypoints`` ``[N, K, 2]`` with ``keypoints_visible`` ``[N, K]`` (0: not
+            annotated, 1: occluded), ``mesh`` ``[N, V, 3]``, ``attributes`` ``[N, A]``.
     """
 
     boxes_xyxy: Floats = field(default_factory=lambda: np.zeros((0, 4)))

@@ -17,6 +17,7 @@ _MIN_MESH_PX, _MIN_POINTS_PX, _MIN_TEXT_PX = 28.0, 10.0, 40.0
 _MESH_COLOR: Color = (190, 255, 215)
 _MESH_OPACITY = 0.45
 _MIN_POINT_SCORE = 0.3
+_OCCLUDED = 1  # of ``keypoints_visible``
 _UNKNOWN_SIDE_PX = 90.0  # large enough for all
 _SUBPIXEL_BITS = 4
 _FARTHEST_PX = 1e5  # beyond, coordinates overflow
@@ -35,7 +36,9 @@ def draw_points(
         picture: ``[H, W, 3]``.
         boxes_xyxy: ``[n, 4]``, pixels; None: of objects of any size.
         fields: any of ``mesh`` ``[n, V, 3]``, ``keypoints`` ``[n, K, 2]`` with
-            ``keypoint_scores`` ``[n, K]`` (points below 0.3 are left out), ``centers`` ``[n, 2]``.
+            ``keypoint_scores`` ``[n, K]`` (points below 0.3 are left out) or
+            ``keypoints_visible`` ``[n, K]`` (0 is left out, 1, occluded, is a ring), ``centers``
+            ``[n, 2]``.
         meta: of the data set: ``mesh_triangles`` and ``skeleton`` (pairs of points to be linked),
             as far as it has them.
 
@@ -48,10 +51,15 @@ def draw_points(
         _draw_meshes(drawn, fields['mesh'][sides >= _MIN_MESH_PX], meta.get('mesh_triangles', ()))
     if 'keypoints' in fields:
         for index in np.flatnonzero(sides >= _MIN_POINTS_PX):
-            scores = fields['keypoint_scores'][index] if 'keypoint_scores' in fields else None
-            _draw_keypoints(
-                drawn, fields['keypoints'][index], scores, meta.get('skeleton', ()), sides[index]
-            )
+            points = fields['keypoints'][index]
+            shown: npt.NDArray[np.bool_] = np.isfinite(points).all(axis=-1)
+            if 'keypoint_scores' in fields:
+                shown &= fields['keypoint_scores'][index] >= _MIN_POINT_SCORE
+            rings: npt.NDArray[np.bool_] = np.zeros(len(points), bool)
+            if 'keypoints_visible' in fields:
+                shown &= fields['keypoints_visible'][index] > 0
+                rings = np.asarray(fields['keypoints_visible'][index] == _OCCLUDED)
+            _draw_keypoints(drawn, points, shown, rings, meta.get('skeleton', ()), sides[index])
     for center in _fixed_point(fields['centers']) if 'centers' in fields else ():
         _draw_center(drawn, (int(center[0]), int(center[1])))
     return drawn
@@ -117,14 +125,12 @@ def _draw_meshes(picture: Picture, meshes: Floats, triangles: Sequence[Sequence[
 def _draw_keypoints(
     picture: Picture,
     points: Floats,
-    scores: Floats | None,
+    shown: npt.NDArray[np.bool_],
+    rings: npt.NDArray[np.bool_],
     links: Sequence[Sequence[int]],
     side_px: float,
 ) -> None:
-    """Links, then points in a color each; in place."""
-    shown: npt.NDArray[np.bool_] = np.all(np.isfinite(points), axis=1)
-    if scores is not None:
-        shown &= scores >= _MIN_POINT_SCORE
+    """Links, then points in a color each, occluded ones as rings; in place."""
     flat = _fixed_point(np.where(shown[:, None], points, 0))
     for first, second in links:
         if shown[first] and shown[second]:
@@ -136,7 +142,9 @@ def _draw_keypoints(
     for index, color in enumerate(class_colors(None, len(points))):
         if shown[index]:
             center = int(flat[index, 0]), int(flat[index, 1])
-            cv2.circle(picture, center, radius, color, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
+            thickness = line_width(picture) if rings[index] else -1
+            size = round(1.5 * radius) if rings[index] else radius
+            cv2.circle(picture, center, size, color, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def _draw_center(picture: Picture, point: tuple[int, int]) -> None:

@@ -35,6 +35,20 @@ def test_points_are_drawn_at_their_places() -> None:
     assert (rows.mean(), columns.mean()) == pytest.approx((30, 20), abs=0.3)
 
 
+def test_occluded_points_are_rings_and_unknown_ones_are_left_out() -> None:
+    points = np.array([[[30.5, 30.5], [90.5, 30.5], [60.5, 90.5]]])
+    fields = {'keypoints': points, 'keypoints_visible': np.array([[2, 1, 0]])}
+    meta = {'skeleton': ((0, 1), (1, 2))}
+    plain = changed(draw_points(grey(), 5 * BOX, fields, {}))
+    assert plain[30, 30] and not plain[30, 90] and not plain[90, 60]
+    ring = np.argwhere(plain[:60, 60:]) + np.array([0, 60])
+    distances = np.hypot(*(ring - (30, 90)).T)
+    assert distances.min() > 1
+    assert len(ring) > 8
+    linked = changed(draw_points(grey(), 5 * BOX, fields, meta))
+    assert linked[30, 60] and not linked[60, 75]  # no link to what is not known
+
+
 def test_dots_on_a_large_photo_can_be_seen() -> None:
     points = np.array([[[500.5, 500.5]]])
     large = changed(draw_points(grey(2400), 10 * BOX, {'keypoints': points}, {}))

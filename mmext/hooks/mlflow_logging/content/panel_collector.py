@@ -189,9 +189,9 @@ def _add_instances(scene: Scene, instances: Any) -> None:
             points = points.reshape(len(scene.labels), -1, points.shape[-1])
             if points.shape[-1] > 2:  # a third number 0: not labelled
                 points[points[..., 2] <= 0] = np.nan
-            if 'keypoints_visible' in instances:
-                points[_numpy(instances.keypoints_visible) <= 0] = np.nan
             scene.fields = {'keypoints': points[..., :2]}
+            if 'keypoints_visible' in instances:
+                scene.fields['keypoints_visible'] = _numpy(instances.keypoints_visible)
             if 'keypoint_scores' in instances:
                 scene.fields['keypoint_scores'] = _numpy(instances.keypoint_scores)
 

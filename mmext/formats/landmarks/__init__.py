@@ -1,0 +1,1 @@
+"""The files that public sets of landmarks come in, read into one form."""

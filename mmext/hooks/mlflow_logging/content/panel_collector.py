@@ -191,7 +191,9 @@ def _add_instances(scene: Scene, instances: Any) -> None:
                 points[points[..., 2] <= 0] = np.nan
             scene.fields = {'keypoints': points[..., :2]}
             if 'keypoints_visible' in instances:
-                scene.fields['keypoints_visible'] = _numpy(instances.keypoints_visible)
+                visible = _numpy(instances.keypoints_visible)
+                points[visible <= 0] = np.nan
+                scene.fields['keypoints_visible'] = visible
             if 'keypoint_scores' in instances:
                 scene.fields['keypoint_scores'] = _numpy(instances.keypoint_scores)
 

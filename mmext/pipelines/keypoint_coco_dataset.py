@@ -15,18 +15,35 @@ class CocoKeypointDataset(CocoDataset):
     Each of ``instances`` has ``keypoints`` (x, y, visibility in turns), and each image
     ``num_keypoints`` and ``flip_pairs``, which ``mmext.LoadKeypoints`` and the
     heads take from there. For another kind of object give ``metainfo`` with its
-    ``classes``, ``keypoints``, ``flip_pairs``, ``skeleton`` and ``sigmas``.
+    ``classes``, ``keypoints``, ``flip_pairs``, ``skeleton`` and ``sigmas``, or the name of a public
+    set.
 
     Args:
+        landmark_set: one of :data:`mmext.formats.landmark_sets.LANDMARK_SETS`, whose words
+            ``metainfo`` may change: ``'300w'``, ``'wflw'``, ``'cofw'``, ``'aflw'``, ``'mpii'``,
+            ``'lsp'``, ``'coco'``, ``'coco_wholebody'``, ``'coco_hand'``, ``'coco_feet'``,
+            ``'face_5'``.
         args, kwargs: of ``mmext.CocoDataset``. ``filter_cfg`` has besides
             ``min_keypoints``: images stay in training if one of their objects has as
             many annotated points.
 
     Raises:
-        InputError: an annotation with another number of points than ``metainfo`` names.
+        InputError: an unknown set, or an annotation with another number of points than
+            ``metainfo`` names.
     """
 
     METAINFO = dict(LANDMARK_SETS['coco'].metainfo(), palette=[(220, 20, 60)])
+
+    def __init__(self, *args: Any, landmark_set: str | None = None, **kwargs: Any) -> None:
+        if landmark_set is not None:
+            if landmark_set not in LANDMARK_SETS:
+                raise InputError(
+                    f'landmark_set: expected one of {", ".join(LANDMARK_SETS)}, '
+                    f'got {landmark_set!r}'
+                )
+            known = dict(sigmas=None) | LANDMARK_SETS[landmark_set].metainfo()
+            kwargs['metainfo'] = known | dict(kwargs.get('metainfo') or {})
+        super().__init__(*args, **kwargs)
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> dict[str, Any]:
         """The host's record of one image, with the points of its instances."""

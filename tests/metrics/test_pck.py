@@ -217,6 +217,11 @@ def test_what_is_wrong_is_said(people: tuple[str, list[dict], np.ndarray], tmp_p
     path, samples, _ = people
     with pytest.raises(InputError, match="'head' needs an ann_file"):
         evaluate('LandmarkPCKMetric', samples, normalizer='head')
+    content = json.loads(Path(path).read_text())
+    content['annotations'] = [{**a, 'head_bbox': None} for a in content['annotations']]
+    (tmp_path / 'headless.json').write_text(json.dumps(content))
+    with pytest.raises(InputError, match='no annotation has head_bbox'):
+        evaluate('LandmarkPCKhMetric', samples, ann_file=str(tmp_path / 'headless.json'))
     with pytest.raises(InputError, match='thresholds: expected numbers above 0'):
         evaluate('LandmarkPCKMetric', samples, thresholds=(0,))
     with pytest.raises(InputError, match='left_out: tail: not among'):

@@ -115,3 +115,21 @@ def test_persons_of_coco_are_the_default() -> None:
         assert names[left].replace('left', 'right') == names[right]
         assert meta['sigmas'][left] == meta['sigmas'][right]
     assert len(meta['skeleton']) == 19
+
+
+def test_a_public_set_by_its_name(tmp_path: Path) -> None:
+    rows = [annotation(1, 0, category_id=3, keypoints=[1.0, 2, 2] * 29)]
+    paths = write(tmp_path, rows)
+    content = json.loads((tmp_path / 'truth.json').read_text())
+    content['categories'] = [dict(id=3, name='face')]
+    (tmp_path / 'truth.json').write_text(json.dumps(content))
+    data = CocoKeypointDataset(**paths, landmark_set='cofw', pipeline=[])
+    assert data.metainfo['classes'] == ('face',)
+    assert len(data.metainfo['keypoints']) == 29
+    assert data.metainfo['sigmas'] is None  # not those of persons
+    assert data.get_data_info(0)['flip_pairs'][:2] == ((0, 1), (2, 3))
+    own = dict(sigmas=(0.05,) * 29)
+    changed = CocoKeypointDataset(**paths, landmark_set='cofw', metainfo=own, pipeline=[])
+    assert changed.metainfo['sigmas'] == own['sigmas']
+    with pytest.raises(InputError, match=r"landmark_set: expected one of .*wflw.*, got 'lfw'"):
+        CocoKeypointDataset(**paths, landmark_set='lfw', pipeline=[])

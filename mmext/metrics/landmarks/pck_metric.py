@@ -116,11 +116,17 @@ class LandmarkPCKMetric(BaseMetric):
                 ``gt_instances`` in one frame.
 
         Raises:
-            InputError: a field is missing, the numbers of points differ, or a prediction is not
-                finite.
+            InputError: a field is missing, the numbers of points differ, a prediction is not
+                finite, or the file has no heads where they are needed.
         """
         if self.ann_file is not None and self._truths is None:
             self._truths = read_truths(self.ann_file)
+            heads = (truth.heads for truth in self._truths.values())
+            if self.normalizer == HEAD and not any(np.isfinite(h).any() for h in heads):
+                raise InputError(
+                    f'{self.ann_file}: no annotation has head_bbox (x, y, width, height), by which '
+                    f'{self.value_name} is measured; take another metric or file'
+                )
         for sample in data_samples:
             matched = match_sample(
                 sample, self._truths, self.field, self.min_iou, self.visible_only

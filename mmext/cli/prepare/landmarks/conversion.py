@@ -15,7 +15,7 @@ from rich.markup import escape
 from mmext.drawing.contact_sheet import contact_sheet
 from mmext.drawing.points import draw_points
 from mmext.errors import InputError
-from mmext.formats.landmark_sets import LandmarkSet
+from mmext.formats.landmark_sets import LANDMARK_SETS, LandmarkSet
 from mmext.formats.landmarks.records import LandmarkImage, coco_keypoints
 from mmext.functional.keypoints import is_inside
 
@@ -101,11 +101,10 @@ def describe(content: Mapping[str, Any]) -> str:
 
 def config_lines(kind: LandmarkSet, photos: Path) -> str:
     """What a config says of such files."""
-    meta = kind.metainfo()
-    known = ', '.join(f'{key}={meta[key]!r}' for key in ('classes', 'flip_pairs'))
+    name = next(name for name, known in LANDMARK_SETS.items() if known is kind)
     return (
-        f"for a config: type='mmext.CocoKeypointDataset', data_prefix=dict(img='{photos}/'), "
-        f'metainfo=dict({known}, keypoints=... {len(kind.keypoints)} names as in `categories`)'
+        f"for a config: type='mmext.CocoKeypointDataset', landmark_set='{name}', "
+        f"data_prefix=dict(img='{photos}/')"
     )
 
 

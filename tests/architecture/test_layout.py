@@ -31,6 +31,7 @@ MAY_IMPORT_HOST = {
     'mmext.pipelines.data_checks': "reads the host's configs",
     'mmext.pipelines.data_look': 'loads as its pipelines do',
     'mmext.metrics.panoptic.metric_base': 'base class of two metrics, itself none',
+    'mmext.metrics.landmarks.metric_base': 'base class of two metrics, itself none',
 }
 HOST_ALLOWED_BELOW = (
     'mmext.hooks.',  # a hook's parts work on the host's runner

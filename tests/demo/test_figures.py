@@ -29,6 +29,7 @@ from mmext.demo.figure_scene import (
 from mmext.demo.figures import draw_figure_scene, draw_numbered_clip, write_figure_dataset
 from mmext.formats.flow_files import read_flow
 from mmext.pipelines.keypoint_coco_dataset import CocoKeypointDataset
+from mmext.registry import METRICS
 
 PINNED = '7f5dfc39a35f7fa20e8c9926de372abd94e7f5ab0ca2592fe659aae93ee67aa9'
 SIZE = (128, 112)
@@ -381,6 +382,42 @@ def test_the_category_is_that_of_persons_in_coco(root: Path) -> None:
     assert all(
         len(i['keypoints']) == 51 for n in range(3) for i in data.get_data_info(n)['instances']
     )
+
+
+@pytest.mark.parametrize(
+    ('kind', 'key', 'best', 'options'),
+    [
+        ('KeypointOKSMetric', 'keypoints/AP', 1, {}),
+        ('LandmarkPCKhMetric', 'pckh/PCKh@0.1', 100, {}),
+        ('LandmarkPCKMetric', 'pck/PCK@0.05', 100, dict(normalizer='torso')),
+        ('LandmarkNMEMetric', 'landmarks/NME', 0, dict(normalizer='box_diagonal')),
+    ],
+)
+def test_right_answers_have_the_best_score_of_every_measure(
+    root: Path, kind: str, key: str, best: float, options: dict
+) -> None:
+    path = root / 'annotations/person_keypoints_train2017.json'
+    annotations = content(root, path.name)['annotations']
+    people = [a for a in annotations if a['num_keypoints']]
+    scores = []
+    for shift in (0.0, 25.0):  # a quarter of a person
+        metric = METRICS.build(dict(type=kind, ann_file=str(path), **options))
+        metric.dataset_meta = CocoKeypointDataset.METAINFO
+        for image in content(root, path.name)['images']:
+            own = [a for a in people if a['image_id'] == image['id']]
+            boxes = np.array([a['bbox'] for a in own], float).reshape(-1, 4)
+            boxes[:, 2:] += boxes[:, :2]
+            points = np.array([a['keypoints'] for a in own], float).reshape(-1, 17, 3)
+            found = dict(
+                bboxes=boxes,
+                scores=np.ones(len(own)),
+                labels=np.zeros(len(own), int),
+                keypoints=points[..., :2] + shift,
+            )
+            metric.process(None, [dict(img_id=image['id'], pred_instances=found)])
+        scores.append(metric.evaluate(20)[key])
+    assert scores[0] == pytest.approx(best)
+    assert abs(scores[1] - best) > 0.2
 
 
 def test_the_seed_decides_and_a_larger_set_begins_with_a_smaller_one(

@@ -19,6 +19,17 @@ def test_command_writes_then_finds_the_set(tmp_path: Path) -> None:
     assert 'there already' in second.stdout
 
 
+def test_figures_have_clips_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    numbers = ['--train', '1', '--val', '1', '--train-clips', '0', '--val-clips', '1']
+    assert main(['figures', '--out', str(tmp_path / 'set'), '--size', '96', *numbers]) == 0
+    assert '1 + 1 pictures, written' in capsys.readouterr().out
+    assert len(list((tmp_path / 'set/val_clips').rglob('*.jpg'))) == 8
+    assert not (tmp_path / 'set/train_clips').exists()
+    numbers[-1] = '2'
+    assert main(['figures', '--out', str(tmp_path / 'set'), '--size', '96', *numbers]) == 1
+    assert 'num_val_clips 1 instead of 2' in capsys.readouterr().err
+
+
 def test_errors_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / 'mine.txt').touch()
     assert main(['panoptic', '--out', str(tmp_path)]) == 1

@@ -2,20 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from mmext.errors import InputError
-from mmext.metrics.landmarks.ground_truth import (
-    ImageTruth,
-    MatchedObjects,
-    by_subset,
-    match_sample,
-    read_truths,
-)
+from mmext.metrics.landmarks.ground_truth import MatchedObjects, by_subset
 from mmext.metrics.landmarks.lengths import (
     Normalizer,
     check_normalizer,
@@ -23,6 +15,7 @@ from mmext.metrics.landmarks.lengths import (
     object_lengths,
     resolve_normalizer,
 )
+from mmext.metrics.landmarks.metric_base import LandmarkMetricBase
 from mmext.metrics.landmarks.nme import normalized_errors, summarize
 from mmext.registry import METRICS
 from mmext.renamed_keys import accept_old_keys
@@ -50,7 +43,7 @@ class ImageErrors:
 
 
 @METRICS.register_module()
-class LandmarkNMEMetric(BaseMetric):
+class LandmarkNMEMetric(LandmarkMetricBase):
     """Normalized mean error, failure rate and area under the curve, in percent.
 
     ``NME``, ``failure_rate`` and ``AUC`` are of the faces that were found; ``found`` is their
@@ -98,33 +91,16 @@ class LandmarkNMEMetric(BaseMetric):
         prefix: str | None = None,
         collect_dir: str | None = None,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        super().__init__(
+            *(min_iou, visible_only, field, ann_file, subsets),
+            collect_device,
+            prefix,
+            collect_dir,
+        )
         if threshold <= 0:
             raise InputError(f'threshold: expected more than 0, got {threshold}')
         self.normalizer = check_normalizer(normalizer)
-        self.threshold, self.min_iou = threshold, min_iou
-        self.min_height_px, self.visible_only, self.field = min_height_px, visible_only, field
-        self.ann_file, self.subsets = ann_file, dict(subsets or {})
-        self._truths: dict[Any, ImageTruth] | None = None
-
-    def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
-        """Reduces the images of a batch to their errors.
-
-        Args:
-            data_batch: not used.
-            data_samples: dicts with ``gt_instances`` and ``pred_instances`` in one frame.
-
-        Raises:
-            InputError: a field is missing, the numbers of points differ, or a prediction is not
-                finite.
-        """
-        if self.ann_file is not None and self._truths is None:
-            self._truths = read_truths(self.ann_file)
-        for sample in data_samples:
-            matched = match_sample(
-                sample, self._truths, self.field, self.min_iou, self.visible_only
-            )
-            self.results.append(self._image_errors(matched))
+        self.threshold, self.min_height_px = threshold, min_height_px
 
     def compute_metrics(self, results: Sequence[ImageErrors]) -> dict[str, float]:
         """All values over the images of all ranks."""
@@ -146,8 +122,9 @@ class LandmarkNMEMetric(BaseMetric):
         found = ~np.isnan(errors)
         return summarize(errors[found], len(errors), self.threshold, counts=counts[found])
 
-    def _image_errors(self, matched: MatchedObjects) -> ImageErrors:
-        truth = matched.truth.named(matched.name, self.subsets)
+    def reduce_image(self, matched: MatchedObjects) -> ImageErrors:
+        """The errors of the faces of an image that count."""
+        truth = matched.truth
         resolved = resolve_normalizer(self.normalizer, truth.points.shape[1])
         lengths = object_lengths(resolved, truth.boxes, truth.points, truth.visible)
         annotated = (truth.visible > 0).sum(axis=1)

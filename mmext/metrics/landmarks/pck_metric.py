@@ -5,17 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from mmext.errors import InputError
-from mmext.metrics.landmarks.ground_truth import (
-    ImageTruth,
-    MatchedObjects,
-    by_subset,
-    match_sample,
-    read_truths,
-)
+from mmext.metrics.landmarks.ground_truth import ImageTruth, MatchedObjects, by_subset
 from mmext.metrics.landmarks.lengths import (
     HEAD,
     TORSO,
@@ -25,6 +18,7 @@ from mmext.metrics.landmarks.lengths import (
     object_lengths,
     resolve_normalizer,
 )
+from mmext.metrics.landmarks.metric_base import LandmarkMetricBase
 from mmext.metrics.landmarks.pck import groups_of, normalized_distances, pck_values
 from mmext.registry import METRICS
 
@@ -51,7 +45,7 @@ class ImageDistances:
 
 
 @METRICS.register_module()
-class LandmarkPCKMetric(BaseMetric):
+class LandmarkPCKMetric(LandmarkMetricBase):
     """Share of points that are nearer than a threshold times a length of their object, in percent.
 
     ``PCK@0.2`` is the mean over the names of points, ``PCK@0.2_points`` the share of all points;
@@ -96,42 +90,27 @@ class LandmarkPCKMetric(BaseMetric):
         prefix: str | None = None,
         collect_dir: str | None = None,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        super().__init__(
+            *(min_iou, visible_only, field, ann_file, subsets),
+            collect_device,
+            prefix,
+            collect_dir,
+        )
         if not thresholds or min(thresholds) <= 0:
             raise InputError(f'thresholds: expected numbers above 0, got {thresholds}')
         self.normalizer = check_normalizer(normalizer, (HEAD, TORSO))
         if self.normalizer == HEAD and ann_file is None:
             raise InputError("normalizer 'head' needs an ann_file whose annotations have head_bbox")
         self.thresholds, self.left_out = tuple(thresholds), tuple(left_out)
-        self.ann_file, self.subsets = ann_file, dict(subsets or {})
-        self.min_iou, self.visible_only, self.field = min_iou, visible_only, field
-        self._truths: dict[Any, ImageTruth] | None = None
 
-    def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
-        """Keeps of the images of a batch their objects and the points predicted for them.
-
-        Args:
-            data_batch: not used.
-            data_samples: dicts with ``pred_instances`` and, without ``ann_file``,
-                ``gt_instances`` in one frame.
-
-        Raises:
-            InputError: a field is missing, the numbers of points differ, a prediction is not
-                finite, or the file has no heads where they are needed.
-        """
-        if self.ann_file is not None and self._truths is None:
-            self._truths = read_truths(self.ann_file)
-            heads = (truth.heads for truth in self._truths.values())
-            if self.normalizer == HEAD and not any(np.isfinite(h).any() for h in heads):
-                raise InputError(
-                    f'{self.ann_file}: no annotation has head_bbox (x, y, width, height), by which '
-                    f'{self.value_name} is measured; take another metric or file'
-                )
-        for sample in data_samples:
-            matched = match_sample(
-                sample, self._truths, self.field, self.min_iou, self.visible_only
+    def check_truths(self, truths: Mapping[Any, ImageTruth]) -> None:
+        """InputError if no head is annotated where heads are the measure."""
+        heads = (truth.heads for truth in truths.values())
+        if self.normalizer == HEAD and not any(np.isfinite(h).any() for h in heads):
+            raise InputError(
+                f'{self.ann_file}: no annotation has head_bbox (x, y, width, height), by which '
+                f'{self.value_name} is measured; take another metric or file'
             )
-            self.results.append(self._image_distances(matched))
 
     def compute_metrics(self, results: Sequence[ImageDistances]) -> dict[str, float]:
         """All values over the images of all ranks."""
@@ -172,8 +151,9 @@ class LandmarkPCKMetric(BaseMetric):
         known = list((self.dataset_meta or {}).get('keypoints', ()))
         return known if len(known) == count else [f'point_{number}' for number in range(count)]
 
-    def _image_distances(self, matched: MatchedObjects) -> ImageDistances:
-        truth = matched.truth.named(matched.name, self.subsets)
+    def reduce_image(self, matched: MatchedObjects) -> ImageDistances:
+        """The distances of the objects of an image that count."""
+        truth = matched.truth
         names = self._names(truth.points.shape[1])
         resolved = resolve_normalizer(self.normalizer, len(names), names)
         lengths = object_lengths(resolved, truth.boxes, truth.points, truth.visible, truth.heads)

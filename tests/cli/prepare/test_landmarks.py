@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -307,6 +308,19 @@ def test_the_folder_of_the_files_can_be_chosen(tmp_path: Path) -> None:
         'lsp_test.json',
         'lsp_test.png',
     ]
+
+
+def test_the_command_and_its_exit_codes(tmp_path: Path) -> None:
+    files.write_lsp(tmp_path)
+    program = Path(__file__).parents[3] / 'tools/prepare_data.py'
+    command = [sys.executable, str(program), 'lsp', '--root', str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert 'lsp_test.json – 2 images; 2 objects; points: ' in done.stdout
+    (tmp_path / 'images/im0003.jpg').unlink()
+    failed = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert failed.returncode == 2
+    assert failed.stderr.strip().splitlines()[-1].startswith('error: 1 of 2 photos are not below')
 
 
 def test_points_files_by_hand(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmext.errors import InputError, MissingFileError
-from mmext.formats.json_files import parse_json
+from mmext.formats.json_files import read_json
 from mmext.formats.landmark_sets import LANDMARK_SETS
 from mmext.formats.landmarks.records import OCCLUDED, VISIBLE, LandmarkImage, LandmarkObject
 
@@ -63,7 +63,7 @@ def read_coco_part(root: Path, split: str, part: str) -> list[LandmarkImage]:
             f'no {path.absolute()}: it comes from '
             f'{"COCO-WholeBody" if part != "body" else "COCO, person_keypoints"}'
         )
-    content = parse_json(path.read_bytes(), str(path))
+    content = read_json(path)
     if not isinstance(content, dict) or not {'images', 'annotations'} <= set(content):
         raise InputError(f'{path}: expected a COCO file with images and annotations')
     objects: dict[Any, list[LandmarkObject]] = {}

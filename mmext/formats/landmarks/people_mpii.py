@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmext.errors import InputError, MissingFileError
-from mmext.formats.json_files import parse_json
+from mmext.formats.json_files import read_json
 from mmext.formats.landmarks.records import (
     MATLAB_SHIFT,
     OCCLUDED,
@@ -79,7 +79,7 @@ def _grouped(people: Iterator[tuple[str, LandmarkObject]]) -> list[LandmarkImage
 
 
 def _records(path: Path) -> list[Json]:
-    content = parse_json(path.read_bytes(), str(path))
+    content = read_json(path)
     if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
         raise InputError(f'{path}: expected a list of persons')
     return content

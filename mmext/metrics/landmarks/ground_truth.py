@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mmext.errors import InputError, MissingFileError
 from mmext.formats.coco_values import canonical_id
-from mmext.formats.json_files import parse_json
+from mmext.formats.json_files import read_json
 from mmext.metrics.landmarks.nme import match_by_box
 from mmext.metrics.sample_fields import to_numpy
 
@@ -168,7 +168,7 @@ def read_truths(path: str | Path, num_points: int | None = None) -> dict[Any, Im
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f'no annotations at {path.absolute()}: check ann_file')
-    content = parse_json(path.read_bytes(), str(path))
+    content = read_json(path)
     if not isinstance(content, dict) or not {'images', 'annotations'} <= set(content):
         raise InputError(f'{path}: expected a COCO file with images and annotations')
     shared = {

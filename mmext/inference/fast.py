@@ -20,9 +20,9 @@ from torch import nn
 from mmext.errors import InputError
 from mmext.hooks.mixed_precision.casting import to_float32
 from mmext.hooks.mixed_precision.op_guards import OpGuards
-from mmext.hooks.mixed_precision.policy import Choice
+from mmext.hooks.mixed_precision.policy import Choice, choose_precision
 from mmext.inference.cpu_kernels import use_cpu_kernels
-from mmext.inference.low_precision import choose_fastest, hold_weights
+from mmext.inference.low_precision import hold_weights
 from mmext.inference.memory_order import give_contiguous_maps, use_channels_last
 from mmext.inference.norm_folding import fold_norms
 from mmext.inference.packed_convolutions import can_pack, pack_convolutions
@@ -47,7 +47,7 @@ def fast(model: nn.Module, precision: str = 'auto') -> nn.Module:
         InputError: the device cannot do the precision.
     """
     device_type = next(model.parameters()).device.type
-    choice = choose_fastest(precision, device_type)
+    choice = choose_precision(precision, device_type)
     copied: Any = copy.deepcopy(model)
     copied.eval()
     copied.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Predictions in bf16 or fp16: when that is faster, and weights held in it.
+"""Predictions in bf16 or fp16, with weights held in it.
 
 Autocast casts every weight on every call. Here the weights are cast once; autocast and its guards
 (:mod:`mmext.hooks.mixed_precision.op_guards`) then work as in training.
@@ -11,29 +11,7 @@ from mmcv.cnn.bricks import wrappers
 from torch import Tensor, nn
 
 from mmext.hooks.mixed_precision.fp32_rules import RULES, matching_modules
-from mmext.hooks.mixed_precision.policy import Choice, choose_precision, cpu_has
 from mmext.inference.packed_convolutions import PackedConv2d
-
-
-def choose_fastest(precision: str, device_type: str) -> Choice:
-    """The precision of predictions; as :func:`choose_precision`, but ``auto`` asks a CPU for AMX.
-
-    That a processor has instructions for bf16 does not say that they are faster: with AMX they
-    are, with AVX512-bf16 alone some processors run them at half the rate of fp32. It is not
-    measured here: on a busy machine the choice, and with it the predictions, would vary.
-
-    Args:
-        precision: 'fp32', 'bf16', 'fp16' or 'auto'.
-        device_type: as in ``torch.device.type``.
-
-    Raises:
-        InputError: the device cannot do it.
-    """
-    choice = choose_precision(precision, device_type)
-    is_slow = device_type == 'cpu' and choice.name == 'bf16' and not cpu_has('amx_tile')
-    if precision != 'auto' or not is_slow:
-        return choice
-    return Choice('fp32', 'the CPU has no AMX, without which bf16 may be slower')
 
 
 def hold_weights(model: nn.Module, dtype: torch.dtype) -> int:

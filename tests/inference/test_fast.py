@@ -17,7 +17,6 @@ from small_models import BUILDERS, build_small, make_batch
 from torch import Tensor, nn
 
 from mmext.errors import InputError
-from mmext.inference import low_precision
 from mmext.inference.fast import fast
 from mmext.inference.packed_convolutions import PackedConv2d
 
@@ -147,18 +146,6 @@ def test_an_error_of_the_model_is_the_models_own() -> None:
         quick.extract_feat(torch.zeros(1, 5, 64, 64))
     predicted(quick)
     assert not quick.fallback_reason
-
-
-@pytest.mark.parametrize(('has_amx', 'expected'), [(True, 'bf16'), (False, 'fp32')])
-def test_auto_takes_bf16_with_amx_alone(
-    has_amx: bool, expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every time the same: predictions must not depend on how busy the machine is."""
-    for name in ('_is_avx512_bf16_supported', '_is_amx_tile_supported'):
-        answer = has_amx if 'amx' in name else True
-        monkeypatch.setattr(torch.cpu, name, lambda answer=answer: answer)
-    assert low_precision.choose_fastest('auto', 'cpu').name == expected
-    assert low_precision.choose_fastest('bf16', 'cpu').name == 'bf16'
 
 
 def test_a_precision_that_there_is_not() -> None:

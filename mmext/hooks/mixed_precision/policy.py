@@ -4,6 +4,9 @@ Under autocast the parameters stay float32; convolutions and matrix products run
 precision chosen here. ``auto`` never picks what the hardware only emulates.
 """
 
+import re
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -68,10 +71,31 @@ def _automatic(device_type: str) -> Choice:
             return Choice('fp16', 'the GPU has tensor cores for it, but no native bf16')
         return Choice('fp32', 'the GPU has no tensor cores')
     if device_type == 'cpu':
-        if has_native(torch.bfloat16, 'cpu'):
-            return Choice('bf16', 'the CPU has instructions for it (AMX or AVX512-bf16)')
-        return Choice('fp32', 'the CPU has no instructions for bf16')
+        return _automatic_on_cpu()
     return Choice('fp32', f'nothing is known about the speed of half precision on {device_type}')
+
+
+def _automatic_on_cpu() -> Choice:
+    """By the kind of the processor; a measurement would choose otherwise on a busy machine."""
+    if cpu_has('amx_tile'):
+        return Choice('bf16', 'the CPU has AMX')
+    if not cpu_has('avx512_bf16'):
+        return Choice('fp32', 'the CPU has no instructions for bf16')
+    # matrix products in bf16 against fp32: 2.3 times the rate on EPYC, half of it on Xeon
+    if _cpu_vendor() == 'AuthenticAMD':
+        return Choice('bf16', 'the CPU has AVX512-bf16 at full rate')
+    return Choice('fp32', 'the CPU has AVX512-bf16, but no AMX, and may be slower with it')
+
+
+@cache
+def _cpu_vendor() -> str:
+    """As Linux names it; elsewhere nothing."""
+    try:
+        text = Path('/proc/cpuinfo').read_text('utf-8', errors='replace')
+    except OSError:
+        return ''
+    found = re.search(r'^vendor_id\s*:\s*(\S+)', text, re.MULTILINE)
+    return found[1] if found else ''
 
 
 def has_native(dtype: torch.dtype, device_type: str) -> bool:

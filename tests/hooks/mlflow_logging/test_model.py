@@ -147,13 +147,13 @@ def test_predicts_arrays_paths_and_base64_as_the_detector_does(
 ) -> None:
     bgr = cv2.imread(str(picture))
     encoded = picture.read_bytes()
-    model = _load(store, min_score=0.2)
+    model = _load(store, min_score=0.2, precision='fp32')
     forms = [bgr[..., ::-1], str(picture), base64.b64encode(encoded).decode(), encoded]
     results = model.predict(forms)
 
     assert all(result == results[0] for result in results[1:])
     best = next(trained.glob('best_*.pth'))
-    predictor = load_predictor(None, str(best), 'cpu')
+    predictor = load_predictor(None, str(best), 'cpu', precision='fp32')
     (sample,) = predictor([bgr])
     kept = sample.pred_instances[sample.pred_instances.scores >= 0.2]
     expected = kept.scores.sort(descending=True).values

@@ -21,6 +21,7 @@ _SCRIPT = Path(__file__).with_name('served_detector.py')
 _PACKAGE = Path(__file__).parents[3]
 _SETTINGS = {
     'device': 'auto',
+    'precision': 'auto',
     'min_score': 0.3,
     'max_images': 16,
     'max_megapixels': 40,

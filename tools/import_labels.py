@@ -4,6 +4,7 @@ mmext import yolo data/export --out data/mine/train.json
 mmext import labelme data/export --out data/mine/all.json --val-share 0.2
 mmext import cvat export/annotations.xml --photos photos/ --out data/mine/train.json
 
+Boxes, outlines, painted masks and key points are taken over; what COCO cannot hold is counted.
 With --val-share two files are written, NAME_train.json and NAME_val.json. Photos stay where they
 are: the names in the files are relative to the folder that is printed, which is data_prefix.img.
 """
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from mmext.errors import InputError, run_tool
 from mmext.formats.exports.coco_content import class_names, coco_content
+from mmext.formats.exports.key_points import point_tables
 from mmext.formats.exports.labeled import LabeledPhoto
 
 FORMATS = ('yolo', 'voc', 'labelme', 'cvat', 'label_studio')
@@ -36,6 +38,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--split', default='train', help='of exports that have some: train, val')
     parser.add_argument(
         '--classes', nargs='+', metavar='NAME', help='in the order of the labels (default: found)'
+    )
+    parser.add_argument(
+        '--points', nargs='+', metavar='NAME', help='key points in their order (default: by name)'
     )
     parser.add_argument(
         '--val-share', type=float, metavar='0..1', help='of the photos, for a second file'
@@ -63,14 +68,17 @@ def main(argv: Sequence[str] | None = None) -> None:
             'name their folder with --photos'
         )
     classes = class_names(export, arguments.classes)
+    points = point_tables(export, arguments.points)
     root = Path(os.path.commonpath([photo.path.resolve().parent for photo in export.photos]))
     for file, photos in _shares(export.photos, arguments):
-        content = coco_content(export, photos, classes, root)
+        content = coco_content(export, photos, classes, root, points)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(content), 'utf-8')
         print(f'{file}: {len(photos)} photos, {len(content["annotations"])} objects')
     for what, count in export.left_out.items():
         print(f'left out: {count} {what}')
+    for name, table in points.items():
+        print(f'key points of {name}: {", ".join(table.names)}')
     print(f'classes: {", ".join(classes)}\nphotos are below {root} (data_prefix.img)')
 
 

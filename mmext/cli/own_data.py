@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.config import Config
 from yapf.yapflib.yapf_api import FormatCode
 
+from mmext.cli.own_points import evaluators, points_of, takes_points, with_points
 from mmext.configuration import walk
 from mmext.data_report.config_heads import configured_heads, configured_panoptic
 from mmext.errors import InputError
@@ -43,18 +44,24 @@ def config_text(
         classes: in the order of the labels.
 
     Raises:
-        InputError: the base is no detector of boxes that reads COCO instances.
+        InputError: the base is no detector of boxes that reads COCO instances, or one of key points
+            and the file has none.
     """
+    points = points_of(train) if takes_points(config.model) else None
+    classes = classes if points is None else points.classes
     counts = _counts(config.model, len(classes))
     if not counts or next(configured_panoptic(config.model), None):
         raise InputError(
             f'{base}: it has no heads for the classes of COCO instances files; take a detector of '
             'boxes or masks (panoptic data: see the README)'
         )
-    masks = any('segm' in str(part.get('metric')) for _, part in walk(config.val_evaluator))
-    metric = ", metric=['bbox', 'segm']" if masks else ''
+    if points is None:
+        about, evaluator = {}, f'dict(_delete_=True, {_evaluator(config, val)})'
+    else:
+        with_points(counts, config.model, points)
+        about, evaluator = points.metainfo(), _literal(list(evaluators(str(val))))
     loaders = '\n'.join(
-        f'{name} = {_literal(_loader(config[name], file, photos))}'
+        f'{name} = {_literal(_loader(config[name], file, photos, about))}'
         for name, file in (('train_dataloader', train), ('val_dataloader', val))
     )
     text = f'''"""{Path(base.partition('::')[2] or base).stem} on {train.name}."""
@@ -65,15 +72,31 @@ model = {_literal(counts)}
 classes = {tuple(classes)!r}
 {loaders}
 test_dataloader = val_dataloader
-val_evaluator = dict(_delete_=True, type='mmext.CocoDetectionMetric', ann_file={str(val)!r}{metric})
+val_evaluator = {evaluator}
 test_evaluator = val_evaluator
 '''
     formatted, _ = FormatCode(text, style_config=_STYLE)
     return str(formatted)
 
 
-def _loader(loader: Mapping[str, Any], file: Path, photos: Path) -> dict[str, Any]:
-    """What of a loader changes, below the data sets that wrap the one with the file."""
+def _evaluator(config: Config, val: Path) -> str:
+    """The arguments of the metric: of boxes, and of masks where the base measures them."""
+    masks = any('segm' in str(part.get('metric')) for _, part in walk(config.val_evaluator))
+    metric = ", metric=['bbox', 'segm']" if masks else ''
+    return f"type='mmext.CocoDetectionMetric', ann_file={str(val)!r}{metric}"
+
+
+def _loader(
+    loader: Mapping[str, Any], file: Path, photos: Path, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What of a loader changes, below the data sets that wrap the one with the file.
+
+    Args:
+        loader: of the base.
+        file: annotations.
+        photos: their folder.
+        about: further entries of ``metainfo``.
+    """
     dataset, wrappers = loader['dataset'], 0
     while 'ann_file' not in dataset:
         dataset, wrappers = dataset.get('dataset'), wrappers + 1
@@ -83,10 +106,10 @@ def _loader(loader: Mapping[str, Any], file: Path, photos: Path) -> dict[str, An
         data_root='',
         ann_file=str(file),
         data_prefix=dict(img=f'{photos}/'),
-        metainfo=dict(classes=_Name('classes')),
+        metainfo=dict(classes=_Name('classes'), **about),
     )
     if 'metainfo' in dataset:  # with classes and colors of other data
-        own['metainfo'] = dict(_delete_=True, classes=_Name('classes'))
+        own['metainfo'] = dict(_delete_=True, classes=_Name('classes'), **about)
     for _ in range(wrappers + 1):
         own = dict(dataset=own)
     return own

@@ -86,16 +86,26 @@ def _extents(infos: Iterable[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray
 
 
 def masks_to_load(dataset: Any, infos: Iterable[Mapping[str, Any]]) -> str | None:
-    """One sentence if the pipeline of a data set loads masks and an object has none.
+    """One sentence if the pipeline of a data set loads masks and an object has none, or one that
+    the pipeline passes over.
 
     Args:
         dataset: of mmengine's form.
         infos: of its images.
     """
-    if not any(transform.with_mask for transform in _object_loaders(dataset)):
+    loaders = [transform for transform in _object_loaders(dataset) if transform.with_mask]
+    if not loaders:
         return None
+    # mmdet ignores objects whose mask is in another form than polygons then
+    takes_polygons_alone = not all(transform.poly2mask for transform in loaders)
     for info in infos:
         for instance in info.get('instances', ()):
+            is_code = isinstance(instance.get('mask'), Mapping)
+            if is_code and takes_polygons_alone and not instance.get('ignore_flag'):
+                return (
+                    f'the objects of {info.get("img_path")} have masks as run-length codes, which '
+                    'the pipeline passes over: set poly2mask=True in its LoadAnnotations'
+                )
             if 'mask' not in instance and 'segment_id' not in instance:
                 return (
                     f'the objects of {info.get("img_path")} have no mask that can be read '

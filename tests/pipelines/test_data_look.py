@@ -1,5 +1,6 @@
 """The look at some images before a run."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +158,35 @@ def test_corner_boxes_of_a_panoptic_set(tmp_path: Path) -> None:
     boxes = dataset.get_data_info(0)
     loaded = dataset.pipeline(boxes)
     assert loaded['gt_bboxes'].tensor.tolist()[:2] == [[15, 5, 25, 12], [10, 10, 20, 20]]
+
+
+@pytest.mark.parametrize('poly2mask', [True, False])
+def test_masks_that_a_pipeline_passes_over(poly2mask: bool, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / 'a.png'), np.zeros((20, 30, 3), np.uint8))
+    mask = np.zeros((20, 30), np.uint8, order='F')
+    mask[4:9, 10:17] = 1
+    code = run_lengths.encode(mask)
+    code['counts'] = code['counts'].decode()
+    sizes = dict(bbox=[10, 4, 7, 5], area=35, iscrowd=0, segmentation=code)
+    content = dict(
+        images=[dict(id=1, file_name='a.png', width=30, height=20)],
+        annotations=[dict(id=1, image_id=1, category_id=1, **sizes)],
+        categories=[dict(id=1, name='x')],
+    )
+    (tmp_path / 'a.json').write_text(json.dumps(content))
+    masks = dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=True, poly2mask=poly2mask)
+    dataset = DATASETS.build(
+        dict(
+            type='mmext.CocoDataset',
+            ann_file=str(tmp_path / 'a.json'),
+            data_prefix=dict(img=f'{tmp_path}/'),
+            metainfo=dict(classes='auto'),
+            pipeline=[dict(type='mmext.LoadImage'), masks, dict(type='mmdet.PackDetInputs')],
+        )
+    )
+    if poly2mask:
+        look_at_data(dataset, 'train')
+        assert np.array_equal(dataset[0]['data_samples'].gt_instances.masks.masks[0], mask)
+    else:
+        with pytest.raises(InputError, match=r'train: .*run-length codes.*poly2mask=True'):
+            look_at_data(dataset, 'train')

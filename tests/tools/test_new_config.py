@@ -47,15 +47,68 @@ def test_it_trains(
     metainfo = Config.fromfile(tmp_path / 'mine.py').train_dataloader.dataset.metainfo
     assert metainfo == dict(classes=('b', 'a'))  # and no colors of other classes
     assert '2 classes' in capsys.readouterr().out
-    options = ['train_cfg.max_iters=1', 'train_cfg.val_interval=1', 'train_dataloader.batch_size=1']
-    options += [f'{name}_dataloader.num_workers=0' for name in ('train', 'val')]
-    options += [f'{name}_dataloader.persistent_workers=False' for name in ('train', 'val')]
     call(
         'train', tmp_path / 'mine.py', '--work-dir', tmp_path / 'work', '--no-pretrained',
-        '--mlflow', 'off', '--cfg-options', *options,
+        '--mlflow', 'off', '--cfg-options', *OPTIONS,
     )  # fmt: skip
     printed = capsys.readouterr().out
     assert 'mAP' in printed
+
+
+OPTIONS = (
+    *('train_cfg.max_iters=1', 'train_cfg.val_interval=1', 'train_dataloader.batch_size=1'),
+    *(f'{name}_dataloader.num_workers=0' for name in ('train', 'val')),
+    *(f'{name}_dataloader.persistent_workers=False' for name in ('train', 'val')),
+)
+
+
+def with_key_points(files: list[str], names: list[str], of_class: int = 7) -> None:
+    """Give the objects of both files key points, and the class its table."""
+    for flag in files[:2]:
+        file = Path(flag.partition('=')[2])
+        content = json.loads(file.read_text())
+        (category,) = (c for c in content['categories'] if c['id'] == of_class)
+        category |= dict(keypoints=names, skeleton=[[1, 2]])
+        points = [value for place in range(len(names)) for value in (12 + 8 * place, 20, 2)]
+        for annotation in content['annotations']:
+            annotation |= dict(keypoints=points, num_keypoints=len(names))
+        file.write_text(json.dumps(content))
+
+
+def test_key_points_train(
+    files: list[str],
+    tmp_path: Path,
+    tool: Tool,
+    call: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with_key_points(files, ['nose', 'left_fin', 'right_fin'])
+    tool('new_config').main(['centernet_pose_demo', *files])
+    config = Config.fromfile(tmp_path / 'mine.py')
+    metainfo = config.val_dataloader.dataset.metainfo
+    assert metainfo.classes == ('b',) and metainfo.keypoints == ('nose', 'left_fin', 'right_fin')
+    assert metainfo.flip_pairs == ((1, 2),) == config.model.bbox_head.flip_pairs
+    assert metainfo.skeleton == ((0, 1),) and metainfo.sigmas == (0.026, 0.05, 0.05)
+    assert config.model.bbox_head.num_joints == 3 and config.model.bbox_head.num_classes == 1
+    call(
+        'train', tmp_path / 'mine.py', '--work-dir', tmp_path / 'work', '--no-pretrained',
+        '--mlflow', 'off', '--cfg-options', *OPTIONS,
+    )  # fmt: skip
+    printed = capsys.readouterr().out
+    assert 'keypoints/AP' in printed and 'bbox_mAP' in printed
+
+
+def test_key_points_of_two_kinds(
+    files: list[str], tool: Tool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = 'centernet/pose-dla34_140e_coco'
+    assert run_tool(tool('new_config').main, [base, *files]) == 2
+    assert 'there is none' in capsys.readouterr().err
+    with_key_points(files, ['nose', 'fin'])
+    with_key_points(files, ['tail', 'fin'], of_class=9)
+    assert run_tool(tool('new_config').main, [base, *files]) == 2
+    error = capsys.readouterr().err
+    assert 'there are 2 different ones' in error and error.count('\n') == 1
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,26 @@
-"""Label Studio: a JSON list of tasks, with regions in percent of the photo."""
+"""Label Studio: a JSON list of tasks, with regions in percent of the photo, and brush masks.
+
+A key point belongs to the region that is its parent or that a relation joins it to, or else to the
+only one around it.
+"""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmext.errors import InputError
+from mmext.formats.exports.key_points import LoosePoint, attach
 from mmext.formats.exports.labeled import (
     Export,
     LabeledObject,
     LabeledPhoto,
+    LabeledPoint,
     find_photo,
     only_file,
     shown_size,
 )
+from mmext.formats.exports.pixel_masks import mask_of_brush, placed
 from mmext.formats.json_files import parse_json
 
 _UPLOAD_PREFIX = re.compile(r'(^|/)[0-9a-f]{8}-(?=[^/]+$)')  # of files that were uploaded
@@ -45,11 +52,7 @@ def read(source: Path, split: str, photos: Path | None = None) -> Export:
             export.leave_out('tasks without a photo')
             continue
         size = shown_size(path)
-        objects = [
-            found
-            for region in _regions(task)
-            if (found := _object(region, size, file, export)) is not None
-        ]
+        objects = _objects(_regions(task), size, file, export)
         export.photos.append(LabeledPhoto(path, size, objects))
     return export
 
@@ -58,29 +61,65 @@ def _photo(name: str, folders: list[Path]) -> Path | None:
     return find_photo(name, *folders) or find_photo(_UPLOAD_PREFIX.sub(r'\1', name), *folders)
 
 
-def _regions(task: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _regions(task: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     annotations = [a for a in task.get('annotations') or () if not a.get('was_cancelled')]
-    yield from annotations[0].get('result') or () if annotations else ()
+    return list(annotations[0].get('result') or ()) if annotations else []
+
+
+def _objects(
+    regions: Sequence[Mapping[str, Any]], size_wh: tuple[int, int], file: Path, export: Export
+) -> list[LabeledObject]:
+    relations: dict[Hashable, Hashable] = {}
+    for region in regions:
+        if region.get('type') == 'relation':
+            ends = region.get('from_id'), region.get('to_id')
+            relations |= {ends[0]: ends[1], ends[1]: ends[0]}
+    objects, loose = [], []
+    by_id: dict[Hashable, LabeledObject] = {}
+    for region in regions:
+        kind, value = str(region.get('type')), region.get('value') or {}
+        names = value.get(kind) or []
+        if not names or not kind.endswith('labels'):
+            continue  # a choice, a text, a relation
+        identity = region.get('id')
+        try:
+            if kind == 'keypointlabels':
+                place = LabeledPoint(*_px(value['x'], value['y'], size_wh))
+                parent = region.get('parentID') or relations.get(identity)
+                loose.append(LoosePoint(str(names[0]), place, parent))
+                continue
+            found = _object(kind, value, str(names[0]), size_wh)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            detail = f' ({error})' if kind == 'brushlabels' else ''
+            raise InputError(
+                f'{file}: a region of {names[0]!r}: expected numbers in {kind}{detail}'
+            ) from None
+        if found is None:
+            turned = ', rotated' if value.get('rotation') else ''
+            export.leave_out(f'regions of the kind {kind}{turned}')
+            continue
+        objects.append(found)
+        by_id[identity] = found
+    attach(loose, objects, by_id, export)
+    return objects
+
+
+def _px(x: Any, y: Any, size_wh: tuple[int, int]) -> tuple[float, float]:
+    """A place in percent of the photo, in px."""
+    return float(x) * size_wh[0] / 100, float(y) * size_wh[1] / 100
 
 
 def _object(
-    region: Mapping[str, Any], size_wh: tuple[int, int], file: Path, export: Export
+    kind: str, value: Mapping[str, Any], name: str, size_wh: tuple[int, int]
 ) -> LabeledObject | None:
-    kind, value = str(region.get('type')), region.get('value') or {}
-    names = value.get(kind) or []
-    if not names or not kind.endswith('labels'):
-        return None  # a choice, a text, a relation
-    width, height = (side / 100 for side in size_wh)
-    try:
-        if kind == 'rectanglelabels' and not float(value.get('rotation') or 0):
-            x, y, w, h = (float(value[key]) for key in ('x', 'y', 'width', 'height'))
-            return LabeledObject(str(names[0]), (x * width, y * height, w * width, h * height))
-        if kind == 'polygonlabels' and len(value['points']) > 2:
-            corners = [(float(x) * width, float(y) * height) for x, y in value['points']]
-            flat = [number for corner in corners for number in corner]
-            return LabeledObject.of_polygon(str(names[0]), flat)
-    except (KeyError, TypeError, ValueError):
-        raise InputError(f'{file}: a region of {names[0]!r}: expected numbers in {kind}') from None
-    turned = ', rotated' if value.get('rotation') else ''
-    export.leave_out(f'regions of the kind {kind}{turned}')
+    if kind == 'rectanglelabels' and not float(value.get('rotation') or 0):
+        left, top = _px(value['x'], value['y'], size_wh)
+        width, height = _px(value['width'], value['height'], size_wh)
+        return LabeledObject(name, (left, top, width, height))
+    if kind == 'polygonlabels' and len(value['points']) > 2:
+        corners = [_px(x, y, size_wh) for x, y in value['points']]
+        return LabeledObject.of_polygon(name, [number for corner in corners for number in corner])
+    if kind == 'brushlabels' and value.get('format') == 'rle':
+        mask = mask_of_brush(bytes(value['rle']), size_wh)
+        return LabeledObject.of_mask(name, placed(mask, (0, 0), size_wh))
     return None

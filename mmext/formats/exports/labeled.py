@@ -3,11 +3,42 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from mmext.errors import InputError
+from mmext.formats.exports.pixel_masks import RunLengths
 from mmext.formats.misnamed_files import meant_file
 from mmext.formats.picture_files import IMAGE_SUFFIXES, TURNED, picture_head
+
+
+class LabeledPoint(NamedTuple):
+    """A key point.
+
+    Attributes:
+        x: px of the photo.
+        y: px of the photo.
+        visibility: COCO's: 2 is seen, 1 hidden but labeled, 0 not labeled.
+    """
+
+    x: float
+    y: float
+    visibility: int = 2
+
+
+@dataclass
+class PointTable:
+    """The key points of a class.
+
+    Attributes:
+        names: in their order.
+        edges: pairs of names that are drawn as a line.
+        mirrored: pairs of names that change places in a mirror; None where it is not known.
+    """
+
+    names: tuple[str, ...]
+    edges: tuple[tuple[str, str], ...] = ()
+    mirrored: tuple[tuple[str, str], ...] | None = None
 
 
 @dataclass
@@ -19,12 +50,16 @@ class LabeledObject:
         box_xywh: left, top, width, height in px of the photo.
         polygons: its outline, each ``x, y, x, y, ...`` in px; none for a box alone.
         ignored: it is neither to be learned nor to be counted (VOC's "difficult").
+        masks: its pixels as COCO's run-length codes of the whole photo, all parts of it.
+        points: its key points by name.
     """
 
     name: str
     box_xywh: tuple[float, float, float, float]
     polygons: list[list[float]] = field(default_factory=list)
     ignored: bool = False
+    masks: list[RunLengths] = field(default_factory=list)
+    points: dict[str, LabeledPoint] = field(default_factory=dict)
 
     @classmethod
     def of_polygon(cls, name: str, corners: Sequence[float]) -> 'LabeledObject':
@@ -33,6 +68,15 @@ class LabeledObject:
         box = (min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
         return cls(name, box, [list(corners)])
 
+    @classmethod
+    def of_mask(
+        cls, name: str, mask: tuple[RunLengths, tuple[float, float, float, float]] | None
+    ) -> 'LabeledObject':
+        """An object by its pixels and the box around them; None stands for no pixel at all."""
+        if mask is None:
+            return cls(name, (0.0, 0.0, 0.0, 0.0))
+        return cls(name, mask[1], masks=[mask[0]])
+
     def add(self, other: 'LabeledObject') -> None:
         """Take another part of the same object in."""
         boxes = (self.box_xywh, other.box_xywh)
@@ -40,6 +84,8 @@ class LabeledObject:
         right, bottom = (max(box[i] + box[i + 2] for box in boxes) for i in (0, 1))
         self.box_xywh = (left, top, right - left, bottom - top)
         self.polygons += other.polygons
+        self.masks += other.masks
+        self.points |= other.points
 
 
 @dataclass
@@ -65,11 +111,13 @@ class Export:
         photos: in the order of the export.
         classes: in the order of the export; None where it has no table of them.
         left_out: what COCO instances cannot hold, or what had no photo, counted by a phrase.
+        points: the key points of a class by its name, where the export has a table of them.
     """
 
     photos: list[LabeledPhoto] = field(default_factory=list)
     classes: tuple[str, ...] | None = None
     left_out: dict[str, int] = field(default_factory=dict)
+    points: dict[str, PointTable] = field(default_factory=dict)
 
     def leave_out(self, what: str) -> None:
         """Count something that is not taken over."""

@@ -1,18 +1,25 @@
-"""LabelMe: a JSON file for each photo, with shapes in pixels."""
+"""LabelMe: a JSON file for each photo, with shapes in pixels.
+
+Points are key points: of the object of their ``group_id``, or else of the only one around them.
+Masks are the pixels that LabelMe's assistant has found.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmext.errors import InputError
+from mmext.formats.exports.key_points import LoosePoint, attach
 from mmext.formats.exports.labeled import (
     Export,
     LabeledObject,
     LabeledPhoto,
+    LabeledPoint,
     find_photo,
     shown_size,
 )
+from mmext.formats.exports.pixel_masks import mask_of_png, placed
 from mmext.formats.json_files import parse_json
 
 _CIRCLE_CORNERS = 36
@@ -41,41 +48,72 @@ def read(source: Path, split: str, photos: Path | None = None) -> Export:
         if path is None:
             export.leave_out('files without a photo')
             continue
-        objects = _objects(content['shapes'], file, export)
-        export.photos.append(LabeledPhoto(path, shown_size(path), objects))
+        size = shown_size(path)
+        objects = _objects(content['shapes'], size, file, export)
+        export.photos.append(LabeledPhoto(path, size, objects))
     if not export.photos:
         raise InputError(f'{source}: no files of LabelMe with their photos')
     return export
 
 
 def _objects(
-    shapes: Sequence[Mapping[str, Any]], file: Path, export: Export
+    shapes: Sequence[Mapping[str, Any]], size_wh: tuple[int, int], file: Path, export: Export
 ) -> list[LabeledObject]:
     objects: list[LabeledObject] = []
-    groups: dict[tuple[Any, str], LabeledObject] = {}
+    parts: dict[tuple[Hashable, str], LabeledObject] = {}
+    groups: dict[Hashable, LabeledObject] = {}
+    loose: list[LoosePoint] = []
     for shape in shapes:
         name, kind = str(shape.get('label') or ''), shape.get('shape_type') or 'polygon'
-        found = _object(name, kind, shape.get('points') or [], file)
+        corners = _corners(shape, name, file)
+        group = shape.get('group_id')
+        if kind == 'point' and len(corners) == 1:
+            loose.append(LoosePoint(name, LabeledPoint(*corners[0]), group))
+            continue
+        if kind == 'mask':
+            found: LabeledObject | None = _painted(shape, name, corners, size_wh, file)
+        else:
+            found = _object(name, kind, corners)
         if found is None:
             export.leave_out(f'shapes of the kind {kind}')
             continue
-        group = shape.get('group_id')
-        if group is not None and (group, name) in groups and found.polygons:
-            groups[group, name].add(found)
+        if group is not None and (group, name) in parts and (found.polygons or found.masks):
+            parts[group, name].add(found)
             continue
         if group is not None:
-            groups[group, name] = found
+            parts[group, name] = found
+            groups.setdefault(group, found)
         objects.append(found)
+    attach(loose, objects, groups, export)
     return objects
 
 
-def _object(name: str, kind: str, points: Any, file: Path) -> LabeledObject | None:
+def _corners(shape: Mapping[str, Any], name: str, file: Path) -> list[tuple[float, float]]:
     if not name:
         raise InputError(f'{file}: a shape has no label')
     try:
-        corners = [(float(x), float(y)) for x, y in points]
+        return [(float(x), float(y)) for x, y in shape.get('points') or []]
     except (TypeError, ValueError):
         raise InputError(f'{file}: {name}: points: expected pairs of numbers') from None
+
+
+def _painted(
+    shape: Mapping[str, Any],
+    name: str,
+    corners: Sequence[tuple[float, float]],
+    size_wh: tuple[int, int],
+    file: Path,
+) -> LabeledObject:
+    """A mask: its first point is the left top pixel of the picture in it."""
+    try:
+        mask = mask_of_png(str(shape.get('mask') or ''), size_wh)
+        left, top = (int(value) for value in corners[0])
+    except (IndexError, ValueError) as error:
+        raise InputError(f'{file}: {name}: mask: {error}') from None
+    return LabeledObject.of_mask(name, placed(mask, (left, top), size_wh))
+
+
+def _object(name: str, kind: str, corners: list[tuple[float, float]]) -> LabeledObject | None:
     if kind == 'rectangle' and len(corners) >= 2:
         xs, ys = zip(*corners, strict=True)
         return LabeledObject(name, (min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)))

@@ -1,9 +1,13 @@
 """YOLO: a text file of relative numbers beside each photo, and ``data.yaml`` with the names.
 
 A line is ``class x y width height`` around the center, or ``class x y x y x y ...`` along the
-outline, all from 0 to 1. ``labels/`` stands beside ``images/`` or in the place of it in the path.
+outline, all from 0 to 1. Where ``data.yaml`` has ``kpt_shape: [K, D]``, K key points of D numbers
+follow the box: x, y and, with D 3, COCO's visibility. ``flip_idx`` says which point each one
+becomes in a mirror, ``kpt_names`` names them by class. ``labels/`` stands beside ``images/`` or in
+the place of it in the path.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +18,21 @@ from mmext.formats.exports.labeled import (
     Export,
     LabeledObject,
     LabeledPhoto,
+    LabeledPoint,
+    PointTable,
     only_file,
     photos_in,
     shown_size,
 )
+
+
+@dataclass
+class _Rows:
+    """What the numbers of a line mean: the classes, and the key points of each."""
+
+    classes: tuple[str, ...]
+    points: dict[str, PointTable]
+    point_size: int
 
 
 def read(source: Path, split: str, photos: Path | None = None) -> Export:
@@ -33,8 +48,9 @@ def read(source: Path, split: str, photos: Path | None = None) -> Export:
     """
     table = _table(source)
     classes = _classes(table['names'], table['file'])
+    rows = _Rows(classes, *_points(table, classes))
     folders = [photos] if photos is not None else _folders(table, split)
-    export = Export(classes=classes)
+    export = Export(classes=classes, points=rows.points)
     for folder in folders:
         for path in photos_in(folder):
             size = shown_size(path)
@@ -43,7 +59,7 @@ def read(source: Path, split: str, photos: Path | None = None) -> Export:
             if labels is None:
                 export.leave_out('photos without a label file, taken as empty')
             else:
-                photo.objects = _objects(labels, classes, size)
+                photo.objects = _objects(labels, rows, size)
             export.photos.append(photo)
     return export
 
@@ -67,6 +83,34 @@ def _classes(names: Any, file: Path) -> tuple[str, ...]:
     if not isinstance(names, list) or not names:
         raise InputError(f'{file}: names: expected a list of classes, got {names!r}')
     return tuple(str(name) for name in names)
+
+
+def _points(table: dict[str, Any], classes: tuple[str, ...]) -> tuple[dict[str, PointTable], int]:
+    """The key points of each class, and how many numbers a point has; none without kpt_shape."""
+    shape, file = table.get('kpt_shape'), table['file']
+    if shape is None:
+        return {}, 0
+    if (
+        not isinstance(shape, list)
+        or [type(number) for number in shape] != [int, int]
+        or not (shape[0] > 0 and shape[1] in (2, 3))
+    ):
+        raise InputError(f'{file}: kpt_shape: expected [points, 2 or 3], got {shape!r}')
+    count, flips = shape[0], table.get('flip_idx')
+    if flips is not None and (not isinstance(flips, list) or sorted(flips) != list(range(count))):
+        raise InputError(f'{file}: flip_idx: expected each of 0 to {count - 1} once, got {flips!r}')
+    tables = {}
+    for label, name in enumerate(classes):
+        given = table.get('kpt_names')
+        listed = given.get(label, given.get(str(label))) if isinstance(given, dict) else given
+        names = tuple(map(str, listed or range(1, count + 1)))
+        if len(set(names)) != count:
+            raise InputError(f'{file}: kpt_names of {name}: expected {count} names, got {names!r}')
+        pairs = None
+        if flips is not None:
+            pairs = tuple((names[i], names[j]) for i, j in enumerate(flips) if i < j)
+        tables[name] = PointTable(names, mirrored=pairs)
+    return tables, shape[1]
 
 
 def _folders(table: dict[str, Any], split: str) -> list[Path]:
@@ -100,10 +144,8 @@ def _labels_of(photo: Path) -> Path | None:
     return beside if beside.is_file() else None
 
 
-def _objects(
-    labels: Path, classes: tuple[str, ...], size_wh: tuple[int, int]
-) -> list[LabeledObject]:
-    objects = []
+def _objects(labels: Path, rows: _Rows, size_wh: tuple[int, int]) -> list[LabeledObject]:
+    objects, classes = [], rows.classes
     for number, line in enumerate(labels.read_text('utf-8-sig').splitlines(), start=1):
         words = line.split()
         if not words:
@@ -118,20 +160,43 @@ def _objects(
             raise InputError(
                 f'{place}: class {words[0]}, but data.yaml has 0 to {len(classes) - 1}'
             )
-        objects.append(_object(classes[label], values[1:], size_wh, place))
+        objects.append(_object(classes[label], values[1:], rows, size_wh, place))
     return objects
 
 
-def _object(name: str, values: list[float], size_wh: tuple[int, int], place: str) -> LabeledObject:
+def _object(
+    name: str, values: list[float], rows: _Rows, size_wh: tuple[int, int], place: str
+) -> LabeledObject:
     width, height = size_wh
+    points: dict[str, LabeledPoint] = {}
+    if name in rows.points and len(values) != 4:
+        names = rows.points[name].names
+        if len(values) != 4 + len(names) * rows.point_size:
+            raise InputError(
+                f'{place}: expected x y width height and {len(names)} key points of '
+                f'{rows.point_size} numbers as kpt_shape says, got {len(values)} numbers'
+            )
+        points, values = _placed(names, values[4:], rows.point_size, size_wh), values[:4]
     if len(values) == 4:
         x, y, w, h = values
         box = ((x - w / 2) * width, (y - h / 2) * height, w * width, h * height)
-        return LabeledObject(name, box)
+        return LabeledObject(name, box, points=points)
     if len(values) < 6 or len(values) % 2:
         raise InputError(
             f'{place}: expected x y width height, or 3 corners or more, got {len(values)} numbers '
-            '(key points are not read)'
+            '(key points need kpt_shape in data.yaml)'
         )
     corners = [value * (width, height)[i % 2] for i, value in enumerate(values)]
     return LabeledObject.of_polygon(name, corners)
+
+
+def _placed(
+    names: tuple[str, ...], values: list[float], size: int, size_wh: tuple[int, int]
+) -> dict[str, LabeledPoint]:
+    """Key points in px; without a visibility one at 0, 0 or left of it is not labeled."""
+    points = {}
+    for index, name in enumerate(names):
+        x, y, *seen = values[size * index : size * (index + 1)]
+        visibility = min(max(round(seen[0]), 0), 2) if seen else 2 * (min(x, y) >= 0 < max(x, y))
+        points[name] = LabeledPoint(x * size_wh[0], y * size_wh[1], visibility)
+    return points

@@ -170,14 +170,14 @@ def test_parts_of_a_group_are_one_object(tmp_path: Path) -> None:
     photo(tmp_path / 'x.jpg')
     halves = [[[0, 0], [10, 0], [0, 10]], [[20, 20], [30, 20], [20, 30]]]
     shapes = [dict(label='cat', points=half, group_id=3) for half in halves]
-    shapes.append(dict(label='cat', shape_type='point', points=[[1, 1]]))
+    shapes.append(dict(label='cat', shape_type='line', points=[[1, 1], [2, 2]]))
     shapes.append(dict(label='dog', shape_type='circle', points=[[20, 20], [30, 20]]))
     (tmp_path / 'x.json').write_text(json.dumps(dict(shapes=shapes, imagePath='x.jpg')))
     export = read('labelme', tmp_path)
     cat, dog = content(export, tmp_path)['annotations']
     assert cat['bbox'] == [0, 0, 30, 30] and len(cat['segmentation']) == 2 and cat['area'] == 100
     assert dog['area'] == pytest.approx(np.pi * 100, rel=0.01)
-    assert export.left_out == {'shapes of the kind point': 1}
+    assert export.left_out == {'shapes of the kind line': 1}
 
 
 def test_a_turned_phone_photo_has_the_size_that_is_shown(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ python tools/export_onnx.py configs/retinaface.py retinaface.pth --out retinafac
 
 The file takes `image`, float32 [N, 3, H, W], BGR from 0 to 255 as OpenCV reads it, of any size,
 and gives `boxes` [N, P, 4] (x1, y1, x2, y2), `scores` [N, P] and `landmarks` [N, P, 5, 2], in
-pixels of that image, for all P priors. Score threshold and non-maximum suppression are yours:
+pixels of that image, for all P priors. `mmext.load('retinaface.onnx')` takes it as it takes a
+checkpoint, with the same results; elsewhere score threshold and suppression are yours:
 
     boxes, scores, landmarks = session.run(None, {'image': image})
     xywh = numpy.hstack([boxes[0, :, :2], boxes[0, :, 2:] - boxes[0, :, :2]])
@@ -22,7 +23,7 @@ from mmext.configuration import load_config
 from mmext.errors import run_tool
 from mmext.host import import_mmdet
 from mmext.inference.checkpoints import check_exists
-from mmext.inference.onnx_export import check_packages, export_onnx, load_network
+from mmext.inference.onnx_export import check_packages, export_onnx, load_network, not_exported
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -53,8 +54,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     trust_checkpoints(arguments)
     config = load_config(arguments.config, arguments.cfg_options)
     import_mmdet()
-    network = load_network(config, arguments.checkpoint)
-    gap = export_onnx(network, arguments.out, tuple(arguments.size) if arguments.size else None)
+    network, description = load_network(config, arguments.checkpoint)
+    size = tuple(arguments.size) if arguments.size else None
+    gap = export_onnx(network, arguments.out, size, description)
+    if lacking := not_exported(config):
+        print(f'not in the file: {", ".join(lacking)}')
     print(f'{arguments.out}: differs from torch by at most {gap:.0e} of the largest value')
 
 

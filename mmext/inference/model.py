@@ -118,9 +118,8 @@ class Model:
         return picture, ''
 
     def __repr__(self) -> str:
-        kind = type(self.predictor.model).__name__
-        device = next(self.predictor.model.parameters()).device
-        return f'Model({kind}, {len(self.classes)} classes, on {device})'
+        predictor = self.predictor
+        return f'Model({predictor.kind}, {len(self.classes)} classes, on {predictor.device})'
 
 
 def load(
@@ -140,8 +139,8 @@ def load(
 
     Args:
         source: checkpoint, by path or URL; an MLflow URI (``models:/street@champion``,
-            ``runs:/ID/model``); or a config with ``load_from``.
-        config: of the checkpoint; None takes the one that mmengine stored in it.
+            ``runs:/ID/model``); a config with ``load_from``; or an ONNX file of ``mmext export``.
+        config: of the checkpoint; None takes the one that is stored in it.
         device: 'auto' is the first GPU, or the CPU without one.
         precision: of the predictions, see :func:`mmext.inference.fast.fast`.
         trust_checkpoint: let a checkpoint of someone you know run code.
@@ -163,6 +162,10 @@ def load(
     if isinstance(config, str | Path):
         config = load_config(str(config))
     import_mmdet()
+    if source.endswith('.onnx'):
+        from mmext.inference.onnx_predictor import load_onnx
+
+        return Model(load_onnx(Path(source), config, device, precision))
 
     from mmext.host_repairs import checkpoint_reading
     from mmext.inference.prediction import load_predictor

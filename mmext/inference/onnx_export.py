@@ -1,6 +1,7 @@
 """A trained RetinaFace as an ONNX file, checked against torch by running it."""
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -14,6 +15,7 @@ from mmengine.config import Config
 from mmext.configuration import remove_pretrained
 from mmext.errors import InputError
 from mmext.inference.checkpoints import load_checkpoint, load_weights
+from mmext.inference.onnx_description import KEY, Description, describe
 
 if TYPE_CHECKING:
     from mmext.retinaface.deployment import FaceNetwork
@@ -38,8 +40,8 @@ def check_packages() -> None:
         raise InputError(f'ONNX export needs {", ".join(missing)}: pip install "mmext[export]"')
 
 
-def load_network(config: Config, checkpoint_path: str) -> 'FaceNetwork':
-    """The deployable network of a config with the weights of a checkpoint.
+def load_network(config: Config, checkpoint_path: str) -> tuple['FaceNetwork', Description]:
+    """The deployable network of a config with the weights of a checkpoint, and what is around it.
 
     Raises:
         InputError: the config is of another system, or the checkpoint of another model.
@@ -57,14 +59,21 @@ def load_network(config: Config, checkpoint_path: str) -> 'FaceNetwork':
         raise InputError(
             f'ONNX export is for mmext.RetinaFace, the config is of {config.model.type}'
         )
-    load_weights(model, load_checkpoint(checkpoint_path), checkpoint_path)
+    checkpoint = load_checkpoint(checkpoint_path)
+    load_weights(model, checkpoint, checkpoint_path)
     preprocessor = config.model.data_preprocessor
-    return FaceNetwork(
+    network = FaceNetwork(
         model.eval(), preprocessor.mean, preprocessor.std, preprocessor.get('bgr_to_rgb', False)
-    ).eval()
+    )
+    return network.eval(), describe(config, checkpoint.get('meta', {}))
 
 
-def export_onnx(network: 'FaceNetwork', out: Path, size_hw: tuple[int, int] | None) -> float:
+def export_onnx(
+    network: 'FaceNetwork',
+    out: Path,
+    size_hw: tuple[int, int] | None,
+    description: Description | None = None,
+) -> float:
     """Write the file and run it once.
 
     Args:
@@ -72,6 +81,7 @@ def export_onnx(network: 'FaceNetwork', out: Path, size_hw: tuple[int, int] | No
         out: the file.
         size_hw: height and width of the images, or ``None`` to leave them open; the batch size
             is always open.
+        description: written into the file, which ``mmext.load`` then takes.
 
     Returns:
         The largest difference to torch, relative to the largest value of the output.
@@ -99,10 +109,29 @@ def export_onnx(network: 'FaceNetwork', out: Path, size_hw: tuple[int, int] | No
             external_data=False,
             verbose=False,
         )
+    if description is not None:
+        write_description(out, description)
     gap = gap_to_torch(network, out, size_hw or _ANOTHER_SIZE)
     if not gap <= LARGEST_GAP:
         raise RuntimeError(f'{out} differs from torch by {gap:.1e} of the largest value')
     return gap
+
+
+def write_description(path: Path, description: Description) -> None:
+    """Put what is around the network into the metadata of an ONNX file."""
+    import onnx
+
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {KEY: description.to_text()})
+    onnx.save(model, path)
+
+
+def not_exported(config: Config) -> list[str]:
+    """The parts of a model that its ONNX file lacks."""
+    model = config.model
+    head, view = model.bbox_head, 'close_up (landmarks are those of the head)'
+    named = [(view, model.get('close_up')), *((k, head.get(k)) for k in ('attributes', 'mesh'))]
+    return [name for name, value in named if value]
 
 
 def gap_to_torch(network: 'FaceNetwork', path: Path, size_hw: tuple[int, int]) -> float:
@@ -122,11 +151,13 @@ def gap_to_torch(network: 'FaceNetwork', path: Path, size_hw: tuple[int, int]) -
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's reports of optional packages that nobody asked for."""
+    """Without the exporter's reports of optional packages, and torch's warnings of itself."""
     logger = logging.getLogger('torch.onnx')
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', '.*treespec, LeafSpec', FutureWarning)
+            yield
     finally:
         logger.setLevel(level)

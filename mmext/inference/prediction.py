@@ -90,6 +90,16 @@ class Predictor:
         with torch.inference_mode():
             return list(test_step(pseudo_collate(prepared)))
 
+    @property
+    def kind(self) -> str:
+        """What sort of model it is."""
+        return type(self.model).__name__
+
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        return str(next(self.model.parameters()).device)
+
     def draw(
         self, image: npt.NDArray[np.uint8], sample: DetDataSample, min_score: float
     ) -> Picture:

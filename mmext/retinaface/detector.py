@@ -6,11 +6,8 @@ has it. Each view is the network input, resized and perhaps flipped; the faces o
 through one suppression.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
-import torch
-import torch.nn.functional as F
 from mmdet.models.detectors import SingleStageDetector
 from mmdet.models.utils import unpack_gt_instances
 from mmdet.structures import SampleList
@@ -21,6 +18,8 @@ from torch import Tensor
 from mmext.errors import InputError
 from mmext.registry import MODELS
 from mmext.retinaface.face_fields import flip_faces, scale_faces
+from mmext.retinaface.head import suppress
+from mmext.retinaface.views import views_of
 
 _SPARSE_TASKS = ('attributes', 'mesh')
 
@@ -108,7 +107,7 @@ class RetinaFace(SingleStageDetector):
     def _predict_views(self, image: Tensor, meta: dict) -> InstanceData:
         """Test-time augmentation: the faces of one image ``[1, 3, h, w]``, in its pixels."""
         faces_of_views = []
-        for view, flipped in self._views(image):
+        for view, flipped in views_of(image, self.test_cfg.views):
             features = self.extract_feat(view)
             (faces,) = self.bbox_head.predict_by_feat(
                 *self.bbox_head(features), features, batch_img_metas=[meta], with_nms=False
@@ -118,20 +117,4 @@ class RetinaFace(SingleStageDetector):
             factors = [image.shape[axis] / view.shape[axis] for axis in (3, 2)]
             scale_faces(faces, factors)
             faces_of_views.append(faces)
-        return self.bbox_head.suppress(InstanceData.cat(faces_of_views))
-
-    def _views(self, image: Tensor) -> Iterator[tuple[Tensor, bool]]:
-        """The image in all sizes, each as it is and flipped; and whether it is flipped."""
-        cfg = self.test_cfg.views
-        height, width = image.shape[2:]
-        for short_edge in cfg.short_edges_px:
-            factor = 1.0 if short_edge is None else short_edge / min(height, width)
-            factor = min(factor, cfg.get('max_long_edge_px', torch.inf) / max(height, width))
-            size = (max(1, round(height * factor)), max(1, round(width * factor)))
-            # antialias: without it a shrunk image is full of stair steps
-            view = F.interpolate(
-                image, size=size, mode='bilinear', align_corners=False, antialias=factor < 1
-            )
-            yield view, False
-            if cfg.get('flip', False):
-                yield view.flip(3), True
+        return suppress(InstanceData.cat(faces_of_views), self.test_cfg)

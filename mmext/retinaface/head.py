@@ -271,23 +271,12 @@ class RetinaFaceHead(BaseDenseHead):
             if landmark_offsets is not None:
                 offsets = landmark_offsets[i, chosen_index]
                 faces.keypoints = decode_points(offsets, chosen_priors, self.rules.encoding)
-            results.append(self.suppress(faces) if with_nms else faces)
+            results.append(suppress(faces, self.test_cfg) if with_nms else faces)
         self._add_details(results, x, priors)
         if rescale:
             for faces, meta in zip(results, batch_img_metas, strict=True):
                 scale_faces(faces, [1 / factor for factor in meta['scale_factor'][:2]])
         return results
-
-    def suppress(self, faces: InstanceData) -> InstanceData:
-        """Non-maximum suppression, with box voting if ``test_cfg`` asks for it."""
-        nms = dict(self.test_cfg.nms)
-        boxes, scores, labels = faces.bboxes, faces.scores, faces.labels
-        _, kept_index = batched_nms(boxes, scores, labels, nms, class_agnostic=True)
-        kept_index = kept_index[: self.test_cfg.max_per_img]
-        kept_faces = faces[kept_index]
-        if self.test_cfg.get('vote', False):
-            kept_faces.bboxes = vote_boxes(boxes, scores, kept_index, nms['iou_threshold'])
-        return kept_faces
 
     def _add_details(self, results: InstanceList, x: Sequence[Tensor], priors: Tensor) -> None:
         """Evaluate the sparse tasks at the priors of the faces, in place."""
@@ -300,6 +289,18 @@ class RetinaFaceHead(BaseDenseHead):
         for name, values in fields.items():
             for faces, image_values in zip(results, values.split(counts), strict=True):
                 faces.set_field(image_values, name)
+
+
+def suppress(faces: InstanceData, test_cfg: Mapping[str, Any]) -> InstanceData:
+    """The candidates that stay, best first; ``test_cfg`` has ``nms``, ``max_per_img``, ``vote``."""
+    nms = dict(test_cfg['nms'])
+    boxes, scores, labels = faces.bboxes, faces.scores, faces.labels
+    _, kept_index = batched_nms(boxes, scores, labels, nms, class_agnostic=True)
+    kept_index = kept_index[: test_cfg['max_per_img']]
+    kept_faces = faces[kept_index]
+    if test_cfg.get('vote', False):
+        kept_faces.bboxes = vote_boxes(boxes, scores, kept_index, nms['iou_threshold'])
+    return kept_faces
 
 
 def _full_precision(

@@ -8,6 +8,7 @@ from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
 
 from mmext.functional.boxes import pairwise_iou
+from mmext.retinaface.views import views_of
 
 
 def predict(model: BaseDetector, images: torch.Tensor, samples: list[DetDataSample]) -> list:
@@ -73,9 +74,9 @@ def test_the_mirrored_view_of_a_mirror_image_is_the_mirrored_prediction(
     torch.testing.assert_close(faces.keypoints[0], wanted, rtol=1e-4, atol=1e-2)
 
 
-def test_views_obey_the_limits(retinaface: BaseDetector) -> None:
-    retinaface.test_cfg.views = dict(short_edges_px=(None, 500, 1000), max_long_edge_px=800)
-    views = list(retinaface._views(torch.zeros(1, 3, 100, 200)))
+def test_views_obey_the_limits() -> None:
+    wanted = dict(short_edges_px=(None, 500, 1000), max_long_edge_px=800)
+    views = list(views_of(torch.zeros(1, 3, 100, 200), wanted))
     assert [tuple(view.shape[2:]) for view, _ in views] == [(100, 200), (400, 800), (400, 800)]
 
 

@@ -1,0 +1,150 @@
+"""What an ONNX file says about itself, so that it is used as the detector that it comes from.
+
+``tools/export_onnx.py`` writes it as JSON into the file's metadata, under the key ``mmext``. It is
+read as data: names and numbers, and steps of a pipeline from a list of allowed ones.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmext.errors import InputError
+from mmext.formats.wider_face_files import LANDMARK_FLIP_PAIRS
+
+KEY = 'mmext'
+_VERSION = 1
+RESIZERS = ('Resize', 'FixScaleResize', 'ResizeShortestEdge')
+"""Steps of mmdet's that change the size of an image and nothing else."""
+_RESIZER_OPTIONS = ('scale', 'scale_factor', 'keep_ratio', 'max_size')
+_TEST_OPTIONS = ('score_thr', 'nms_pre', 'nms', 'max_per_img', 'vote', 'views')
+_META = ('classes', 'palette', 'skeleton', 'keypoint_names')
+
+
+@dataclass
+class Description:
+    """What is outside of the network.
+
+    Attributes:
+        system: the detector's class.
+        meta: of its data: ``classes`` and, if known, ``palette``, ``skeleton``, ``keypoint_names``.
+        resize: steps of the test pipeline that resize the image.
+        test_cfg: ``score_thr``, ``nms_pre``, ``nms``, ``max_per_img``, ``vote``, ``views``.
+        pad_bgr: the color that stands for nothing.
+        pad_divisor: both sides of an image are multiples of it.
+        flip_pairs: key points that change places in a mirror.
+    """
+
+    system: str
+    meta: dict[str, Any]
+    resize: list[dict[str, Any]]
+    test_cfg: dict[str, Any]
+    pad_bgr: list[float]
+    pad_divisor: int = 1
+    flip_pairs: list[list[int]] = field(default_factory=list)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the labels."""
+        return tuple(self.meta['classes'])
+
+    def to_text(self) -> str:
+        """As JSON."""
+        return json.dumps(dict(version=_VERSION, **asdict(self)))
+
+    @classmethod
+    def from_text(cls, text: str, source: str | Path) -> 'Description':
+        """Read it.
+
+        Args:
+            text: as :meth:`to_text` writes it.
+            source: the file, for errors.
+
+        Raises:
+            InputError: it says something else.
+        """
+        try:
+            content = json.loads(text)
+            version = content.pop('version')
+            description = cls(**content)
+            _check(description)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f'{source}: its description is not one of mmext ({error}): export it again'
+            ) from error
+        if version != _VERSION:
+            raise InputError(
+                f'{source}: its description has version {version}, this mmext reads {_VERSION}'
+            )
+        return description
+
+
+def describe(config: Config, checkpoint_meta: Mapping[str, Any]) -> Description:
+    """The description of a RetinaFace.
+
+    Args:
+        config: with ``model`` and ``test_dataloader``.
+        checkpoint_meta: what mmengine has stored with the weights.
+
+    Raises:
+        InputError: its test pipeline does more to an image than resizing it, or nothing names its
+            classes.
+    """
+    from mmext.inference.prediction import class_table, image_pipeline  # these import mmdet
+
+    meta = class_table(config, checkpoint_meta)
+    resize = []
+    for step in image_pipeline(config):
+        kind = step['type'].rpartition('.')[2]
+        if kind in RESIZERS:
+            options = {key: step[key] for key in _RESIZER_OPTIONS if key in step}
+            resize.append(dict(type=kind, **options))
+        elif kind != 'LoadImageFromNDArray' and not kind.startswith('Pack'):
+            raise InputError(
+                f'the test pipeline has {step["type"]}: an ONNX file can say of '
+                f'{", ".join(RESIZERS)} alone how images are prepared'
+            )
+    preprocessor = config.model.data_preprocessor
+    padding = preprocessor.get('pad_value', 0)
+    mean, std = preprocessor.mean, preprocessor.std
+    pad = [float(m + padding * s) for m, s in zip(mean, std, strict=True)]
+    test_cfg = config.model.test_cfg
+    plain = json.loads(
+        json.dumps(
+            dict(
+                meta={key: meta[key] for key in _META if key in meta},
+                resize=resize,
+                test_cfg={key: test_cfg[key] for key in _TEST_OPTIONS if key in test_cfg},
+                flip_pairs=config.model.get('flip_pairs', LANDMARK_FLIP_PAIRS),
+            )
+        )
+    )
+    return Description(
+        system=config.model.type.rpartition('.')[2],
+        pad_bgr=pad[::-1] if preprocessor.get('bgr_to_rgb', False) else pad,
+        pad_divisor=preprocessor.get('pad_size_divisor', 1),
+        **plain,
+    )
+
+
+def _check(description: Description) -> None:
+    """Whether all parts are what they should be; ValueError says which is not."""
+    classes, test_cfg = description.meta['classes'], description.test_cfg
+    if not (isinstance(classes, list) and classes and all(isinstance(c, str) for c in classes)):
+        raise ValueError('classes')
+    for step in description.resize:
+        if step['type'] not in RESIZERS or not {*step} <= {'type', *_RESIZER_OPTIONS}:
+            raise ValueError(f'resize: {step}')
+    for key in ('score_thr', 'nms_pre', 'max_per_img'):
+        if not 0 <= float(test_cfg[key]) < math.inf:
+            raise ValueError(key)
+    if len(description.pad_bgr) != 3 or not 1 <= int(description.pad_divisor) < 1 << 12:
+        raise ValueError('padding')
+    if not {*test_cfg} <= {*_TEST_OPTIONS}:
+        raise ValueError(f'test_cfg: {sorted(test_cfg)}')
+    if not 0 < float(test_cfg['nms']['iou_threshold']) <= 1:
+        raise ValueError('nms')

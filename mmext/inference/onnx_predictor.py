@@ -1,0 +1,208 @@
+"""A detector in an ONNX file, applied to images as the one that it was exported from.
+
+The network runs in onnxruntime; resizing before it, thresholds and suppression after it are those
+of the description in the file. Shapes: P candidates, K key points; h, w of a network's input.
+"""
+
+import importlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from mmcv.transforms import Compose
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmext.errors import InputError, MissingPackageError
+from mmext.inference.onnx_description import KEY, Description, describe
+from mmext.pipelines.loading import LoadImage
+from mmext.retinaface.face_fields import flip_faces, scale_faces
+from mmext.retinaface.head import suppress
+from mmext.retinaface.views import views_of
+
+_OUTPUTS = ('boxes', 'scores', 'landmarks')
+
+
+class OnnxPredictor:
+    """A detector in an ONNX file; called as :class:`~mmext.inference.prediction.Predictor` is.
+
+    Args:
+        session: onnxruntime's.
+        description: of what is outside of the network.
+        device: that it runs on.
+    """
+
+    def __init__(self, session: Any, description: Description, device: str) -> None:
+        self.session, self.description, self.device = session, description, device
+        self.classes = description.classes
+        self.thing_classes = frozenset(self.classes)
+        self.dataset_meta = description.meta
+        self.kind = f'{description.system} in ONNX'
+        self.loader = LoadImage()
+        steps = [dict(step, type=f'mmdet.{step["type"]}') for step in description.resize]
+        self.resize = Compose(steps)
+        (self.input,) = session.get_inputs()
+        self.outputs = [output.name for output in session.get_outputs()]
+        sides = self.input.shape[2:]
+        self.fixed_hw = tuple(sides) if all(isinstance(side, int) for side in sides) else None
+
+    def __call__(
+        self, images: Sequence[npt.NDArray[np.uint8]], video: Any = None, first_frame: int = 0
+    ) -> list[DetDataSample]:
+        """Predict images, one after the other: each may have its own size.
+
+        Args:
+            images: BGR ``[H, W, 3]`` uint8.
+            video: of no meaning here.
+            first_frame: likewise.
+
+        Returns:
+            One data sample per image, in the coordinates of the image.
+        """
+        return [self._predict(image) for image in images]
+
+    def _predict(self, image: npt.NDArray[np.uint8]) -> DetDataSample:
+        network_input, factors = self._prepare(image)
+        views = self.description.test_cfg.get('views')
+        found = []
+        if views and self.fixed_hw is None:
+            for view, flipped in views_of(network_input, views):
+                faces = self._candidates(view)
+                if flipped:
+                    pairs = dict(keypoints=self.description.flip_pairs)
+                    flip_faces(faces, view.shape[3], pairs)
+                scale_faces(
+                    faces, [network_input.shape[axis] / view.shape[axis] for axis in (3, 2)]
+                )
+                found.append(faces)
+        else:
+            found.append(self._candidates(self._padded(network_input)))
+        kept = suppress(InstanceData.cat(found), self.description.test_cfg)
+        scale_faces(kept, [1 / factor for factor in factors])
+        sample = DetDataSample(metainfo=dict(ori_shape=image.shape[:2]))
+        sample.pred_instances = kept
+        return sample
+
+    def _prepare(self, image: npt.NDArray[np.uint8]) -> tuple[Tensor, tuple[float, float]]:
+        """The image resized, ``[1, 3, h, w]``, and by how much in x and y."""
+        if self.fixed_hw is None:
+            results = dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2])
+            resized = self.resize(results)
+            pixels, factors = resized['img'], resized.get('scale_factor', (1.0, 1.0))
+        else:
+            # as large as fits into the fixed frame
+            height, width = image.shape[:2]
+            scale = min(self.fixed_hw[0] / height, self.fixed_hw[1] / width)
+            size_hw = tuple(max(1, round(side * scale)) for side in (height, width))
+            results = self._scaled(image, (size_hw[1], size_hw[0]))
+            pixels, factors = results['img'], results['scale_factor']
+        return torch.from_numpy(pixels.transpose(2, 0, 1).astype(np.float32))[None], factors[:2]
+
+    @staticmethod
+    def _scaled(image: npt.NDArray[np.uint8], size_wh: tuple[int, int]) -> Any:
+        step = Compose([dict(type='mmdet.Resize', scale=size_wh, keep_ratio=False)])
+        return step(dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2]))
+
+    def _padded(self, network_input: Tensor) -> Tensor:
+        """With the right and the lower border filled up, ``[1, 3, h', w']``."""
+        height, width = network_input.shape[2:]
+        divisor = self.description.pad_divisor
+        target = self.fixed_hw or tuple(-(-side // divisor) * divisor for side in (height, width))
+        if target == (height, width):
+            return network_input
+        color = network_input.new_tensor(self.description.pad_bgr).view(1, 3, 1, 1)
+        # zeros after the color is taken away are the color after it is given back
+        return F.pad(network_input - color, (0, target[1] - width, 0, target[0] - height)) + color
+
+    def _candidates(self, network_input: Tensor) -> InstanceData:
+        """What the network finds over the threshold in ``[1, 3, h, w]``, at most ``nms_pre``."""
+        tensors = self.session.run(self.outputs, {self.input.name: network_input.numpy()})
+        values = {
+            name: torch.from_numpy(value[0])
+            for name, value in zip(self.outputs, tensors, strict=True)
+        }
+        scores, settings = values['scores'], self.description.test_cfg
+        (chosen_index,) = (scores > settings['score_thr']).nonzero(as_tuple=True)
+        if len(chosen_index) > settings['nms_pre']:
+            best = scores[chosen_index].topk(settings['nms_pre']).indices
+            chosen_index = chosen_index[best]
+        faces = InstanceData(
+            bboxes=values['boxes'][chosen_index],
+            scores=scores[chosen_index],
+            labels=torch.zeros_like(chosen_index),
+        )
+        if 'landmarks' in values:
+            faces.keypoints = values['landmarks'][chosen_index]
+        return faces
+
+
+def load_onnx(path: Path, config: Config | None, device: str, precision: str) -> OnnxPredictor:
+    """Open an ONNX file that ``tools/export_onnx.py`` has written.
+
+    Args:
+        path: of the file.
+        config: of the detector, for a file without a description; else None.
+        device: 'auto' takes a GPU where onnxruntime has one.
+        precision: 'auto', or 'fp32': the file is of it.
+
+    Raises:
+        InputError: it cannot be read, is of another form, or not for this device and precision.
+        MissingPackageError: onnxruntime is not installed.
+    """
+    if precision not in ('auto', 'fp32'):
+        raise InputError(f'precision: {path} is of fp32, got {precision!r}')
+    try:
+        onnxruntime: Any = importlib.import_module('onnxruntime')
+    except ModuleNotFoundError as error:
+        raise MissingPackageError('an ONNX file needs onnxruntime: pip install onnxruntime') from (
+            error
+        )
+    provider, name = _provider(onnxruntime, device)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3  # errors
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+    except Exception as error:  # its exceptions have no common class of their own
+        raise InputError(f'{path}: onnxruntime cannot open it: {_line(error)}') from error
+    text = session.get_modelmeta().custom_metadata_map.get(KEY)
+    outputs = {output.name for output in session.get_outputs()}
+    fits = len(session.get_inputs()) == 1 and {'boxes', 'scores'} <= outputs <= {*_OUTPUTS}
+    if not fits or (text is None and config is None):
+        raise InputError(
+            f'{path}: no file of mmext export (outputs {sorted(outputs)[:8]}'
+            + ('' if fits else f', expected {", ".join(_OUTPUTS)}')
+            + ('' if text else ', no description')
+            + '): export the checkpoint again'
+        )
+    init_default_scope('mmdet')
+    described = Description.from_text(text, path) if config is None else describe(config, {})
+    return OnnxPredictor(session, described, name)
+
+
+def _provider(onnxruntime: Any, device: str) -> tuple[str, str]:
+    known = onnxruntime.get_available_providers()
+    on_gpu = 'CUDAExecutionProvider' in known
+    if device == 'cpu' or (device == 'auto' and not on_gpu):
+        return 'CPUExecutionProvider', 'cpu'
+    if not on_gpu or not (device == 'auto' or device.startswith('cuda')):
+        raise InputError(
+            f'device {device}: this onnxruntime has {", ".join(_plain(known))} '
+            '(pip install onnxruntime-gpu for CUDA)'
+        )
+    return 'CUDAExecutionProvider', 'cuda'
+
+
+def _plain(providers: Sequence[str]) -> Iterator[str]:
+    return (name.removesuffix('ExecutionProvider') for name in providers)
+
+
+def _line(error: Exception) -> str:
+    return ' '.join(str(error).split())[:200]

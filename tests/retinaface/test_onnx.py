@@ -1,0 +1,145 @@
+"""A RetinaFace as an ONNX file in ``mmext.load``: the results of its checkpoint."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+import mmext
+from mmext.errors import InputError
+from mmext.inference.onnx_export import export_onnx, load_network
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / 'configs/retinaface/retinaface_mobilenet025_wider.py'
+VIEWS = dict(short_edges_px=(60, None), max_long_edge_px=140, flip=True)
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint with random weights that finds faces everywhere."""
+    config = Config.fromfile(CONFIG)
+    config.model.backbone.init_cfg = None
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+    model = MODELS.build(config.model)
+    model.init_weights()
+    for branch in model.bbox_head.modules():
+        if isinstance(branch, torch.nn.Conv2d) and branch.kernel_size == (1, 1):
+            torch.nn.init.normal_(branch.weight, std=0.3)
+    path = tmp_path_factory.mktemp('weights') / 'face.pth'
+    meta = dict(cfg=config.pretty_text, dataset_meta=dict(classes=('face',)))
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def open_size(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The network as an ONNX file of any size."""
+    pytest.importorskip('onnxruntime')
+    pytest.importorskip('onnxscript')
+    out = tmp_path_factory.mktemp('onnx') / 'face.onnx'
+    network, description = load_network(Config.fromfile(CONFIG), str(trained))
+    export_onnx(network, out, None, description)
+    return out
+
+
+def same_faces(found: mmext.Result, wanted: mmext.Result) -> None:
+    """Nearly all of the best: a pair at the very threshold of suppression may fall either way."""
+    best = range(min(len(wanted), 20))
+    assert len(best) > 10
+    same = [
+        (np.abs(found.boxes_xyxy - wanted.boxes_xyxy[index]).max(axis=1) < 0.05)
+        & (np.abs(found.keypoints - wanted.keypoints[index]).max(axis=(1, 2)) < 0.05)
+        & (np.abs(found.scores - wanted.scores[index]) < 1e-3)
+        for index in best
+    ]
+    assert np.any(same, axis=1).mean() >= 0.9
+    assert set(found.names) == {'face'} and found.image.shape == wanted.image.shape
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {},
+        {'model.data_preprocessor.pad_size_divisor': 32, 'model.data_preprocessor.pad_value': 7},
+        {'test_dataloader.dataset.pipeline.1.scale_factor': 0.6},
+        {
+            'model.test_cfg.views': dict(
+                short_edges_px=(60, None), max_long_edge_px=140, flip=True
+            ),
+            'model.test_cfg.vote': True,
+        },
+    ],
+    ids=['as it is', 'padded', 'resized', 'views'],
+)
+def test_an_onnx_file_gives_the_results_of_its_checkpoint(
+    changes: dict[str, Any], trained: Path, open_size: Path
+) -> None:
+    config = Config.fromfile(CONFIG)
+    config.merge_from_dict({**changes, 'model.test_cfg.max_per_img': 40})
+    photos = np.random.default_rng(0).integers(0, 256, (2, 70, 101, 3), dtype=np.uint8)
+    with_torch = mmext.load(trained, config, device='cpu', precision='fp32')
+    with_onnx = mmext.load(open_size, config, device='cpu')
+    for found, wanted in zip(with_onnx(list(photos)), with_torch(list(photos)), strict=True):
+        same_faces(found, wanted)
+
+
+def test_the_description_in_an_onnx_file_is_enough(
+    trained: Path, open_size: Path, tmp_path: Path
+) -> None:
+    photo = np.random.default_rng(1).integers(0, 256, (64, 80, 3), dtype=np.uint8)
+    model = mmext.load(open_size)
+    assert 'RetinaFace in ONNX, 1 classes, on c' in repr(model)
+    same_faces(model(photo), mmext.load(trained, device='cpu', precision='fp32')(photo))
+    for index in range(2):
+        cv2.imwrite(str(tmp_path / f'{index}.png'), photo)
+    assert len(list(model.stream(tmp_path))) == 2
+
+
+def test_an_onnx_file_of_a_fixed_size_takes_other_sizes(trained: Path, tmp_path: Path) -> None:
+    pytest.importorskip('onnxscript')
+    out = tmp_path / 'face.onnx'
+    network, description = load_network(Config.fromfile(CONFIG), str(trained))
+    export_onnx(network, out, (96, 64), description)
+    photo = np.random.default_rng(1).integers(0, 256, (48, 32, 3), dtype=np.uint8)
+    doubled = cv2.resize(photo, (64, 96), interpolation=cv2.INTER_LINEAR)
+    found, wanted = mmext.load(out)(photo), mmext.load(out)(doubled)
+    assert np.allclose(found.boxes_xyxy[0] * 2, wanted.boxes_xyxy[0], atol=0.05)
+    wide = mmext.load(out)(np.concatenate([doubled, doubled], axis=1))  # filled up below
+    assert len(wide) > 0 and wide.size_wh == (128, 96)
+
+
+def test_onnx_files_that_cannot_be_used(open_size: Path, tmp_path: Path) -> None:
+    onnx = pytest.importorskip('onnx')
+    (tmp_path / 'broken.onnx').write_bytes(b'nothing')
+    with pytest.raises(InputError, match=r'broken\.onnx: onnxruntime cannot open it'):
+        mmext.load(tmp_path / 'broken.onnx')
+    with pytest.raises(InputError, match=r'none\.onnx'):
+        mmext.load(tmp_path / 'none.onnx')
+    with pytest.raises(InputError, match="is of fp32, got 'bf16'"):
+        mmext.load(open_size, precision='bf16')
+    with pytest.raises(InputError, match='device xpu: this onnxruntime has'):
+        mmext.load(open_size, device='xpu')
+    model = onnx.load(open_size)
+    text = next(entry.value for entry in model.metadata_props)
+    for written, message in (
+        (None, 'no description'),
+        ('{}', 'export it again'),
+        (text.replace('"version": 1', '"version": 2'), 'has version 2'),
+        (text.replace('"Resize"', '"os.system"'), r'resize: .*os\.system'),
+        (text.replace('"score_thr": 0.02', '"score_thr": NaN'), 'score_thr'),
+        (text.replace('["face"]', '"face"'), 'classes'),
+    ):
+        assert written != text
+        del model.metadata_props[:]
+        if written is not None:
+            onnx.helper.set_model_props(model, {'mmext': written})
+        onnx.save(model, tmp_path / 'changed.onnx')
+        with pytest.raises(InputError, match=message):
+            mmext.load(tmp_path / 'changed.onnx')

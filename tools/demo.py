@@ -91,6 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         table.add_row(text, f'{metrics[key] * (100 if "mAP" in key else 1):.1f}')
     console.print(table)
     console.print(f'photo, truth, prediction:  {overview}')
+    console.print(f'drop pictures on it:       mmext serve {config.work_dir}', soft_wrap=True)
     for hook in runner.hooks:
         if getattr(hook, 'whereabouts', None):  # of MLflowHook, which may have been taken out
             console.print(f'the run in MLflow:         {hook.whereabouts}', soft_wrap=True)

@@ -85,11 +85,14 @@ def is_turned_by_exif(data: bytes) -> bool:
     return head is not None and head[1] in TURNED
 
 
-def picture_head(file: Any) -> tuple[tuple[int, int], int] | None:
+def picture_head(
+    file: Any, formats: tuple[str, ...] | None = None
+) -> tuple[tuple[int, int], int] | None:
     """Width and height, and EXIF's orientation (1 where it states none), without the pixels.
 
     Args:
         file: a path, or the bytes in a file object.
+        formats: PIL's names of those that are looked for; None: all.
 
     Returns:
         None where it is no picture.
@@ -97,7 +100,7 @@ def picture_head(file: Any) -> tuple[tuple[int, int], int] | None:
     with _HEAD_LOCK:  # the limit of PIL is global
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # no pixel is decoded
         try:
-            with Image.open(file) as picture:
+            with Image.open(file, formats=formats) as picture:
                 return picture.size, _orientation(picture)
         except (OSError, ValueError, SyntaxError):  # the last is PIL's for broken files
             return None

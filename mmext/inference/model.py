@@ -138,8 +138,10 @@ def load(
     >>> result.plot().save('drawn.jpg')  # doctest: +SKIP
 
     Args:
-        source: checkpoint, by path or URL; an MLflow URI (``models:/street@champion``,
-            ``runs:/ID/model``); a config with ``load_from``; or an ONNX file of ``mmext export``.
+        source: checkpoint, by path or URL; the work folder of a training, for its best checkpoint
+            or else its last one; an MLflow URI (``models:/street@champion``,
+            ``runs:/ID/model``); a config with ``load_from``; or an ONNX file of
+            ``mmext export``.
         config: of the checkpoint; None takes the one that is stored in it.
         device: 'auto' is the first GPU, or the CPU without one.
         precision: of the predictions, see :func:`mmext.inference.fast.fast`.
@@ -158,6 +160,8 @@ def load(
         if config is not None:
             raise InputError(f'{source} is a config: name the checkpoint first, then the config')
         source, config = _weights_of(load_config(source))
+    elif Path(source).is_dir():
+        source = str(_trained_in(Path(source)))
     check_exists(source)
     if isinstance(config, str | Path):
         config = load_config(str(config))
@@ -172,6 +176,16 @@ def load(
 
     checkpoint_reading.trust_checkpoints(trust_checkpoint)
     return Model(load_predictor(config, source, device, allow_partial, precision))
+
+
+def _trained_in(folder: Path) -> Path:
+    """The best checkpoint of a work folder; the last one where none is the best."""
+    best = sorted(folder.glob('best_*.pth'), key=lambda path: path.stat().st_mtime)
+    last = folder / 'last_checkpoint'
+    if not best and not last.is_file():
+        raise InputError(f'{folder}: no work folder of a training, it has no checkpoint')
+    # the file has the path as it was written: the folder may have been moved
+    return best[-1] if best else folder / Path(last.read_text('utf-8').strip()).name
 
 
 def _weights_of(config: Config) -> tuple[str, Config]:

@@ -20,7 +20,7 @@ _STATE = re.compile(r'(?:dict|Mapping)\[str, Tensor\]')
 ROOMS = sorted(
     {path.parent for path in PACKAGE.rglob('registered.py')}
     | {PACKAGE / name for name in ('demo', 'formats', 'functional', 'host_repairs')}
-    | {PACKAGE / name for name in ('benchmark', 'data_report', 'drawing', 'inference')}
+    | {PACKAGE / name for name in ('benchmark', 'data_report', 'drawing', 'inference', 'serving')}
 )
 NEVER_LISTED = {'__init__.py', '__main__.py', 'registered.py'}
 

@@ -137,6 +137,21 @@ def test_weights_and_configs_that_do_not_fit(folder: Path, tmp_path: Path) -> No
         mmext.load(config, config)
 
 
+def test_a_work_folder_has_a_best_or_a_last_checkpoint(
+    folder: Path, upsnet: mmext.Model, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match='no work folder of a training'):
+        mmext.load(tmp_path)
+    (tmp_path / 'last_checkpoint').write_text('/moved/from/here/iter_2.pth')
+    with pytest.raises(InputError, match=f'checkpoint not found: {tmp_path}/iter_2.pth'):
+        mmext.load(tmp_path)
+    (tmp_path / 'iter_2.pth').symlink_to(folder / 'upsnet_demo.pth')
+    assert mmext.load(tmp_path).classes == upsnet.classes
+    (tmp_path / 'best_PQ_iter_1.pth').write_bytes(b'broken')
+    with pytest.raises(InputError, match='best_PQ_iter_1'):
+        mmext.load(tmp_path)
+
+
 def test_a_config_names_its_weights(folder: Path, upsnet: mmext.Model, tmp_path: Path) -> None:
     config = tmp_path / 'mine.py'
     weights = folder / 'upsnet_demo.pth'

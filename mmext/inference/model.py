@@ -17,6 +17,7 @@ from mmext.host import import_mmdet
 from mmext.host_repairs.stored_config import read_stored_config
 from mmext.inference.checkpoints import check_exists
 from mmext.inference.media import open_source
+from mmext.inference.resuming import recorded_checkpoint
 
 Picture = Union[str, Path, Image.Image, npt.NDArray[np.uint8]]  # noqa: UP007 - a value too
 
@@ -181,11 +182,10 @@ def load(
 def _trained_in(folder: Path) -> Path:
     """The best checkpoint of a work folder; the last one where none is the best."""
     best = sorted(folder.glob('best_*.pth'), key=lambda path: path.stat().st_mtime)
-    last = folder / 'last_checkpoint'
-    if not best and not last.is_file():
+    found = best[-1] if best else recorded_checkpoint(str(folder))
+    if found is None:
         raise InputError(f'{folder}: no work folder of a training, it has no checkpoint')
-    # the file has the path as it was written: the folder may have been moved
-    return best[-1] if best else folder / Path(last.read_text('utf-8').strip()).name
+    return found
 
 
 def _weights_of(config: Config) -> tuple[str, Config]:

@@ -143,7 +143,7 @@ def test_a_work_folder_has_a_best_or_a_last_checkpoint(
     with pytest.raises(InputError, match='no work folder of a training'):
         mmext.load(tmp_path)
     (tmp_path / 'last_checkpoint').write_text('/moved/from/here/iter_2.pth')
-    with pytest.raises(InputError, match=f'checkpoint not found: {tmp_path}/iter_2.pth'):
+    with pytest.raises(InputError, match=r'not found: /moved/from/here/iter_2\.pth'):
         mmext.load(tmp_path)
     (tmp_path / 'iter_2.pth').symlink_to(folder / 'upsnet_demo.pth')
     assert mmext.load(tmp_path).classes == upsnet.classes

@@ -323,8 +323,10 @@ class MLflowHook(Hook):
         source = self._checkpoints.newest
         if source is not None and is_servable(runner.model, config):
             path, step = source
-            example = self._evaluations.example
-            yield model_record(path, config, self._files_dir, step, example, **self._registration)
+            example, results = self._evaluations.evidence(step)
+            yield model_record(
+                path, config, self._files_dir, step, example, results, **self._registration
+            )
 
     def _fail(self, status: str, reason: str) -> None:
         if self._writer is not None:

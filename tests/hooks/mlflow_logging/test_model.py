@@ -76,6 +76,7 @@ def trained(
     tool = _ROOT / 'tools/train.py'
     done = run_to_end([sys.executable, tool, folder / 'tiny.py', '--work-dir', folder / 'work'])
     assert done.returncode == 0, done.stdout + done.stderr
+    assert '\x1b[' not in done.stderr and 'UserWarning' not in done.stderr, done.stderr
     return folder / 'work'
 
 
@@ -130,6 +131,18 @@ def test_model_is_complete(store: Any, trained: Path, tmp_path: Path) -> None:
     assert not list(folder.rglob('*.pkl')) and not list(folder.rglob('*.pyc'))
     for path in folder.rglob('*'):
         assert path.is_dir() or b'hunter2' not in path.read_bytes(), path
+
+
+def test_its_card_says_what_it_is(store: Any) -> None:
+    (model,) = _models(store)
+    card = (Path(model.artifact_location.removeprefix('file://')) / 'README.md').read_text()
+    assert card.startswith('# UPSNet\n') and 'A detector with 10 classes' in card
+    quality = store.only_run().data.metrics['val/coco_panoptic/PQ']
+    assert f'| coco\\_panoptic/PQ | {quality:.4g} |' in card
+    version = store.client.get_model_version_by_alias(_NAME, _ALIAS)
+    assert card.startswith(version.description)
+    note = store.only_run().data.tags['mlflow.note.content']
+    assert '| model | mmext.UPSNet, ResNet-18 |' in note and f'| {quality:.4g} |' in note
 
 
 def test_mmext_load_takes_its_uri(store: Any, trained: Path, picture: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmext.hooks.mlflow_logging.content import provenance
+from mmext.hooks.mlflow_logging.content import provenance, run_note
 from mmext.hooks.mlflow_logging.content.datasets import dataset_records
 from mmext.hooks.mlflow_logging.delivery import params, records
 from mmext.hooks.mlflow_logging.delivery.records import Record
@@ -25,6 +25,7 @@ def describe_run(
     from mmengine.utils.dl_utils import collect_env
 
     clean = redactor.tree(config)
+    yield run_note.about(clean)
     yield records.params(params.flatten(clean))
     yield records.text(Config(clean).pretty_text, 'config.py')
     yield from provenance.code_records(Path.cwd())

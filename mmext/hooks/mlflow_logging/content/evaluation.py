@@ -32,6 +32,16 @@ def scalars(results: Mapping[str, Any]) -> dict[str, float]:
     return {key: number for key, value in results.items() if (number := _number(value)) is not None}
 
 
+def of_all_classes(results: Mapping[str, Any], classes: Sequence[str]) -> dict[str, float]:
+    """The single numbers that are of no class alone.
+
+    >>> of_all_classes({'coco/car_precision': 0.5, 'coco/mAP': 0.4}, ['car', 'dog'])
+    {'coco/mAP': 0.4}
+    """
+    by_length = sorted(classes, key=len, reverse=True)
+    return {k: v for k, v in scalars(results).items() if _class_of(k, by_length) is None}
+
+
 def split_by_class(results: Mapping[str, Any], classes: Sequence[str]) -> Rows:
     """The class by class numbers among the results, ``{class: {measure: value}}``.
 

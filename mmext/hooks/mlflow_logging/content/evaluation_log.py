@@ -17,6 +17,7 @@ from mmext.hooks.mlflow_logging.content.panel_collector import (
     sheet_records,
     truth_is_resized,
 )
+from mmext.hooks.mlflow_logging.content.run_note import ResultsNote
 from mmext.hooks.mlflow_logging.delivery import records
 from mmext.hooks.mlflow_logging.delivery.records import Record
 from mmext.hooks.mlflow_logging.delivery.writer import Job
@@ -50,6 +51,8 @@ class EvaluationLog:
         self._classes = Classes(())
         self._shown: list[Panel | ClipPanel] = []
         self._tables: dict[str, evaluation.ClasswiseTable] = {}
+        self._notes: dict[str, ResultsNote] = {}
+        self._results: dict[int, dict[str, float]] = {}
         self.example: np.ndarray | None = None
         """The first picture that was shown, (H, W, 3) RGB uint8."""
 
@@ -102,6 +105,10 @@ class EvaluationLog:
         classes = self._classes.names
         values = {f'{mode}/{name}': value for name, value in evaluation.scalars(results).items()}
         self._put(records.metrics(values, step, once=once))
+        with self._spared('the description'):
+            self._results[step] = evaluation.of_all_classes(results, classes)
+            note = self._notes.setdefault(mode, ResultsNote(mode))
+            self._put(note.add(step, self._results[step]))
         artifact = f'tables/{mode}_classwise.json'
         table = self._tables.setdefault(mode, evaluation.ClasswiseTable(artifact))
         with self._spared('class by class results'):
@@ -112,6 +119,10 @@ class EvaluationLog:
         self._put(lambda: sheet_records(shown, mode, step))
         sources = [results, *metrics]
         self._put(lambda: evaluation.plot_records(sources, classes, mode, step))
+
+    def evidence(self, step: int | None) -> tuple[np.ndarray | None, dict[str, float]]:
+        """The first picture that was shown, and the results of the evaluation at a step."""
+        return self.example, {} if step is None else self._results.get(step, {})
 
     @contextmanager
     def _spared(self, what: str) -> Iterator[None]:

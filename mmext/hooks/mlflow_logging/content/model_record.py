@@ -15,6 +15,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmext.errors import InputError
+from mmext.hooks.mlflow_logging.content.model_card import model_card
 from mmext.hooks.mlflow_logging.content.provenance import installed_packages
 from mmext.hooks.mlflow_logging.delivery import names, records
 from mmext.hooks.mlflow_logging.delivery.records import Record
@@ -67,6 +68,7 @@ def model_record(
     folder: Path,
     step: int | None = None,
     example: np.ndarray | None = None,
+    results: Mapping[str, float] | None = None,
     registered_name: str | None = None,
     alias: str | None = None,
 ) -> Record:
@@ -78,6 +80,7 @@ def model_record(
         folder: the spool's; the weights without the optimizer's state go there.
         step: training iterations of the checkpoint, if it does not say.
         example: (H, W, 3) RGB uint8 picture that is stored as an example of a request.
+        results: of the evaluation of these weights, for its card.
         registered_name: name in the model registry; None leaves it unregistered.
         alias: alias of the registered version.
 
@@ -96,17 +99,20 @@ def model_record(
     content = {'state_dict': checkpoint['state_dict'], 'meta': meta_of_data}
     torch.save(content, weights)
     text = Config(_for_serving(config)).pretty_text
+    classes = [str(name) for name in dataset_meta['classes']]
+    at = int(meta.get('iter', 0)) if step is None else step
     return records.model(
         weights,
         text,
         name=str(config['model']['type']).rpartition('.')[2],
         digest=_digest(checkpoint['state_dict'], text),
-        classes=[str(name) for name in dataset_meta['classes']],
+        classes=classes,
         requirements=requirements(),
         example=None if example is None else _encoded(example),
-        step=int(meta.get('iter', 0)) if step is None else step,
+        step=at,
         registered_name=registered_name,
         alias=alias,
+        card=model_card(config, classes, at, results or {}),
     )
 
 

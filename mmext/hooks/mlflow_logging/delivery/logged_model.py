@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmext.errors import MissingFileError
+from mmext.hooks.mlflow_logging.delivery.notes import MAX_LENGTH
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -104,6 +105,8 @@ def write_folder(record: Mapping[str, Any], ids: Mapping[str, str], folder: Path
             metadata={'classes': record['classes']},
         )
     config.unlink()
+    if record.get('card'):
+        (folder / 'README.md').write_text(record['card'], 'utf-8')
     if record['example'] is not None:
         # not by save_model: to check the example it would build and run the net
         model = Model.load(str(folder))
@@ -146,7 +149,12 @@ def _register(
     versions = client.search_model_versions(f"run_id='{run_id}'")  # a name may hold quotes
     known = (v for v in versions if v.name == name and v.tags.get(DIGEST_TAG) == digest)
     version = next(known, None) or client.create_model_version(
-        name, model.artifact_location, run_id, {DIGEST_TAG: digest}, model_id=model.model_id
+        name,
+        model.artifact_location,
+        run_id,
+        {DIGEST_TAG: digest},
+        description=(record.get('card') or '')[:MAX_LENGTH],
+        model_id=model.model_id,
     )
     if not alias:
         return f'models:/{name}/{version.version}'

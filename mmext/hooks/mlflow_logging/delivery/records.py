@@ -47,6 +47,16 @@ def tags(values: Mapping[str, object]) -> Record:
     return {'kind': 'tags', 'values': {key: str(value) for key, value in values.items()}}
 
 
+def note(sections: Mapping[str, str], *, once: bool = False) -> Record:
+    """Sections of the run's description, in Markdown.
+
+    Args:
+        sections: name to text; a later one of a name takes the place of the earlier.
+        once: a section that the run has already stays as it is.
+    """
+    return {'kind': 'note', 'sections': dict(sections), 'once': once}
+
+
 def text(content: str, artifact: str) -> Record:
     """A text artifact, kept inside the spool itself."""
     return {'kind': 'text', 'content': content, 'artifact': artifact}
@@ -93,7 +103,8 @@ def model(weights: str | Path, config: str, **facts: Any) -> Record:
         config: the resolved config as Python text.
         facts: ``name`` of the model, ``digest`` that tells it from others,
             ``classes``, ``requirements`` (lines for pip), ``example`` (a picture in
-            base64, or None), ``step``, ``registered_name`` and ``alias`` (or None).
+            base64, or None), ``step``, ``registered_name`` and ``alias`` (or None), ``card``
+            (Markdown about it).
     """
     return {'kind': 'model', 'weights': str(weights), 'config': config, **facts}
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mmext.hooks.mlflow_logging.delivery import names, params
+from mmext.hooks.mlflow_logging.delivery import names, notes, params
 from mmext.hooks.mlflow_logging.delivery.answers import Outage, Refusal
 from mmext.hooks.mlflow_logging.delivery.records import Record
 from mmext.hooks.mlflow_logging.delivery.spool import Spool
@@ -147,6 +147,13 @@ class Sender:
         tags = [(names.encode(key), value) for key, value in record['values'].items()]
         for chunk in _chunks(tags, MAX_TAGS):
             self._tracking.set_tags(self._run_id, dict(chunk))
+
+    def _send_note(self, record: Record) -> None:
+        """Sections of the description; what people have written around them stays."""
+        present = self._tracking.tags_of(self._run_id).get(notes.NOTE_TAG, '')
+        text = notes.merged(present, record['sections'], record['once'])
+        if text != present:
+            self._tracking.set_tags(self._run_id, {notes.NOTE_TAG: text})
 
     def _send_text(self, record: Record) -> None:
         self._tracking.log_text(self._run_id, record['content'], self._place(record['artifact']))

@@ -54,6 +54,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.protos.databricks_pb2 import ErrorCode
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
+from mlflow.types import type_hints
 
 _INSTANCE_OFFSET = 1000  # mmdet's panoptic map: label + number * 1000
 
@@ -64,8 +65,25 @@ _NAMED = ('type', 'warp_mode')  # entries that the host looks up by name, the se
 _FORMATS = ('BMP', 'JPEG', 'JPEG2000', 'PNG', 'PPM', 'TIFF', 'WEBP')
 _HEADERS = threading.Lock()
 
-# MLflow has no type for "an image"; that it cannot check one is no news at every start
-warnings.filterwarnings('ignore', '.*Any type hint is inferred as AnyType', UserWarning)
+
+def _without_news_of_any_type() -> None:
+    """MLflow has no type for "an image", and says so in color whenever it looks at the class.
+
+    A filter of warnings does not help: MLflow turns them on again around each look.
+    """
+    say = getattr(type_hints, 'color_warning', None)
+    if say is None or getattr(say, 'is_quiet', False):
+        return
+
+    def say_other(message: str, *args: Any, **kwargs: Any) -> None:
+        if 'inferred as AnyType' not in message:
+            say(message, *args, **kwargs)
+
+    say_other.is_quiet = True  # type: ignore[attr-defined]
+    type_hints.color_warning = say_other  # type: ignore[attr-defined]
+
+
+_without_news_of_any_type()
 
 
 class ServedDetector(PythonModel):

@@ -1,10 +1,14 @@
-"""Write the export of a labeling tool as COCO instances files, for training and validation.
+"""Write the export of a labeling tool as COCO files, for training and validation.
 
 mmext import yolo data/export --out data/mine/train.json
 mmext import labelme data/export --out data/mine/all.json --val-share 0.2
 mmext import cvat export/annotations.xml --photos photos/ --out data/mine/train.json
+mmext import cvat export/ --stuff sky road --out data/mine/panoptic.json --val-share 0.2
 
 Boxes, outlines, painted masks and key points are taken over; what COCO cannot hold is counted.
+With --stuff the files are COCO panoptic ones, with a folder NAME/ of PNGs beside NAME.json: each
+pixel belongs to one outline at most, things lie over stuff, later objects over earlier ones.
+With --out NAME.txt the objects are faces, written with their five landmarks for RetinaFace.
 With --val-share two files are written, NAME_train.json and NAME_val.json. Photos stay where they
 are: the names in the files are relative to the folder that is printed, which is data_prefix.img.
 """
@@ -20,8 +24,11 @@ from pathlib import Path
 
 from mmext.errors import InputError, run_tool
 from mmext.formats.exports.coco_content import class_names, coco_content
+from mmext.formats.exports.face_content import faces_of
 from mmext.formats.exports.key_points import point_tables
 from mmext.formats.exports.labeled import LabeledPhoto
+from mmext.formats.exports.panoptic_content import panoptic_content
+from mmext.formats.wider_face_files import write_faces
 
 FORMATS = ('yolo', 'voc', 'labelme', 'cvat', 'label_studio')
 
@@ -33,7 +40,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('format', choices=FORMATS, help='the tool, or its format')
     parser.add_argument('source', type=Path, help='folder or file of the export')
-    parser.add_argument('--out', type=Path, required=True, metavar='FILE.json', help='to write')
+    parser.add_argument(
+        '--out', type=Path, required=True, metavar='FILE', help='NAME.json or NAME.txt'
+    )
     parser.add_argument('--photos', type=Path, metavar='DIR', help='where the photos are')
     parser.add_argument('--split', default='train', help='of exports that have some: train, val')
     parser.add_argument(
@@ -41,6 +50,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         '--points', nargs='+', metavar='NAME', help='key points in their order (default: by name)'
+    )
+    parser.add_argument(
+        '--stuff', nargs='+', metavar='CLASS', help='panoptic files: the classes that are no things'
     )
     parser.add_argument(
         '--val-share', type=float, metavar='0..1', help='of the photos, for a second file'
@@ -56,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise InputError(
             f'--val-share: expected more than 0 and less than 1, got {arguments.val_share}'
         )
+    if arguments.out.suffix not in ('.json', '.txt'):
+        raise InputError(f'--out: expected NAME.json, or NAME.txt for faces, got {arguments.out}')
     for path in (arguments.source, arguments.photos):
         if path is not None and not path.exists():
             raise InputError(f'{path.absolute()} is not there')
@@ -71,13 +85,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     points = point_tables(export, arguments.points)
     root = Path(os.path.commonpath([photo.path.resolve().parent for photo in export.photos]))
     for file, photos in _shares(export.photos, arguments):
-        content = coco_content(export, photos, classes, root, points)
         file.parent.mkdir(parents=True, exist_ok=True)
+        if file.suffix == '.txt':
+            faces = faces_of(export, photos, points, root)
+            write_faces(file, faces, 'labelv2')
+            print(f'{file}: {len(photos)} photos, {sum(map(len, faces))} faces')
+            continue
+        if arguments.stuff:
+            pngs = file.with_suffix('')
+            content = panoptic_content(export, photos, classes, arguments.stuff, root, pngs)
+            count = sum(len(each['segments_info']) for each in content['annotations'])
+            print(f'{file}, PNGs in {pngs}: {len(photos)} photos, {count} segments')
+        else:
+            content = coco_content(export, photos, classes, root, points)
+            print(f'{file}: {len(photos)} photos, {len(content["annotations"])} objects')
         file.write_text(json.dumps(content), 'utf-8')
-        print(f'{file}: {len(photos)} photos, {len(content["annotations"])} objects')
     for what, count in export.left_out.items():
         print(f'left out: {count} {what}')
-    for name, table in points.items():
+    for name, table in points.items() if not arguments.stuff else ():
         print(f'key points of {name}: {", ".join(table.names)}')
     print(f'classes: {", ".join(classes)}\nphotos are below {root} (data_prefix.img)')
 

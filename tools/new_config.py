@@ -2,6 +2,7 @@
 
 mmext new centernet --train data/mine/all_train.json --val data/mine/all_val.json --photos photos/
 mmext new centernet/pose-dla34_140e_coco --train ... --val ... --photos ...    # for key points
+mmext new upsnet --train ... --val ... --photos ...     # panoptic files of mmext import --stuff
 mmext new mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py --train ... --val ... --photos ...
 """
 
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise InputError(
             f'{arguments.val}: has classes that {arguments.train} lacks: {strangers[:8]}'
         )
-    text = config_text(base, config, arguments.train, arguments.val, arguments.photos, classes)
+    text = config_text(base, config, arguments.train, arguments.val, arguments.photos)
     arguments.out.write_text(text, 'utf-8')
     print(f'{arguments.out}: {len(classes)} classes, based on {base}. Next:')
     print(f'  mmext check {arguments.out}\n  mmext train {arguments.out}')

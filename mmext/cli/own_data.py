@@ -7,7 +7,9 @@ from typing import Any
 from mmengine.config import Config
 from yapf.yapflib.yapf_api import FormatCode
 
-from mmext.cli.own_points import evaluators, points_of, takes_points, with_points
+from mmext.cli import own_faces, own_panoptic
+from mmext.cli.own_points import evaluators as point_evaluators
+from mmext.cli.own_points import points_of, takes_points, with_points
 from mmext.configuration import walk
 from mmext.data_report.config_heads import configured_heads, configured_panoptic
 from mmext.errors import InputError
@@ -19,57 +21,110 @@ _STYLE = '{based_on_style: pep8, column_limit: 100, split_before_first_argument:
 
 
 def classes_of(file: Path) -> tuple[str, ...]:
-    """The classes of a COCO instances file, by category id.
+    """The classes of a COCO instances or panoptic file, in the order of the labels.
 
     Raises:
         InputError: it is missing, or no COCO file.
     """
     if not file.is_file():
         raise InputError(f'no annotation file at {file.absolute()}')
-    records = coco_records(parse_json(file.read_bytes(), str(file)), str(file))
-    return classes_of_file(records.categories)
+    if own_faces.is_face_file(file):
+        return own_faces.CLASSES
+    content = parse_json(file.read_bytes(), str(file))
+    if own_panoptic.is_panoptic(content):
+        return own_panoptic.table_of(content, file)['classes']
+    return classes_of_file(coco_records(content, str(file)).categories)
 
 
-def config_text(
-    base: str, config: Config, train: Path, val: Path, photos: Path, classes: Sequence[str]
-) -> str:
+def config_text(base: str, config: Config, train: Path, val: Path, photos: Path) -> str:
     """The text of the config.
 
     Args:
         base: what it inherits from, as ``mmext::centernet.py``.
         config: the same, loaded.
-        train: COCO instances file.
+        train: COCO instances file, or a panoptic one for a panoptic detector.
         val: another, to validate on.
         photos: folder that the file names are relative to.
-        classes: in the order of the labels.
 
     Raises:
-        InputError: the base is no detector of boxes that reads COCO instances, or one of key points
-            and the file has none.
+        InputError: the base cannot learn from such files.
     """
+    files = (train, val)
+    if own_faces.finds_faces(config.model) or any(map(own_faces.is_face_file, files)):
+        return _face_config(base, config, files, photos)
+    contents = [parse_json(file.read_bytes(), str(file)) for file in files]
+    if next(configured_panoptic(config.model), None):
+        if not all(map(own_panoptic.is_panoptic, contents)):
+            raise InputError(
+                f'{base} learns from panoptic files: mmext import ... --stuff CLASS ... makes them '
+                'of outlines'
+            )
+        table = own_panoptic.table_of(contents[0], train)
+        counts = own_panoptic.counts(config.model, table)
+        parts = [own_panoptic.dataset(file, photos, table) for file in files]
+        evaluators = _literal(list(own_panoptic.evaluators(config.val_dataloader)))
+        return _text(base, config, train, counts, parts, evaluators)
     points = points_of(train) if takes_points(config.model) else None
-    classes = classes if points is None else points.classes
+    classes = classes_of(train) if points is None else points.classes
     counts = _counts(config.model, len(classes))
-    if not counts or next(configured_panoptic(config.model), None):
+    if not counts or any(map(own_panoptic.is_panoptic, contents)):
         raise InputError(
-            f'{base}: it has no heads for the classes of COCO instances files; take a detector of '
-            'boxes or masks (panoptic data: see the README)'
+            f'{base}: it has no heads for the classes of such files; take a detector of boxes or '
+            'masks for instances files, a panoptic one for panoptic files'
         )
+    about = {} if points is None else points.metainfo()
+    parts = [
+        dict(
+            data_root='',
+            ann_file=str(file),
+            data_prefix=dict(img=f'{photos}/'),
+            metainfo=dict(_delete_=True, classes=tuple(classes), **about),
+        )
+        for file in files
+    ]
     if points is None:
-        about, evaluator = {}, f'dict(_delete_=True, {_evaluator(config, val)})'
-    else:
-        with_points(counts, config.model, points)
-        about, evaluator = points.metainfo(), _literal(list(evaluators(str(val))))
+        return _text(
+            base, config, train, counts, parts, f'dict(_delete_=True, {_evaluator(config, val)})'
+        )
+    with_points(counts, config.model, points)
+    return _text(base, config, train, counts, parts, _literal(list(point_evaluators(str(val)))))
+
+
+def _face_config(base: str, config: Config, files: tuple[Path, Path], photos: Path) -> str:
+    if not own_faces.finds_faces(config.model):
+        raise InputError(f'{base} learns from COCO files (.json), not from those of faces')
+    if not all(map(own_faces.is_face_file, files)):
+        raise InputError(f'{base} learns from files of faces: mmext import ... --out NAME.txt')
+    own_faces.check_heads(base, config.model)
+    loaders = (config.train_dataloader, config.val_dataloader)
+    parts = [
+        own_faces.dataset(loader, file, photos) for loader, file in zip(loaders, files, strict=True)
+    ]
+    return _text(base, config, files[0], {}, parts, _literal(own_faces.evaluators(files)))
+
+
+def _text(
+    base: str,
+    config: Config,
+    train: Path,
+    counts: Mapping[str, Any],
+    parts: Sequence[dict[str, Any]],
+    evaluator: str,
+) -> str:
+    """The config, laid out."""
     loaders = '\n'.join(
-        f'{name} = {_literal(_loader(config[name], file, photos, about))}'
-        for name, file in (('train_dataloader', train), ('val_dataloader', val))
+        f'{name} = {_literal(_loader(config[name], part))}'
+        for name, part in zip(('train_dataloader', 'val_dataloader'), parts, strict=True)
     )
+    lines = [f'model = {_literal(counts)}'] if counts else []
+    if 'metainfo' in parts[0]:
+        lines.append(f'classes = {tuple(parts[0]["metainfo"]["classes"])!r}')
+    head = '\n'.join(lines)
     text = f'''"""{Path(base.partition('::')[2] or base).stem} on {train.name}."""
 
 _base_ = {base!r}
 
-model = {_literal(counts)}
-classes = {tuple(classes)!r}
+{head}
 {loaders}
 test_dataloader = val_dataloader
 val_evaluator = {evaluator}
@@ -86,30 +141,23 @@ def _evaluator(config: Config, val: Path) -> str:
     return f"type='mmext.CocoDetectionMetric', ann_file={str(val)!r}{metric}"
 
 
-def _loader(
-    loader: Mapping[str, Any], file: Path, photos: Path, about: Mapping[str, Any]
-) -> dict[str, Any]:
+def _loader(loader: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
     """What of a loader changes, below the data sets that wrap the one with the file.
 
     Args:
         loader: of the base.
-        file: annotations.
-        photos: their folder.
-        about: further entries of ``metainfo``.
+        part: what of the data set changes; its ``metainfo`` takes the place of the base's.
     """
     dataset, wrappers = loader['dataset'], 0
     while 'ann_file' not in dataset:
         dataset, wrappers = dataset.get('dataset'), wrappers + 1
         if not isinstance(dataset, Mapping):
             raise InputError('the base joins several data sets: write the config by hand')
-    own: dict[str, Any] = dict(
-        data_root='',
-        ann_file=str(file),
-        data_prefix=dict(img=f'{photos}/'),
-        metainfo=dict(classes=_Name('classes'), **about),
-    )
-    if 'metainfo' in dataset:  # with classes and colors of other data
-        own['metainfo'] = dict(_delete_=True, classes=_Name('classes'), **about)
+    own = dict(part)
+    if 'metainfo' in part:
+        own['metainfo'] = dict(part['metainfo'], classes=_Name('classes'))
+        if 'metainfo' not in dataset:
+            del own['metainfo']['_delete_']
     for _ in range(wrappers + 1):
         own = dict(dataset=own)
     return own

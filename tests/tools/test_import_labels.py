@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from mmext.errors import run_tool
+from mmext.formats.wider_face_files import read_faces
 
 
 @pytest.fixture
@@ -68,11 +69,126 @@ def test_an_export_is_trained_on(
     assert 'mAP' in capsys.readouterr().out
 
 
+def test_outlines_become_a_panoptic_training(
+    tmp_path: Path,
+    tool: Callable[[str], ModuleType],
+    call: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    photos = tmp_path / 'export'
+    photos.mkdir()
+    for name in ('a', 'b', 'c', 'd'):
+        Image.fromarray(np.full((64, 96, 3), 90, np.uint8)).save(photos / f'{name}.png')
+        shapes = [
+            dict(label='ball', points=[[10, 10], [50, 10], [50, 50], [10, 50]]),
+            dict(label='sky', points=[[0, 0], [96, 0], [96, 30], [0, 30]]),
+            dict(label='sand', points=[[0, 30], [96, 30], [96, 64], [0, 64]]),
+        ]
+        data = dict(shapes=shapes, imagePath=f'{name}.png')
+        (photos / f'{name}.json').write_text(json.dumps(data))
+    out = tmp_path / 'mine/all.json'
+    command = ['labelme', str(photos), '--out', str(out), '--val-share', '0.5']
+    tool('import_labels').main([*command, '--stuff', 'sky', 'sand'])
+    assert '2 photos, 6 segments' in capsys.readouterr().out
+    files = [f'--{name}={out.with_stem(f"all_{name}")}' for name in ('train', 'val')]
+    config = tmp_path / 'mine.py'
+    tool('new_config').main(['upsnet_demo', *files, f'--photos={photos}', f'--out={config}'])
+    options = ['train_cfg.max_iters=1', 'train_cfg.val_interval=1', 'train_dataloader.batch_size=2']
+    options += [f'{name}_dataloader.num_workers=0' for name in ('train', 'val')]
+    call(
+        'train', config, '--work-dir', tmp_path / 'work', '--no-pretrained', '--mlflow', 'off',
+        '--cfg-options', *options,
+    )  # fmt: skip
+    printed = capsys.readouterr().out
+    assert 'coco_panoptic/PQ' in printed and 'mIoU' in printed
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    """Four photos of one face each, in LabelMe, with its landmarks in a group."""
+    folder = tmp_path / 'faces'
+    folder.mkdir()
+    landmarks = dict(
+        left_eye=[30, 30], right_eye=[50, 30], nose=[40, 40], left_mouth=[32, 50],
+        right_mouth=[48, 50],
+    )  # fmt: skip
+    for name in ('a b', 'b', 'c', 'd'):
+        Image.fromarray(np.full((96, 96, 3), 90, np.uint8)).save(folder / f'{name}.png')
+        shapes = [dict(label='head', shape_type='rectangle', points=[[20, 20], [60, 60]])]
+        shapes += [
+            dict(label=key, shape_type='point', points=[place]) for key, place in landmarks.items()
+        ]
+        for shape in shapes:
+            shape['group_id'] = 1
+        data = dict(shapes=shapes, imagePath=f'{name}.png')
+        (folder / f'{name}.json').write_text(json.dumps(data))
+    return folder
+
+
+def test_faces_become_a_training_of_retinaface(
+    faces: Path,
+    tmp_path: Path,
+    tool: Callable[[str], ModuleType],
+    call: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / 'mine/all.txt'
+    tool('import_labels').main(['labelme', str(faces), '--out', str(out), '--val-share', '0.5'])
+    assert '2 photos, 2 faces' in capsys.readouterr().out
+    files = [out.with_stem(f'all_{name}') for name in ('train', 'val')]
+    (read,) = [f for file in files for f in read_faces(file) if f.name == 'a b.png']
+    assert read.size == (96, 96) and read.boxes_xywh.tolist() == [[20, 20, 40, 40]]
+    assert read.landmarks[0].tolist() == [[30, 30], [50, 30], [40, 40], [32, 50], [48, 50]]
+    assert (read.visible == 2).all()
+    flags = [f'--{name}={file}' for name, file in zip(('train', 'val'), files, strict=True)]
+    flags += [f'--photos={faces}', f'--out={tmp_path / "mine.py"}']
+    tool('new_config').main(['retinaface/retinaface_mobilenet025_wider', *flags])
+    options = [
+        'train_cfg.max_epochs=1',
+        'train_cfg.val_interval=1',
+        'train_dataloader.batch_size=2',
+    ]
+    for name in ('train', 'val'):
+        options += [f'{name}_dataloader.num_workers=0']
+        options += [f'{name}_dataloader.persistent_workers=False']
+    call(
+        'train', tmp_path / 'mine.py', '--work-dir', tmp_path / 'work', '--no-pretrained',
+        '--mlflow', 'off', '--cfg-options', *options,
+    )  # fmt: skip
+    printed = capsys.readouterr().out
+    assert 'wider_face/AP_all' in printed and 'NME' in printed
+
+
+@pytest.mark.parametrize(
+    ('base', 'suffix', 'message'),
+    [
+        ('retinaface', '.json', 'learns from files of faces'),
+        ('centernet', '.txt', 'learns from COCO files'),
+        ('retinaface_demo', '.txt', 'learns attributes and mesh as well'),
+    ],
+)
+def test_faces_and_other_systems(
+    base: str,
+    suffix: str,
+    message: str,
+    faces: Path,
+    tmp_path: Path,
+    tool: Callable[[str], ModuleType],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / f'all{suffix}'
+    tool('import_labels').main(['labelme', str(faces), '--out', str(out)])
+    flags = [base, f'--train={out}', f'--val={out}', f'--photos={faces}']
+    assert run_tool(tool('new_config').main, [*flags, f'--out={tmp_path / "x.py"}']) == 2
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
         (['yolo', '/nowhere'], '/nowhere is not there'),
         (['labelme', '.', '--val-share', '2'], '--val-share'),
+        (['labelme', '.', '--out', 'x.xml'], '--out: expected NAME.json'),
     ],
 )
 def test_one_line(
@@ -82,7 +198,7 @@ def test_one_line(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    command = [*arguments, '--out', str(tmp_path / 'x.json')]
+    command = ['--out', str(tmp_path / 'x.json'), *arguments]
     assert run_tool(tool('import_labels').main, command) == 2
     error = capsys.readouterr().err
     assert message in error and error.count('\n') == 1

@@ -10,7 +10,8 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from mmext.data_report.config_heads import configured_heads
+from mmext.configuration import walk
+from mmext.data_report.config_heads import configured_heads, configured_panoptic
 from mmext.errors import run_tool
 
 Tool = Callable[[str], ModuleType]
@@ -137,9 +138,45 @@ def test_heads_and_files_of_any_detector(
 
 
 @pytest.mark.parametrize(
+    'base',
+    [
+        'upsnet',
+        'mmdet::mask2former/mask2former_r50_8xb2-lsj-50e_coco-panoptic.py',
+        'mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py',
+    ],
+)
+def test_heads_of_panoptic_detectors(
+    base: str, files: list[str], tmp_path: Path, tool: Tool
+) -> None:
+    for flag in files[:2]:
+        file = Path(flag.partition('=')[2])
+        file.with_suffix('').mkdir()
+        content = json.loads(file.read_text())
+        segment = dict(id=1, category_id=7, area=900, bbox=[10, 10, 30, 30], iscrowd=0)
+        content['annotations'] = [dict(image_id=1, file_name='a.png', segments_info=[segment])]
+        content['categories'] = [
+            dict(id=7, name='b', isthing=1), dict(id=8, name='s', isthing=0),
+            dict(id=9, name='a', isthing=1),
+        ]  # fmt: skip
+        file.write_text(json.dumps(content))
+    tool('new_config').main([base, *files])
+    config = Config.fromfile(tmp_path / 'mine.py')
+    numbers = {number for _, number in configured_panoptic(config.model)}
+    assert numbers == {(2, 1)}
+    assert {number for _, number in configured_heads(config.model)} <= {2}
+    weights = [p['class_weight'] for _, p in walk(config.model) if 'class_weight' in p]
+    assert [w for w in weights if isinstance(w, list)] in ([], [[1.0, 1.0, 1.0, 0.1]])
+    dataset = config.train_dataloader.dataset
+    assert dataset.metainfo.thing_classes == ('b', 'a') and dataset.metainfo.classes[2] == 's'
+    assert dataset.data_prefix.seg == f'{tmp_path / "train"}/'
+    measured = [metric.type for metric in config.val_evaluator]
+    assert ('mmext.CocoDetectionMetric' in measured) == (base == 'upsnet')
+
+
+@pytest.mark.parametrize(
     ('base', 'message'),
     [
-        ('upsnet', 'panoptic data'),
+        ('upsnet', 'mmext import ... --stuff'),
         ('no_such', 'no_such'),
         ('mmdet::rpn/rpn_r50_fpn_1x_coco.py', 'RPN'),
     ],

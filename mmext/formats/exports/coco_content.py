@@ -44,7 +44,16 @@ def coco_content(
                 record |= _key_points(export, labeled, points[labeled.name], photo.size_wh)
             ids = dict(id=len(annotations) + 1, image_id=image_id)
             annotations.append({**ids, 'category_id': numbers[labeled.name], **record})
-    images = [
+    categories = [
+        dict(id=number, name=name, **(_described(points[name]) if name in points else {}))
+        for name, number in numbers.items()
+    ]
+    return dict(images=image_records(photos, root), annotations=annotations, categories=categories)
+
+
+def image_records(photos: Sequence[LabeledPhoto], root: Path) -> list[dict[str, Any]]:
+    """``images`` of a COCO file: ids are 1, 2, 3, ..., file names relative to ``root``."""
+    return [
         dict(
             id=image_id,
             file_name=Path(os.path.relpath(photo.path, root)).as_posix(),
@@ -53,11 +62,6 @@ def coco_content(
         )
         for image_id, photo in enumerate(photos, start=1)
     ]
-    categories = [
-        dict(id=number, name=name, **(_described(points[name]) if name in points else {}))
-        for name, number in numbers.items()
-    ]
-    return dict(images=images, annotations=annotations, categories=categories)
 
 
 def class_names(export: Export, asked: Sequence[str] | None = None) -> tuple[str, ...]:

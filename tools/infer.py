@@ -32,6 +32,7 @@ from mmext.inference.media import Source, open_source
 from mmext.inference.output_places import check_output_file, check_output_folder, writing
 
 if TYPE_CHECKING:
+    from mmext.inference.onnx_predictor import OnnxPredictor
     from mmext.inference.prediction import Predictor
 
 
@@ -41,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('input', help='image file, folder of images, video file, or camera index')
-    parser.add_argument('--checkpoint', required=True, help='trained weights')
+    parser.add_argument('--checkpoint', required=True, help='trained weights, or an ONNX file')
     parser.add_argument('--config', help='config file (default: the one stored in the checkpoint)')
     add_cfg_options(parser)
     parser.add_argument(
@@ -107,7 +108,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f'{count} {what} in {arguments.out}')
 
 
-def predict(source: Source, predictor: 'Predictor', arguments: argparse.Namespace) -> int:
+def predict(
+    source: Source, predictor: 'Predictor | OnnxPredictor', arguments: argparse.Namespace
+) -> int:
     """Predict, draw and write every frame; return the number of drawn ones.
 
     Whatever ends the loop early, the results of the frames before it are written.

@@ -167,10 +167,6 @@ def load(
     if isinstance(config, str | Path):
         config = load_config(str(config))
     import_mmdet()
-    if source.endswith('.onnx'):
-        from mmext.inference.onnx_predictor import load_onnx
-
-        return Model(load_onnx(Path(source), config, device, precision))
 
     from mmext.host_repairs import checkpoint_reading
     from mmext.inference.prediction import load_predictor

@@ -20,6 +20,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmext.drawing.colors import Picture
 from mmext.errors import InputError, MissingPackageError
 from mmext.inference.onnx_description import KEY, Description, describe
 from mmext.pipelines.loading import LoadImage
@@ -46,6 +47,7 @@ class OnnxPredictor:
         self.dataset_meta = description.meta
         self.kind = f'{description.system} in ONNX'
         self.loader = LoadImage()
+        self.config = Config()  # none is known: categories of results are 1, 2, 3, ...
         steps = [dict(step, type=f'mmdet.{step["type"]}') for step in description.resize]
         self.resize = Compose(steps)
         (self.input,) = session.get_inputs()
@@ -67,6 +69,14 @@ class OnnxPredictor:
             One data sample per image, in the coordinates of the image.
         """
         return [self._predict(image) for image in images]
+
+    def draw(
+        self, image: npt.NDArray[np.uint8], sample: DetDataSample, min_score: float
+    ) -> Picture:
+        """Return the prediction on the image ``[H, W, 3]`` (BGR), as RGB."""
+        from mmext.inference.prediction import draw_prediction
+
+        return draw_prediction(image[..., ::-1].copy(), sample, self.dataset_meta, min_score)
 
     def _predict(self, image: npt.NDArray[np.uint8]) -> DetDataSample:
         network_input, factors = self._prepare(image)

@@ -7,7 +7,7 @@ for streams of frames.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -39,6 +39,9 @@ from mmext.inference.checkpoints import load_checkpoint, load_weights
 from mmext.inference.fast import fast
 from mmext.pipelines.keypoint_transforms import LoadKeypoints
 from mmext.pipelines.loading import LoadImage
+
+if TYPE_CHECKING:
+    from mmext.inference.onnx_predictor import OnnxPredictor
 
 _POINT_FIELDS = (
     *('mesh', 'keypoints', 'keypoint_scores', 'attributes'),
@@ -114,12 +117,12 @@ def load_predictor(
     device: str,
     allow_partial: bool = False,
     precision: str = 'fp32',
-) -> Predictor:
-    """Build the model, load its weights and make it fast.
+) -> 'Predictor | OnnxPredictor':
+    """Build the model, load its weights and make it fast; or open an ONNX file.
 
     Args:
         config: None takes the one that mmengine stored in the checkpoint.
-        checkpoint_path: file or URL.
+        checkpoint_path: file or URL, or an ONNX file of ``mmext export``.
         device: ``'auto'`` is the first GPU, or the CPU without one.
         allow_partial: see :func:`mmext.inference.checkpoints.load_weights`.
         precision: see :func:`mmext.inference.fast.fast`.
@@ -127,6 +130,10 @@ def load_predictor(
     Raises:
         InputError: no config, weights of another model, no such device, or not in that precision.
     """
+    if checkpoint_path.endswith('.onnx'):
+        from mmext.inference.onnx_predictor import load_onnx
+
+        return load_onnx(Path(checkpoint_path), config, device, precision)
     repair_host()
     checkpoint = load_checkpoint(checkpoint_path)
     meta = checkpoint.get('meta', {})

@@ -16,7 +16,10 @@ from mmext.progress import progress_bar
 
 if TYPE_CHECKING:
     from mmext.inference.coco_results import ResultsWriter
+    from mmext.inference.onnx_predictor import OnnxPredictor
     from mmext.inference.prediction import Predictor
+
+    AnyPredictor = Predictor | OnnxPredictor
 
 _LISTED = 20
 
@@ -36,7 +39,7 @@ class Outputs(NamedTuple):
 
 
 def predict_stream(
-    source: Source, predictor: 'Predictor', outputs: Outputs, batch_size: int
+    source: Source, predictor: 'AnyPredictor', outputs: Outputs, batch_size: int
 ) -> None:
     """Predict, draw and write every frame.
 
@@ -80,7 +83,7 @@ def report_left_out(source: Source) -> None:
 
 
 def _predicted(
-    source: Source, predictor: 'Predictor', batch: Sequence[Frame], done: int
+    source: Source, predictor: 'AnyPredictor', batch: Sequence[Frame], done: int
 ) -> Iterator[tuple[Frame, DetDataSample]]:
     """The frames with their predictions; if a batch of pictures fails, one by one."""
     video = None if source.fps is None else source.name
@@ -98,7 +101,9 @@ def _predicted(
     yield from zip(batch, samples, strict=True)
 
 
-def _write(frame: Frame, sample: DetDataSample, predictor: 'Predictor', outputs: Outputs) -> None:
+def _write(
+    frame: Frame, sample: DetDataSample, predictor: 'AnyPredictor', outputs: Outputs
+) -> None:
     drawn = predictor.draw(frame.image, sample, outputs.min_score)
     if outputs.results is None:
         outputs.pictures.write(frame.name, drawn)

@@ -1,5 +1,6 @@
 """A RetinaFace as an ONNX file in ``mmext.load``: the results of its checkpoint."""
 
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,9 @@ def test_the_description_in_an_onnx_file_is_enough(
     for index in range(2):
         cv2.imwrite(str(tmp_path / f'{index}.png'), photo)
     assert len(list(model.stream(tmp_path))) == 2
+    arguments = [str(tmp_path), '--checkpoint', str(open_size), '--out', str(tmp_path / 'out')]
+    runpy.run_path(str(ROOT / 'tools/infer.py'))['main'](arguments)
+    assert sorted(path.name for path in (tmp_path / 'out/pictures').iterdir()) == ['0.png', '1.png']
 
 
 def test_an_onnx_file_of_a_fixed_size_takes_other_sizes(trained: Path, tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ import contextlib
 import importlib.metadata
 import json
 import platform
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from mmext.hooks.mlflow_logging.content.run_note import command
 from mmext.hooks.mlflow_logging.delivery import records
 from mmext.hooks.mlflow_logging.delivery.records import Record
 
@@ -53,7 +53,7 @@ def environment_records(facts: Mapping[str, object]) -> Iterator[Record]:
     lines = (f'{name}=={packages[name]}' for name in sorted(packages, key=str.lower))
     yield records.text('\n'.join(lines) + '\n', 'environment/requirements.txt')
     machine = {
-        'command': shlex.join(sys.argv),
+        'command': command(sys.argv),
         'python': sys.version,
         'platform': platform.platform(),
         'host': platform.node(),

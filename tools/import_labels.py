@@ -28,6 +28,7 @@ from mmext.formats.exports.face_content import faces_of
 from mmext.formats.exports.key_points import point_tables
 from mmext.formats.exports.labeled import LabeledPhoto
 from mmext.formats.exports.panoptic_content import panoptic_content
+from mmext.formats.folds import group_of
 from mmext.formats.wider_face_files import write_faces
 
 FORMATS = ('yolo', 'voc', 'labelme', 'cvat', 'label_studio')
@@ -57,6 +58,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--val-share', type=float, metavar='0..1', help='of the photos, for a second file'
     )
+    parser.add_argument(
+        '--group',
+        metavar='folder|PATTERN',
+        help='what --val-share keeps together: a folder, or what a pattern finds in the file name',
+    )
     parser.add_argument('--seed', type=int, default=0, help='of the draw for it')
     return parser
 
@@ -84,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     classes = class_names(export, arguments.classes)
     points = point_tables(export, arguments.points)
     root = Path(os.path.commonpath([photo.path.resolve().parent for photo in export.photos]))
-    for file, photos in _shares(export.photos, arguments):
+    for file, photos in _shares(export.photos, root, arguments):
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.suffix == '.txt':
             faces = faces_of(export, photos, points, root)
@@ -108,19 +114,28 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _shares(
-    photos: list[LabeledPhoto], arguments: argparse.Namespace
+    photos: list[LabeledPhoto], root: Path, arguments: argparse.Namespace
 ) -> list[tuple[Path, list[LabeledPhoto]]]:
     """The files to write and their photos."""
     out = arguments.out
     if arguments.val_share is None:
         return [(out, photos)]
-    drawn = list(range(len(photos)))
-    random.Random(arguments.seed).shuffle(drawn)
-    count = min(max(1, round(len(photos) * arguments.val_share)), len(photos) - 1)
-    if count < 1:
+    wanted = min(max(1, round(len(photos) * arguments.val_share)), len(photos) - 1)
+    if wanted < 1:
         raise InputError('--val-share: one photo cannot be shared between two files')
-    chosen = set(drawn[:count])
-    parts = {'train': set(drawn) - chosen, 'val': chosen}
+    groups: dict[str, list[int]] = {}
+    for index, photo in enumerate(photos):
+        name = Path(os.path.relpath(photo.path, root)).as_posix()
+        groups.setdefault(group_of(name, arguments.group), []).append(index)
+    drawn = list(groups.values())
+    if len(drawn) < 2:
+        raise InputError(f'--group {arguments.group}: all photos are one group')
+    random.Random(arguments.seed).shuffle(drawn)
+    chosen: set[int] = set()
+    for members in drawn[:-1]:  # one group at least is left to learn from
+        if len(chosen) < wanted:
+            chosen.update(members)
+    parts = {'train': set(range(len(photos))) - chosen, 'val': chosen}
     return [
         (out.with_stem(f'{out.stem}_{name}'), [photos[index] for index in sorted(part)])
         for name, part in parts.items()

@@ -20,8 +20,12 @@ from mmext.pipelines.class_tables import classes_of_file
 _STYLE = '{based_on_style: pep8, column_limit: 100, split_before_first_argument: true}'
 
 
-def classes_of(file: Path) -> tuple[str, ...]:
+def classes_of(file: Path, pngs: Path | None = None) -> tuple[str, ...]:
     """The classes of a COCO instances or panoptic file, in the order of the labels.
+
+    Args:
+        file: the file.
+        pngs: folder of the PNGs of a panoptic one; None: beside it.
 
     Raises:
         InputError: it is missing, or no COCO file.
@@ -32,24 +36,27 @@ def classes_of(file: Path) -> tuple[str, ...]:
         return own_faces.CLASSES
     content = parse_json(file.read_bytes(), str(file))
     if own_panoptic.is_panoptic(content):
-        return own_panoptic.table_of(content, file)['classes']
+        return own_panoptic.table_of(content, file, pngs)['classes']
     return classes_of_file(coco_records(content, str(file)).categories)
 
 
-def config_text(base: str, config: Config, train: Path, val: Path, photos: Path) -> str:
+def config_text(
+    base: str, config: Config, files: tuple[Path, Path], photos: Path, pngs: Path | None = None
+) -> str:
     """The text of the config.
 
     Args:
         base: what it inherits from, as ``mmext::centernet.py``.
         config: the same, loaded.
-        train: COCO instances file, or a panoptic one for a panoptic detector.
-        val: another, to validate on.
+        files: COCO instances files to train and to validate on, or panoptic ones for a panoptic
+            detector, or texts of faces.
         photos: folder that the file names are relative to.
+        pngs: folder of the PNGs of panoptic files; None: beside each file.
 
     Raises:
         InputError: the base cannot learn from such files.
     """
-    files = (train, val)
+    train, val = files
     if own_faces.finds_faces(config.model) or any(map(own_faces.is_face_file, files)):
         return _face_config(base, config, files, photos)
     contents = [parse_json(file.read_bytes(), str(file)) for file in files]
@@ -59,9 +66,9 @@ def config_text(base: str, config: Config, train: Path, val: Path, photos: Path)
                 f'{base} learns from panoptic files: mmext import ... --stuff CLASS ... makes them '
                 'of outlines'
             )
-        table = own_panoptic.table_of(contents[0], train)
+        table = own_panoptic.table_of(contents[0], train, pngs)
         counts = own_panoptic.counts(config.model, table)
-        parts = [own_panoptic.dataset(file, photos, table) for file in files]
+        parts = [own_panoptic.dataset(file, photos, table, pngs) for file in files]
         evaluators = _literal(list(own_panoptic.evaluators(config.val_dataloader)))
         return _text(base, config, train, counts, parts, evaluators)
     points = points_of(train) if takes_points(config.model) else None

@@ -22,8 +22,13 @@ def is_panoptic(content: Any) -> bool:
     )
 
 
-def table_of(content: Any, file: Path) -> Table:
+def table_of(content: Any, file: Path, pngs: Path | None = None) -> Table:
     """``classes``, ``thing_classes`` and ``stuff_classes`` of a panoptic file.
+
+    Args:
+        content: what the JSON holds.
+        file: its path.
+        pngs: their folder; None: beside the file.
 
     Raises:
         InputError: it is none, or has no things or no stuff; a folder of its PNGs is missing.
@@ -31,8 +36,9 @@ def table_of(content: Any, file: Path) -> Table:
     table = category_table(panoptic_records(content, str(file)).categories.values())
     if not table['thing_classes'] or not table['stuff_classes']:
         raise InputError(f'{file}: a panoptic model needs classes of things and of stuff')
-    if not folder_of(file).is_dir():
-        raise InputError(f'{file}: the folder of its PNGs is expected at {folder_of(file)}')
+    folder = pngs or folder_of(file)
+    if not folder.is_dir():
+        raise InputError(f'{file}: the folder of its PNGs is expected at {folder}')
     return table
 
 
@@ -58,12 +64,12 @@ def counts(model: Mapping[str, Any], table: Table) -> dict[str, Any]:
     return changed
 
 
-def dataset(file: Path, photos: Path, table: Table) -> dict[str, Any]:
-    """What of a data set changes."""
+def dataset(file: Path, photos: Path, table: Table, pngs: Path | None = None) -> dict[str, Any]:
+    """What of a data set changes; ``pngs`` as for :func:`table_of`."""
     return dict(
         data_root='',
         ann_file=str(file),
-        data_prefix=dict(img=f'{photos}/', seg=f'{folder_of(file)}/'),
+        data_prefix=dict(img=f'{photos}/', seg=f'{pngs or folder_of(file)}/'),
         metainfo=dict(_delete_=True, **table),
     )
 

@@ -103,6 +103,25 @@ def test_outlines_become_a_panoptic_training(
     assert 'coco_panoptic/PQ' in printed and 'mIoU' in printed
 
 
+def test_frames_of_a_clip_are_not_shared_out(
+    yolo: Path, tmp_path: Path, tool: Callable[[str], ModuleType]
+) -> None:
+    for index in range(10):
+        clip = 'first' if index < 6 else 'second'
+        for folder, suffix in (('images', 'png'), ('labels', 'txt')):
+            file = yolo / folder / f'{index}.{suffix}'
+            file.rename(file.with_stem(f'{clip}_{index}'))
+    out = tmp_path / 'all.json'
+    command = ['yolo', str(yolo), '--out', str(out), '--val-share', '0.2']
+    tool('import_labels').main([*command, '--group', r'(\w+)_\d'])
+    clips = [
+        {image['file_name'].partition('_')[0] for image in json.loads(file.read_text())['images']}
+        for file in (out.with_stem('all_train'), out.with_stem('all_val'))
+    ]
+    assert clips in ([{'first'}, {'second'}], [{'second'}, {'first'}])
+    assert run_tool(tool('import_labels').main, [*command, '--group', 'folder']) == 2
+
+
 @pytest.fixture
 def faces(tmp_path: Path) -> Path:
     """Four photos of one face each, in LabelMe, with its landmarks in a group."""

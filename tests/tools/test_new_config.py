@@ -173,6 +173,43 @@ def test_heads_of_panoptic_detectors(
     assert ('mmext.CocoDetectionMetric' in measured) == (base == 'upsnet')
 
 
+def test_folds_hold_each_image_out_once(
+    files: list[str], tmp_path: Path, tool: Tool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads((tmp_path / 'train.json').read_text())
+    content['images'] = [
+        dict(id=i, file_name=f'clip{i // 2}_{i}.png', width=64, height=64) for i in range(8)
+    ]
+    (annotation,) = content['annotations']
+    content['annotations'] = [dict(annotation, id=i + 1, image_id=i) for i in range(8)]
+    (tmp_path / 'all.json').write_text(json.dumps(content))
+    flags = [f'--all={tmp_path}/all.json', *files[2:], '--folds=2', '--group=(.*)_']
+    tool('new_config').main(['centernet_demo', *flags])
+    printed = capsys.readouterr().out
+    assert printed.count('4 images to learn from, 4 held out, no object of a held out') == 2
+    held = []
+    for number in (1, 2):
+        config = Config.fromfile(tmp_path / f'mine_fold{number}.py')
+        assert config.default_hooks.mlflow.parent == 'mine, 2 folds'
+        names = {}
+        for part in ('train', 'val'):
+            read = json.loads(Path(config[f'{part}_dataloader'].dataset.ann_file).read_text())
+            names[part] = {image['file_name'] for image in read['images']}
+        assert not names['train'] & names['val'] and len(names['train'] | names['val']) == 8
+        clips = [{name.partition('_')[0] for name in names[part]} for part in ('train', 'val')]
+        assert not clips[0] & clips[1]
+        held.append(names['val'])
+    assert not held[0] & held[1]
+    assert run_tool(tool('new_config').main, ['centernet_demo', *flags]) == 2
+    assert 'mine_fold1.py is there already' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('flags', [['--folds=3'], ['--train=x.json'], ['--all=x.json'], []])
+def test_which_files_are_meant_must_be_clear(flags: list[str], tool: Tool) -> None:
+    with pytest.raises(SystemExit):
+        tool('new_config').main(['centernet_demo', '--photos=.', *flags])
+
+
 @pytest.mark.parametrize(
     ('base', 'message'),
     [

@@ -80,6 +80,7 @@ def folds_of(
             sum(
                 ((held[fold][key] + number) ** 2 - held[fold][key] ** 2) / totals[key] ** 2
                 for key, number in amounts[group].items()
+                if number
             )
             for fold in range(count)
         ]

@@ -11,6 +11,7 @@ import ast
 import runpy
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from mmext.shipped import shipped_folder
 
@@ -62,10 +63,19 @@ def main() -> None:
         width = max(map(len, tools), default=0)
         print(__doc__, *(f'  {name:{width}}  {text}' for name, text in tools.items()), sep='\n')
         raise SystemExit(0 if len(sys.argv) > 1 else 2)
-    script = find_tool(sys.argv[1])
-    sys.argv = [str(script), *sys.argv[2:]]
+    name, *arguments = sys.argv[1:]
+    script = find_tool(name)
     sys.path[0] = str(script.resolve().parent)  # as `python script.py` would have it
-    runpy.run_path(str(script), run_name='__main__')
+    if script.parent != TOOLS:
+        sys.argv = [str(script), *arguments]
+        runpy.run_path(str(script), run_name='__main__')
+        return
+    # runpy would name the program after the file: `usage: new_config.py` for `mmext new`
+    sys.argv = [f'mmext {name}', *arguments]
+    program = ModuleType('__main__')
+    program.__file__ = str(script)  # where workers that are spawned look
+    sys.modules['__main__'] = program
+    exec(compile(script.read_bytes(), script, 'exec'), program.__dict__)
 
 
 if __name__ == '__main__':

@@ -37,6 +37,15 @@ def test_its_tools_run_by_name(checkout: Path) -> None:
     assert f'train data not found: {checkout}/data/coco' in done.stderr
 
 
+def test_a_tool_is_called_as_it_was_typed(checkout: Path) -> None:
+    refused = run(checkout, '-m', 'mmext', 'new')
+    assert refused.returncode == 2 and refused.stderr.startswith('usage: mmext new ')
+    script = checkout / 'mine.py'
+    script.write_text('import sys; print(sys.argv, __name__, __file__)')
+    done = run(checkout, '-m', 'mmext', 'mine.py', '--flag')
+    assert done.stdout.split() == ["['mine.py',", "'--flag']", '__main__', 'mine.py']
+
+
 def test_the_tools_are_named(checkout: Path) -> None:
     done = run(checkout, '-m', 'mmext', 'no_such_tool')
     assert done.returncode == 1

@@ -208,7 +208,7 @@ def test_the_command_lists_and_runs_the_tools(python: Path, tmp_path: Path) -> N
     command = python.with_name('mmext')
     listed = run(command, '--help', cwd=tmp_path)
     assert '  check ' in listed and '  train ' in listed and 'setup_env' not in listed
-    assert 'usage: train.py' in run(command, 'train', '--help', cwd=tmp_path)
+    assert 'usage: mmext train ' in run(command, 'train', '--help', cwd=tmp_path)
     code = 'import mmext; print(mmext.load.__module__)'
     assert run(python, '-W', 'ignore', '-c', code, cwd=tmp_path) == 'mmext.inference.model\n'
 

@@ -80,6 +80,7 @@ def test_results_of_the_last_four_evaluations() -> None:
 def test_commands_can_be_typed() -> None:
     assert command(['/x/.mim/tools/train.py', 'a b.py']) == "mmext train 'a b.py'"
     assert shlex.split(command(['mine.py', '--x', '1;2'])) == ['python', 'mine.py', '--x', '1;2']
+    assert command(['mmext train', 'mine.py', '--resume']) == 'mmext train mine.py --resume'
     assert command([]) == "python ''"
 
 

@@ -85,7 +85,9 @@ def command(arguments: Sequence[str]) -> str:
     program, *rest = arguments or ['']
     path = Path(program)
     words = ['python', program]
-    if path.parent.name == 'tools' and path.stem in ('train', 'test'):
+    if program.startswith('mmext '):  # as mmext.__main__ names it
+        words = program.split(' ', 1)
+    elif path.parent.name == 'tools' and path.stem in ('train', 'test'):
         words = ['mmext', path.stem]
     return shlex.join([*words, *rest])
 

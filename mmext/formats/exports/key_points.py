@@ -12,6 +12,10 @@ _WORDS = re.compile(r'(?<![a-z])(left|right|l|r)(?![a-z])', re.IGNORECASE)
 _OTHER = dict(_SIDES) | {right: left for left, right in _SIDES}
 
 
+ALONE = 'object'
+"""The class of points that belong to no box or outline."""
+
+
 class LoosePoint(NamedTuple):
     """A point that was labeled by itself.
 
@@ -28,11 +32,14 @@ class LoosePoint(NamedTuple):
 
 def attach(
     points: Iterable[LoosePoint],
-    objects: Sequence[LabeledObject],
+    objects: list[LabeledObject],
     groups: dict[Hashable, LabeledObject],
     export: Export,
 ) -> None:
     """Give each point to its object: that of its group, or else the only one around it.
+
+    In a photo with points alone each group of them, or all that are in none, is an object: its
+    class is 'object', its box that around the points.
 
     Args:
         points: of one photo.
@@ -40,6 +47,17 @@ def attach(
         groups: the object of each group, as far as it has one.
         export: counts the points that are nobody's.
     """
+    points = list(points)
+    if points and not objects:
+        alone = {group: LabeledObject(ALONE, (0.0, 0.0, 0.0, 0.0)) for _, _, group in points}
+        for name, place, group in points:
+            if name in alone[group].points:
+                export.leave_out(f'second points {name!r} of an object')
+            alone[group].points.setdefault(name, place)
+        for labeled in alone.values():
+            labeled.box_xywh = box_around(labeled.points.values())
+        objects += alone.values()
+        return
     for name, place, group in points:
         owner = groups.get(group) if group is not None else None
         if owner is None and group is None:

@@ -171,6 +171,20 @@ def test_a_point_in_two_boxes_is_left_out(tmp_path: Path) -> None:
     assert 'keypoints' not in found['annotations'][1]
 
 
+def test_a_photo_with_points_alone(tmp_path: Path) -> None:
+    photo(tmp_path)
+    places = dict(left=[10, 5], right=[20, 5], chin=[15, 15])
+    shapes = [dict(label=k, shape_type='point', points=[xy]) for k, xy in places.items()]
+    file = tmp_path / 'a.json'
+    file.write_text(json.dumps(dict(shapes=[*shapes, shapes[0]], imagePath='a.png')))
+    found, export = content('labelme', tmp_path)
+    (face,) = found['annotations']
+    assert found['categories'][0]['name'] == 'object' and face['bbox'] == [10, 5, 10, 10]
+    assert found['categories'][0]['keypoints'] == ['chin', 'left', 'right']
+    assert face['num_keypoints'] == 3 and face['keypoints'][:3] == [15, 15, 2]
+    assert export.left_out == {"second points 'left' of an object": 1}
+
+
 def test_without_a_table_names_are_sorted_as_people_count() -> None:
     from mmext.formats.exports.labeled import LabeledObject, LabeledPhoto, LabeledPoint
 

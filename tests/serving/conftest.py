@@ -15,7 +15,7 @@ from mmext.serving.pictures import Limits
 from mmext.serving.server import PageServer
 
 CONFIG = Path(__file__).parents[2] / 'configs/upsnet_demo.py'
-LIMITS = Limits(megabytes=0.2, megapixels=0.1, wait_s=2.0, connections=8)
+LIMITS = Limits(megabytes=0.2, megapixels=0.1, wait_s=60.0, connections=8)
 
 
 @pytest.fixture(scope='session')

@@ -1,6 +1,7 @@
 """The page: a picture in, what the model sees out; and what it refuses."""
 
 import base64
+import dataclasses
 import hashlib
 import http.client
 import io
@@ -204,8 +205,9 @@ class FailingModel:
         return self.call(image)
 
 
-def test_a_busy_model_is_said(server: PageServer) -> None:
-    with server.turn:
+def test_a_busy_model_is_said(server: PageServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch, server.turn:
+        patch.setattr(server, 'limits', dataclasses.replace(server.limits, wait_s=0.2))
         status, error = refusal(server, photo())
     assert status == 503 and 'try again' in error
     assert ask(server, 'POST', '/predict', photo())[0] == 200

@@ -24,6 +24,7 @@ _DATA_WORKERS = 'mmext.hooks.data_workers.registered'
 _DUE_VALIDATION = 'mmext.hooks.due_validation.registered'
 _FINITE_WEIGHTS = 'mmext.hooks.finite_weights.registered'
 _LAYERS = 'mmext.layers.registered'
+_LANDMARKS = 'mmext.landmarks.registered'
 _METRICS = 'mmext.metrics.registered'
 _MLFLOW = 'mmext.hooks.mlflow_logging.registered'
 _PIPELINES = 'mmext.pipelines.registered'
@@ -56,7 +57,7 @@ def _child(parent: Registry, *locations: str) -> Registry:
     return child
 
 
-MODELS = _child(host.MODELS, _CENTERNET, _LAYERS, _RETINAFACE, _UPSNET, _VPSNET)
+MODELS = _child(host.MODELS, _CENTERNET, _LANDMARKS, _LAYERS, _RETINAFACE, _UPSNET, _VPSNET)
 DATASETS = _child(host.DATASETS, _PIPELINES, _RETINAFACE, _UPSNET, _VPSNET)
 TRANSFORMS = _child(host.TRANSFORMS, _CENTERNET, _PIPELINES, _RETINAFACE, _UPSNET, _VPSNET)
 METRICS = _child(host.METRICS, _METRICS)

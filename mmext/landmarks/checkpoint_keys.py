@@ -1,8 +1,8 @@
 r"""Weights of three published networks under our names.
 
-pytorch-pose (``conv1``, ``hg.S.hg.L.P``, level 0 the deepest), princeton-vl's port (``pre``, ``hgs``)
-and FAN (``mS.b1_L``, level 1 the deepest) are one network to us, :class:`.StackedHourglass`; names of
-the places of an hourglass are looked up level by level. Tensors are equal, none is changed.
+pytorch-pose (``conv1``, ``hg.S.hg.L.P``, level 0 the deepest), princeton-vl's port (``pre``,
+``hgs``) and FAN (``mS.b1_L``, level 1 the deepest) are one network here, that of
+:mod:`.stacked_hourglass`. Tensors are equal, none is changed.
 """
 
 import re

@@ -56,10 +56,9 @@ class ConcatBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         half, quarter = out_channels // 2, out_channels // 4
-        same = dict(padding=1, bias=False)
-        self.bn1, self.conv1 = nn.BatchNorm2d(in_channels), nn.Conv2d(in_channels, half, 3, **same)
-        self.bn2, self.conv2 = nn.BatchNorm2d(half), nn.Conv2d(half, quarter, 3, **same)
-        self.bn3, self.conv3 = nn.BatchNorm2d(quarter), nn.Conv2d(quarter, quarter, 3, **same)
+        self.bn1, self.conv1 = nn.BatchNorm2d(in_channels), _conv3x3(in_channels, half)
+        self.bn2, self.conv2 = nn.BatchNorm2d(half), _conv3x3(half, quarter)
+        self.bn3, self.conv3 = nn.BatchNorm2d(quarter), _conv3x3(quarter, quarter)
         self.skip = None
         if in_channels != out_channels:
             conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
@@ -71,7 +70,7 @@ class ConcatBlock(nn.Module):
         second = self.conv2(F.relu(self.bn2(first)))
         third = self.conv3(F.relu(self.bn3(second)))
         joined = torch.cat((first, second, third), dim=1)
-        return cast(Tensor, joined + (features if self.skip is None else self.skip(features)))
+        return joined + (features if self.skip is None else self.skip(features))
 
 
 _KINDS = {
@@ -223,6 +222,10 @@ class StackedHourglass(BaseModule):
             if number < len(self.merges):
                 features = self.merges[number](features, seen, maps)
         return tuple(outputs)
+
+
+def _conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
 
 
 def _blocks(channels: int, kind: str, count: int) -> nn.Sequential:

@@ -25,10 +25,10 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmext.errors import InputError
+from mmext.functional.crops import crops_around, from_crops, jittered, to_crops, upright
 from mmext.registry import MODELS
 from mmext.renamed_keys import accept_old_keys
 from mmext.retinaface.encoding import Encoding
-from mmext.retinaface.face_crops import crops_around, from_crops, jittered, to_crops, upright
 from mmext.retinaface.face_fields import pad_annotations
 from mmext.retinaface.head import means
 from mmext.retinaface.multibox_loss import smooth_l1
@@ -51,7 +51,7 @@ class CloseUp(BaseModule):
         hidden_channels: F.
         margin: side of a crop, relative to the longer side of the box.
         shift: random shift of the crops in training, see
-            :func:`mmext.retinaface.face_crops.jittered`.
+            :func:`mmext.functional.crops.jittered`.
         scale: random scale of the crops in training.
         rotation: random rotation of the crops of the first pass in training; those of the second
             pass have half of it.

@@ -9,8 +9,8 @@ from mmdet.models.detectors import BaseDetector
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
+from mmext.functional.crops import crops_around, to_crops
 from mmext.retinaface.close_up import CloseUp
-from mmext.retinaface.face_crops import crops_around, to_crops
 
 LOSSES = {
     *('loss_close_landmark', 'loss_close_attribute'),

@@ -1,4 +1,4 @@
-"""Crops of faces: points lie where the pixels of the crop lie."""
+"""Crops: points lie where the pixels of the crop lie."""
 
 import math
 
@@ -6,20 +6,28 @@ import pytest
 import torch
 from mmcv.ops import roi_align_rotated
 
-from mmext.retinaface.face_crops import crops_around, from_crops, jittered, to_crops, upright
+from mmext.functional.crops import (
+    crop_matrices,
+    crops_around,
+    from_crops,
+    jittered,
+    to_crops,
+    upright,
+)
 
 
-def random_crops(count: int = 6) -> torch.Tensor:
+def random_crops(count: int = 6, aspect: float = 1.0) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     numbers = torch.rand(count, 4, generator=generator)
     centers, sides = 30 + 40 * numbers[:, :2], 30 + 30 * numbers[:, 2:3]
     angles = (numbers[:, 3:] - 0.5) * 2 * math.pi
-    return torch.cat((torch.zeros(count, 1), centers, sides, sides, angles), dim=1)
+    return torch.cat((torch.zeros(count, 1), centers, sides, sides / aspect, angles), dim=1)
 
 
-def test_points_follow_the_pixels() -> None:
+@pytest.mark.parametrize('aspect', [1.0, 0.75])
+def test_points_follow_the_pixels(aspect: float) -> None:
     """A ramp along x and one along y, seen in a crop, are the coordinates of its pixels."""
-    crops, size = random_crops(), 16
+    crops, size = random_crops(aspect=aspect), 16
     ramps = torch.meshgrid(torch.arange(200) + 0.5, torch.arange(200) + 0.5, indexing='xy')
     image = torch.stack(ramps)[None]
     crops[:, 1:3] += 50  # so that all of it is inside
@@ -28,6 +36,9 @@ def test_points_follow_the_pixels() -> None:
     grid = torch.stack(torch.meshgrid(steps, steps, indexing='xy'), dim=-1).flatten(0, 1)
     points = from_crops(grid.expand(len(crops), -1, 2), crops)
     torch.testing.assert_close(seen.flatten(2).mT, points, rtol=0, atol=0.02)
+    matrices = crop_matrices(crops, (24, 32))
+    pixels = (points @ matrices[:, :2, :2].mT) + matrices[:, None, :2, 2]
+    torch.testing.assert_close(pixels / torch.tensor([24, 32]) - 0.5, grid.expand_as(pixels))
 
 
 @pytest.mark.parametrize('dimensions', [2, 3])
@@ -43,6 +54,9 @@ def test_crops_hold_their_boxes() -> None:
     boxes = torch.tensor([[10.0, 20, 30, 60], [5, 5, 5, 5]])
     crops = crops_around(boxes, torch.tensor([1, 0]), margin=1.5)
     assert crops.tolist() == [[1, 20, 40, 60, 60, 0], [0, 5, 5, 1.5, 1.5, 0]]
+    crops = crops_around(boxes, torch.tensor([1, 0]), margin=1.5, aspect=0.75)
+    assert crops.tolist() == [[1, 20, 40, 45, 60, 0], [0, 5, 5, 1.5, 2, 0]]
+    assert crops_around(boxes, torch.tensor([1, 0]), 1.0, 2.0)[0].tolist() == [1, 20, 40, 80, 40, 0]
     assert crops_around(boxes[:0], torch.zeros(0, dtype=torch.long), 1.5).shape == (0, 6)
 
 

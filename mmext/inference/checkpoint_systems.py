@@ -76,6 +76,24 @@ SYSTEMS = {
         ('centernet.py',),
         part='backbone',
     ),
+    'fan': System(
+        'mmext.landmarks.checkpoint_keys:convert_fan',
+        'FAN of 1adrianb/face-alignment, four stacks',
+        ('landmarks/fan4_300w.py',),
+    ),
+    'hourglass-princeton': System(
+        'mmext.landmarks.checkpoint_keys:convert_princeton',
+        'princeton-vl/pytorch_stacked_hourglass, two or eight stacks',
+        ('landmarks/hourglass2_mpii.py', 'landmarks.py'),
+    ),
+    'hourglass-pytorch-pose': System(
+        'mmext.landmarks.checkpoint_keys:convert_pytorch_pose',
+        'bearpaw/pytorch-pose, hg_s2_b1 or hg_s8_b1',
+        (
+            'landmarks/hourglass2_pytorch-pose_mpii.py',
+            'landmarks/hourglass8_pytorch-pose_mpii.py',
+        ),
+    ),
     'retinaface': System(
         'mmext.retinaface.checkpoint_keys:convert',
         'biubug6/Pytorch_Retinaface, MobileNetV1 x0.25 or ResNet-50',

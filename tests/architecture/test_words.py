@@ -9,7 +9,16 @@ import pytest
 from sources import PACKAGE, modules, tree
 
 LEAST_SHARE = 0.8
-WITH_SHAPES = ('functional', 'layers', 'metrics', 'centernet', 'retinaface', 'upsnet', 'vpsnet')
+WITH_SHAPES = (
+    'functional',
+    'layers',
+    'metrics',
+    'centernet',
+    'landmarks',
+    'retinaface',
+    'upsnet',
+    'vpsnet',
+)
 
 _SHAPE = re.compile(r'``\[[^\]`]*\]``')
 _ARRAY = re.compile(r'Tensor|NDArray|ndarray|\b(?:Array|Bools|Floats|Ints|IntArray|FloatArray)\b')

@@ -178,11 +178,60 @@ def write_cityscapes_vps(root: Path) -> None:
         convert(root)
 
 
+def write_mpii(root: Path) -> None:
+    """MPII as COCO key points: 16 joints."""
+    _write_landmarks(root, 'mpii', 'person', 16, 'images')
+
+
+def write_300w(root: Path) -> None:
+    """300W as COCO key points: 68 points."""
+    _write_landmarks(root, '300w', 'face', 68, 'images')
+
+
+def _write_landmarks(root: Path, name: str, kind: str, points: int, folder: str) -> None:
+    """Two objects a picture on noise, all points but one of them annotated, some occluded."""
+    (root / 'annotations').mkdir(parents=True)
+    (root / folder).mkdir()
+    category = dict(id=1, name=kind, keypoints=[str(i) for i in range(points)], skeleton=[])
+    for split, first in (('train', 1), ('val', 3)):
+        pictures: list[Json] = []
+        objects: list[Json] = []
+        for number in range(first, first + IMAGES):
+            rng = np.random.default_rng(number)
+            height, width = TALL if number % 2 else WIDE
+            file = f'{number:04d}.jpg'
+            noise = rng.integers(0, 255, (height, width, 3), np.uint8)
+            cv2.imwrite(str(root / folder / file), noise)
+            pictures.append(dict(id=number, file_name=file, width=width, height=height))
+            for x, y in ((4, 6), (22, 20)):
+                w, h = (int(v) for v in rng.integers(20, 30, 2))
+                places = rng.uniform(0.1, 0.9, (points, 2)) * (w, h) + (x, y)
+                seen = 1 + np.arange(points) % 2
+                seen[-1] = 0
+                triples = np.concatenate([places, seen[:, None]], 1) * (seen > 0)[:, None]
+                objects.append(
+                    dict(
+                        id=len(objects) + 1,
+                        image_id=number,
+                        category_id=1,
+                        bbox=[x, y, w, h],
+                        area=w * h,
+                        iscrowd=0,
+                        keypoints=triples.round(1).ravel().tolist(),
+                        num_keypoints=points - 1,
+                    )
+                )
+        content = dict(images=pictures, annotations=objects, categories=[category])
+        (root / 'annotations' / f'{name}_{split}.json').write_text(json.dumps(content))
+
+
 WRITERS: dict[str, Callable[[Path], Any]] = {
     'coco': write_coco,
     'cityscapes': write_cityscapes,
     'cityscapes_vps': write_cityscapes_vps,
     'wider_face': wider_face_set.write_set,
+    'mpii': write_mpii,
+    '300w': write_300w,
     'demo_panoptic': lambda root: write_panoptic_dataset(
         root, num_train=4, num_val=2, image_size=(64, 64)
     ),

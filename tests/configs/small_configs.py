@@ -137,6 +137,23 @@ def _shrink_yolact(config: Config) -> None:
     model.mask_head.update(in_channels=WIDTH)
 
 
+def _shrink_landmarks(config: Config) -> None:
+    model = config.model
+    if model.backbone.type == 'ResNet':
+        stages = model.backbone.get('num_stages', 4)
+        model.backbone.update(depth=18, base_channels=WIDTH, stem_channels=WIDTH)
+        model.head.in_channels = WIDTH * 2 ** (stages - 1)
+        if model.head.get('deconv_channels'):
+            model.head.deconv_channels = (WIDTH,) * len(model.head.deconv_channels)
+    else:
+        stem = (WIDTH // 4, WIDTH // 2, WIDTH)
+        model.backbone.update(channels=WIDTH, stem_channels=stem)
+    model.input_size = tuple(side // 2 for side in model.input_size)
+    for part in config.train_dataloader.dataset.pipeline:
+        if part.type == 'mmext.CropInstance':
+            part.size = model.input_size
+
+
 def _shrink_resnet(model: ConfigDict) -> None:
     model.backbone.update(depth=18, base_channels=WIDTH, stem_channels=WIDTH)
     model.neck.update(in_channels=[WIDTH * 2**i for i in range(4)], out_channels=WIDTH)
@@ -151,6 +168,7 @@ _SHRINK = {
     'mmext.RetinaFace': _shrink_retinaface,
     'CornerNet': _shrink_cornernet,
     'MaskRCNN': _shrink_mask_rcnn,
+    'mmext.CropLandmarkEstimator': _shrink_landmarks,
     'YOLACT': _shrink_yolact,
 }
 
@@ -170,7 +188,8 @@ def _shrink_pictures(pipeline: list, divisor: int) -> None:
     """Sizes in the transforms."""
     for _, part in walk(pipeline):
         for key in _SIZES:
-            if key in part and 'type' in part:
+            # crops have the size of the model's input
+            if key in part and part.get('type', 'mmext.CropInstance') != 'mmext.CropInstance':
                 part[key] = _smaller(part[key], divisor)
 
 

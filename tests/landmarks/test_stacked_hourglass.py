@@ -4,11 +4,19 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from mmengine.config import Config
 from original_networks import Weights
 from released_hourglasses import fan, princeton, pytorch_pose
 from torch import nn
 
+from mmext.configuration import load_config
 from mmext.formats.checkpoint_keys import Converted
+from mmext.inference.checkpoint_systems import (
+    SYSTEMS,
+    advice,
+    build_without_values,
+    differences,
+)
 from mmext.landmarks.checkpoint_keys import convert_fan, convert_princeton, convert_pytorch_pose
 from mmext.landmarks.stacked_hourglass import StackedHourglass
 
@@ -94,6 +102,31 @@ def test_restatements_are_of_the_published_sizes(
     kinds = ('running_mean', 'running_var', 'num_batches_tracked')
     learned = [value.numel() for name, value in weights.items() if not name.endswith(kinds)]
     assert sum(learned) == parameters
+
+
+@pytest.mark.parametrize(
+    ('network', 'points', 'stacks', 'system', 'config', 'dropped'),
+    [
+        (pytorch_pose, 16, 2, 'hourglass-pytorch-pose', 'hourglass2_pytorch-pose_mpii', 0),
+        (princeton, 16, 2, 'hourglass-princeton', 'hourglass2_mpii', 58),
+        (fan, 68, 4, 'fan', 'fan4_300w', 0),
+    ],
+)
+def test_released_files_are_those_of_the_configs(
+    network: Callable, points: int, stacks: int, system: str, config: str, dropped: int
+) -> None:
+    weights, image = Weights(), torch.zeros(1, 3, 64, 64)
+    with torch.no_grad():
+        network(weights, image, points, stacks)
+    converted = SYSTEMS[system].convert(weights)
+    file = f'landmarks/{config}.py'
+    assert file in SYSTEMS[system].configs
+    model = build_without_values(load_config(f'mmext::{file}'))
+    assert differences(converted.state, model) == []
+    assert len(converted.dropped) == dropped
+    assert len(converted.state) == len(model.state_dict())
+    others = Config(dict(model=dict(type='mmext.StackedHourglass', num_points=3)))
+    assert f'it is of {system}, convert it with: ' in advice(weights, 'a.pth', others)
 
 
 def test_unknown_keys_are_refused() -> None:

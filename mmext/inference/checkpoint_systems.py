@@ -94,6 +94,11 @@ SYSTEMS = {
             'landmarks/hourglass8_pytorch-pose_mpii.py',
         ),
     ),
+    'keypoint-rcnn': System(
+        'mmext.landmarks.checkpoint_keys:convert_keypoint_rcnn',
+        'Keypoint R-CNN of detectron2, ResNet-50 with FPN, saved by torch',
+        ('landmarks/keypoint-rcnn_r50_fpn_coco.py',),
+    ),
     'retinaface': System(
         'mmext.retinaface.checkpoint_keys:convert',
         'biubug6/Pytorch_Retinaface, MobileNetV1 x0.25 or ResNet-50',

@@ -1,8 +1,8 @@
-r"""Weights of three published networks under our names.
+r"""Weights of published networks under our names.
 
 pytorch-pose (``conv1``, ``hg.S.hg.L.P``, level 0 the deepest), princeton-vl's port (``pre``,
 ``hgs``) and FAN (``mS.b1_L``, level 1 the deepest) are one network here, that of
-:mod:`.stacked_hourglass`. Tensors are equal, none is changed.
+:mod:`.stacked_hourglass`; Keypoint R-CNN is detectron2's. Tensors are equal, none is changed.
 """
 
 import re
@@ -129,6 +129,56 @@ def convert_fan(source: Mapping[str, Tensor]) -> Converted:
         Rename(r'al(\d+)\.(.+)', r'backbone.merges.\1.maps.\2'),
     ]
     return rename_keys(source, table)
+
+
+def convert_keypoint_rcnn(source: Mapping[str, Tensor]) -> Converted:
+    """``keypoint_rcnn_*_FPN_*`` of detectron2: its ResNet, pyramid, both stages, the key points.
+
+    Args:
+        source: the ``model`` of the released file.
+
+    Raises:
+        ValueError: a key that the released network does not have.
+    """
+    first, second = r'proposal_generator\.rpn_head\.', r'roi_heads\.'
+    boxes, points = 'roi_head.bbox_head', 'roi_head.tasks.keypoints'
+    table: list[Rename | Drop] = [
+        Rename(r'backbone\.bottom_up\.stem\.conv1\.weight', 'backbone.conv1.weight'),
+        Rename(r'backbone\.bottom_up\.stem\.conv1\.norm\.(.+)', r'backbone.bn1.\1'),
+        *(line for stage in range(2, 6) for line in _detectron2_stage(stage)),
+        Rename(rf'{first}conv\.(.+)', r'rpn_head.rpn_conv.\1'),
+        Rename(rf'{first}objectness_logits\.(.+)', r'rpn_head.rpn_cls.\1'),
+        Rename(rf'{first}anchor_deltas\.(.+)', r'rpn_head.rpn_reg.\1'),
+        Rename(rf'{second}box_head\.fc1\.(.+)', rf'{boxes}.shared_fcs.0.\1'),
+        Rename(rf'{second}box_head\.fc2\.(.+)', rf'{boxes}.shared_fcs.1.\1'),
+        Rename(rf'{second}box_predictor\.cls_score\.(.+)', rf'{boxes}.fc_cls.\1'),
+        Rename(rf'{second}box_predictor\.bbox_pred\.(.+)', rf'{boxes}.fc_reg.\1'),
+        *(
+            Rename(
+                rf'{second}keypoint_head\.conv_fcn{number}\.(.+)',
+                rf'{points}.convs.{number - 1}.\1',
+            )
+            for number in range(1, 9)
+        ),
+        Rename(rf'{second}keypoint_head\.score_lowres\.(.+)', rf'{points}.deconv.\1'),
+        Drop(r'pixel_(?:mean|std)', 'the data preprocessor of the config has them'),
+        Drop(r'proposal_generator\.anchor_generator\..+', 'the config has the anchors'),
+    ]
+    return rename_keys(source, table)
+
+
+def _detectron2_stage(stage: int) -> tuple[Rename, ...]:
+    """A stage of its ResNet, whose norms are part of the convolutions, and its pyramid level."""
+    source = rf'backbone\.bottom_up\.res{stage}\.(\d+)'
+    target, level = rf'backbone.layer{stage - 1}.\1', stage - 2
+    return (
+        Rename(rf'{source}\.conv(\d)\.norm\.(.+)', rf'{target}.bn\2.\3'),
+        Rename(rf'{source}\.conv(\d)\.weight', rf'{target}.conv\2.weight'),
+        Rename(rf'{source}\.shortcut\.norm\.(.+)', rf'{target}.downsample.1.\2'),
+        Rename(rf'{source}\.shortcut\.weight', rf'{target}.downsample.0.weight'),
+        Rename(rf'backbone\.fpn_lateral{stage}\.(.+)', rf'neck.lateral_convs.{level}.conv.\1'),
+        Rename(rf'backbone\.fpn_output{stage}\.(.+)', rf'neck.fpn_convs.{level}.conv.\1'),
+    )
 
 
 def _levels(count: int) -> str:

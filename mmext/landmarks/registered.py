@@ -5,6 +5,7 @@ from mmext.landmarks import (  # noqa: F401
     estimator,
     heatmap_head,
     integral_head,
+    keypoint_rcnn_task,
     regression_head,
     simcc_head,
     stacked_hourglass,

@@ -1,3 +1,9 @@
 """Imports every file of this room that registers a class (see mmext.registry)."""
 
-from mmext.layers import deform_conv, hourglass, optical_flow, roi_align  # noqa: F401
+from mmext.layers import (  # noqa: F401
+    deform_conv,
+    hourglass,
+    optical_flow,
+    roi_align,
+    task_roi_head,
+)

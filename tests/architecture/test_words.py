@@ -10,14 +10,8 @@ from sources import PACKAGE, modules, tree
 
 LEAST_SHARE = 0.8
 WITH_SHAPES = (
-    'functional',
-    'layers',
-    'metrics',
-    'centernet',
-    'landmarks',
-    'retinaface',
-    'upsnet',
-    'vpsnet',
+    *('functional', 'layers', 'metrics'),
+    *('centernet', 'landmarks', 'retinaface', 'upsnet', 'vpsnet'),
 )
 
 _SHAPE = re.compile(r'``\[[^\]`]*\]``')

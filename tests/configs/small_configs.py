@@ -130,6 +130,17 @@ def _shrink_mask_rcnn(config: Config) -> None:
     model.roi_head.mask_head.update(conv_out_channels=WIDTH)
 
 
+def _shrink_keypoint_rcnn(config: Config) -> None:
+    model = config.model
+    _shrink_resnet(model)
+    model.rpn_head.update(in_channels=WIDTH, feat_channels=WIDTH)
+    model.roi_head.bbox_roi_extractor.out_channels = WIDTH
+    model.roi_head.bbox_head.update(in_channels=WIDTH, fc_out_channels=16)
+    task = model.roi_head.tasks.keypoints
+    task.update(in_channels=WIDTH, conv_channels=WIDTH)
+    task.roi_extractor.out_channels = WIDTH
+
+
 def _shrink_yolact(config: Config) -> None:
     model = config.model
     _shrink_resnet(model)
@@ -167,6 +178,7 @@ _SHRINK = {
     'mmext.CenterNetTripletDetector': _shrink_triplets,
     'mmext.RetinaFace': _shrink_retinaface,
     'CornerNet': _shrink_cornernet,
+    'FasterRCNN': _shrink_keypoint_rcnn,
     'MaskRCNN': _shrink_mask_rcnn,
     'mmext.CropLandmarkEstimator': _shrink_landmarks,
     'YOLACT': _shrink_yolact,

@@ -1,6 +1,7 @@
 """Codecs of landmarks against the loops that are published.
 
-DARK's targets of a face of 98 points, and DARK's and the quarter pixel's decoding of 16 such faces.
+DARK's targets of a face of 98 points, DARK's and the quarter pixel's decoding of 16 such faces,
+Keypoint R-CNN's decoding of 20 persons.
 The published loops are restated here in a straightforward way, with numpy and OpenCV as there.
 Before anything is timed, both sides must give the same values.
 """
@@ -13,11 +14,13 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.functional import interpolate
 
 from mmext.benchmark.rows import Row
 from mmext.benchmark.timing import milliseconds_in_turn
 from mmext.functional.landmark_decoding import decode_heatmaps
 from mmext.functional.landmark_heatmaps import STAMPS, landmark_heatmaps
+from mmext.functional.roi_keypoints import decode_roi_keypoints
 
 Floats = NDArray[np.floating[Any]]
 POINTS, SIDE, SIGMA, KERNEL = 98, 64, 2.0, 11
@@ -35,6 +38,7 @@ def run(quick: bool) -> list[Row]:
     maps = maps * torch.rand(faces, POINTS, 1, 1).clamp(0.3) + 1e-3 * torch.rand(maps.shape)
     rows += [_decoding(maps, 'taylor', _published_taylor, 4.0, repetitions)]
     rows += [_decoding(maps, 'quarter', _published_quarter, None, repetitions)]
+    rows += [_regions(5 if quick else 20, 3 if quick else 7)]
     return rows
 
 
@@ -124,6 +128,38 @@ def _published_taylor(face: Floats) -> Floats:
         if np.linalg.det(hessian) != 0:
             places[k] -= np.linalg.inv(hessian) @ np.array([dx, dy])
     return places
+
+
+def _regions(count: int, repetitions: int) -> Row:
+    """Keypoint R-CNN's 17 maps of persons, one peak each over noise."""
+    maps = 0.3 * torch.randn(count, 17, 56, 56)
+    peaks = 6 + 44 * torch.rand(count, 17, 2)
+    gaussians, _ = landmark_heatmaps(peaks, torch.ones(count, 17), (56, 56), STAMPS['dark'])
+    maps = maps + 12 * gaussians
+    corners = 300 * torch.rand(count, 2)
+    rois = torch.cat([corners, corners + 80 + 250 * torch.rand(count, 2)], 1)
+
+    def ours() -> torch.Tensor:
+        return decode_roi_keypoints(maps, rois)[0]
+
+    def published() -> torch.Tensor:
+        return torch.stack([_published_region(m, r) for m, r in zip(maps, rois, strict=True)])
+
+    torch.testing.assert_close(ours(), published(), atol=1e-3, rtol=0)
+    what = f'Keypoint R-CNN decoding, {count} regions of 17 points'
+    return _row(what, ours, published, 5.0, repetitions)
+
+
+def _published_region(maps: torch.Tensor, roi: torch.Tensor) -> torch.Tensor:
+    """All maps at the region's size, then their largest pixels."""
+    sides = roi[2:] - roi[:2]
+    width, height = sides.ceil().long().tolist()
+    resized = interpolate(maps[None], (height, width), mode='bicubic', align_corners=False)[0]
+    index = resized.flatten(1).argmax(1)
+    places = torch.stack((index % width, index // width), 1) + 0.5
+    scores = (resized - resized.amax((1, 2), keepdim=True)).exp()  # it scores every pixel
+    assert scores.shape == resized.shape
+    return places * (sides / sides.ceil()) + roi[:2]
 
 
 def _row(

@@ -1,0 +1,108 @@
+"""The second stage of a detector with tasks of its own beside boxes and masks.
+
+He et al., "Mask R-CNN", ICCV 2017: a branch for each question that is asked of a region. mmdet's
+``StandardRoIHead`` has two, boxes and masks.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from mmdet.models.roi_heads import StandardRoIHead
+from mmdet.models.task_modules.samplers import SamplingResult
+from mmdet.models.utils import unpack_gt_instances
+from mmdet.structures import SampleList
+from mmdet.utils import ConfigType, InstanceList
+from torch import Tensor, nn
+
+from mmext.errors import InputError
+from mmext.registry import MODELS
+
+
+@MODELS.register_module()
+class TaskRoIHead(StandardRoIHead):
+    """mmdet's RoI head with any number of named tasks; in any of its two-stage detectors.
+
+    A task is a module with two methods. ``loss(features, sampling_results, batch_gt_instances)``
+    returns losses by name. ``predict(features, boxes, batch_img_metas, rescale)`` gets the boxes
+    ``[n, 4]`` of each image, in px of the input, and returns for each image the fields of its
+    objects by name; with ``rescale`` in px of the original images.
+
+    Args:
+        tasks: name -> config of a task.
+        kwargs: of the host's head.
+
+    Raises:
+        InputError: two tasks have a loss or a field of one name.
+    """
+
+    def __init__(self, tasks: Mapping[str, ConfigType], **kwargs: ConfigType) -> None:
+        super().__init__(**kwargs)
+        self.tasks = nn.ModuleDict({name: MODELS.build(task) for name, task in tasks.items()})
+        self._sampled: list[SamplingResult] = []
+
+    def bbox_loss(
+        self, x: Sequence[Tensor], sampling_results: list[SamplingResult]
+    ) -> dict[str, Tensor]:
+        """The host's, of features ``[B, C, h, w]``; the samples are kept for the tasks."""
+        self._sampled = sampling_results
+        losses: dict[str, Tensor] = super().bbox_loss(x, sampling_results)
+        return losses
+
+    def loss(
+        self,
+        x: Sequence[Tensor],
+        rpn_results_list: InstanceList,
+        batch_data_samples: SampleList,
+    ) -> dict[str, Tensor]:
+        """The losses of boxes, masks and tasks.
+
+        Args:
+            x: levels ``[B, C, h, w]``.
+            rpn_results_list: the proposals of each image.
+            batch_data_samples: with ``gt_instances``.
+        """
+        losses: dict[str, Tensor] = super().loss(x, rpn_results_list, batch_data_samples)
+        batch_gt_instances, *_ = unpack_gt_instances(batch_data_samples)
+        sampled, self._sampled = self._sampled, []
+        for name, task in self.tasks.items():
+            own = cast(Any, task).loss(x, sampled, batch_gt_instances)
+            _refuse_twice(name, losses.keys() & own.keys())
+            losses |= own
+        return losses
+
+    def predict(
+        self,
+        x: Sequence[Tensor],
+        rpn_results_list: InstanceList,
+        batch_data_samples: SampleList,
+        rescale: bool = False,
+    ) -> InstanceList:
+        """Boxes, masks, and the fields of the tasks.
+
+        Args:
+            x: levels ``[B, C, h, w]``.
+            rpn_results_list: the proposals of each image.
+            batch_data_samples: with the image meta.
+            rescale: whether results are in px of the original images.
+        """
+        metas = [sample.metainfo for sample in batch_data_samples]
+        results = self.predict_bbox(x, metas, rpn_results_list, self.test_cfg, rescale=False)
+        boxes = [objects.bboxes.clone() for objects in results]
+        tasks = cast('Mapping[str, Any]', self.tasks)
+        fields = {name: task.predict(x, boxes, metas, rescale) for name, task in tasks.items()}
+        if self.with_mask:
+            results = self.predict_mask(x, metas, results, rescale=rescale)
+        for number, (objects, meta) in enumerate(zip(results, metas, strict=True)):
+            # the host's mask head divides them in place, or not, as it is patched
+            factor = boxes[number].new_tensor(meta.get('scale_factor', (1.0, 1.0))).repeat(2)
+            objects.bboxes = boxes[number] / factor if rescale else boxes[number]
+            for name, own in fields.items():
+                _refuse_twice(name, own[number].keys() & objects.keys())
+                for field, values in own[number].items():
+                    objects.set_field(values, field)
+        return results
+
+
+def _refuse_twice(task: str, names: set[str]) -> None:
+    if names:
+        raise InputError(f'roi_head.tasks.{task}: another part has {", ".join(sorted(names))} too')

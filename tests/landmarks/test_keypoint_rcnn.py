@@ -1,0 +1,231 @@
+"""A task beside boxes and masks in mmdet's own two-stage detectors."""
+
+import copy
+import math
+from typing import Any
+
+import pytest
+import torch
+from mmdet.structures import DetDataSample
+from mmdet.structures.mask import BitmapMasks
+from mmengine.config import ConfigDict
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+from small_estimator import boxes, images
+
+from mmext.configuration import load_config
+from mmext.inference.checkpoint_systems import SYSTEMS, build_without_values, differences
+from mmext.registry import MODELS
+
+POINTS = 3
+TASK: dict[str, Any] = dict(
+    type='mmext.KeypointRCNNTask',
+    num_points=POINTS,
+    roi_extractor=dict(
+        type='SingleRoIExtractor',
+        roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=2),
+        out_channels=8,
+        featmap_strides=[4, 8, 16, 32],
+    ),
+    in_channels=8,
+    num_convs=2,
+    conv_channels=8,
+)
+
+
+def build(base: str = 'mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py', **task: Any) -> Any:
+    """A detector of mmdet's with the task, made small."""
+    init_default_scope('mmdet')
+    model = load_config(f'mmdet::{base}').model
+    narrow = dict(base_channels=4, stem_channels=4)
+    model.backbone.update(depth=18, init_cfg=None, norm_eval=False, **narrow)
+    model.neck.update(in_channels=[4, 8, 16, 32], out_channels=8)
+    model.rpn_head.update(in_channels=8, feat_channels=8)
+    head = model.roi_head
+    for part in ('bbox', 'mask'):
+        if f'{part}_head' in head:
+            head[f'{part}_roi_extractor'].out_channels = 8
+            head[f'{part}_head'].update(in_channels=8, num_classes=2)
+    head.bbox_head.fc_out_channels = 16
+    if 'mask_head' in head:
+        head.mask_head.update(conv_out_channels=8, num_convs=1)
+    model.test_cfg.rcnn.update(score_thr=0.0, max_per_img=5)
+    model.test_cfg.rpn.max_per_img = 20
+    head.update(type='mmext.TaskRoIHead', tasks=dict(keypoints={**copy.deepcopy(TASK), **task}))
+    torch.manual_seed(0)
+    return MODELS.build(ConfigDict(model))
+
+
+def pictures(count: int) -> torch.Tensor:
+    return images(count) / 128 - 1
+
+
+def truth(count: int, factor: float = 1.0, seed: int = 0) -> DetDataSample:
+    shape = (96, 96)
+    original = tuple(round(side / factor) for side in shape)
+    made = DetDataSample(
+        metainfo=dict(
+            img_shape=shape, ori_shape=original, pad_shape=shape, batch_input_shape=shape,
+            scale_factor=(factor, factor),
+        )
+    )  # fmt: skip
+    found = boxes(seed, count)
+    low, high = found[:, None, :2], found[:, None, 2:]
+    points = low + torch.rand(count, POINTS, 2) * (high - low)
+    made.gt_instances = InstanceData(
+        bboxes=found,
+        labels=torch.zeros(count, dtype=torch.long),
+        masks=BitmapMasks([(torch.ones(*shape) > 0).byte().numpy()] * count, *shape),
+        keypoints=points,
+        keypoints_visible=torch.full((count, POINTS), 2.0),
+    )
+    made.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0).long())
+    return made
+
+
+@pytest.mark.parametrize(
+    'base', ['mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py', 'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py']
+)
+def test_boxes_masks_and_points_train_and_predict_together(base: str) -> None:
+    model = build(base)
+    losses = model.loss(pictures(2), [truth(3), truth(2, seed=1)])
+    has_masks = 'mask' in base
+    assert ('loss_mask' in losses) == has_masks
+    # of 28 x 28 cells nobody knows anything yet
+    assert losses['loss_keypoint'].item() == pytest.approx(math.log(784), rel=0.3)
+    total, _ = model.parse_losses(losses)
+    total.backward()
+    assert not [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    with torch.no_grad():
+        samples = model.eval().predict(pictures(2), [truth(3, 2.0), truth(2, 1.0)])
+        plain = model.predict(pictures(2), [truth(3, 2.0), truth(2, 1.0)], rescale=False)
+    for scaled, unscaled, factor in zip(samples, plain, (2.0, 1.0), strict=True):
+        found, other = scaled.pred_instances, unscaled.pred_instances
+        assert len(found) == 5
+        assert found.keypoints.shape == (5, POINTS, 2)
+        assert ((found.keypoint_scores >= 0) & (found.keypoint_scores <= 1)).all()
+        torch.testing.assert_close(found.bboxes * factor, other.bboxes, atol=1e-3, rtol=1e-4)
+        torch.testing.assert_close(found.keypoints * factor, other.keypoints, atol=1e-3, rtol=1e-4)
+        assert ('masks' in found) == has_masks
+        # points lie in their boxes
+        low, high = found.bboxes[:, None, :2], found.bboxes[:, None, 2:]
+        at_least_one_px = torch.maximum(high, low + 1 / factor)
+        inside = (found.keypoints >= low - 1e-3) & (found.keypoints <= at_least_one_px + 1e-3)
+        assert inside.all()
+
+
+def test_boxes_and_masks_are_those_of_the_host() -> None:
+    model = build()
+    plain_head = MODELS.get('StandardRoIHead')
+    with torch.no_grad():
+        (found,) = model.eval().predict(pictures(1), [truth(2, 2.0)])
+        model.roi_head.__class__ = plain_head
+        (expected,) = model.predict(pictures(1), [truth(2, 2.0)])
+    for field in ('bboxes', 'scores', 'labels', 'masks'):
+        torch.testing.assert_close(found.pred_instances[field], expected.pred_instances[field])
+    assert 'keypoints' not in expected.pred_instances
+
+
+def test_a_batch_without_objects_or_points_costs_nothing() -> None:
+    model = build()
+    losses = model.loss(pictures(2), [truth(0), truth(0)])
+    assert losses['loss_keypoint'].item() == 0
+    losses['loss_keypoint'].backward()
+    task = model.roi_head.tasks['keypoints']
+    assert all(p.grad is not None and not p.grad.any() for p in task.parameters())
+    hidden = truth(2)
+    hidden.gt_instances.keypoints_visible[:] = 0
+    assert model.loss(pictures(1), [hidden])['loss_keypoint'].item() == 0
+
+
+def test_the_loss_is_divided_by_the_points_that_count() -> None:
+    losses = {}
+    for normalizer in (None, 10.0):
+        model = build(normalizer=normalizer)
+        task = model.roi_head.tasks['keypoints'].eval()
+        logits = torch.zeros(2, POINTS, 28, 28)
+        points = torch.tensor([[[5.0, 5], [6, 6], [90, 90]], [[5, 5], [7, 7], [8, 8]]])
+        visible = torch.tensor([[2.0, 1, 2], [0, 0, 2]])
+        rois = torch.tensor([[0.0, 0, 10, 10]] * 2)
+        losses[normalizer] = task._loss(logits, points, visible, rois).item()
+    one = math.log(784)
+    assert losses[None] == pytest.approx(one, rel=1e-5)
+    assert losses[10.0] == pytest.approx(3 * one, rel=1e-5)  # the sum; images come after
+
+
+def test_the_half_pixel_goes_in_and_out() -> None:
+    features = [torch.randn(1, 8, 24 // 2**i, 24 // 2**i) for i in range(4)]
+    given = [torch.tensor([[10.0, 10, 60, 70]])]
+    metas = [dict(scale_factor=(2.0, 2.0))]
+    plain, shifted = (
+        build(pixel_offset=offset).roi_head.tasks['keypoints'].predict(features, given, metas, True)
+        for offset in (0.0, 0.5)
+    )
+    difference = plain[0]['keypoints'] - shifted[0]['keypoints']
+    torch.testing.assert_close(difference, torch.full((1, POINTS, 2), 0.5))
+
+
+def test_bad_points_and_names() -> None:
+    model = build()
+    wrong = truth(2)
+    wrong.gt_instances.keypoints = torch.zeros(2, 5, 2)
+    with pytest.raises(ValueError, match=r'expected \[2, 3, 2\], got \[2, 5, 2\]'):
+        model.loss(pictures(1), [wrong])
+    model.roi_head.tasks['others'] = copy.deepcopy(model.roi_head.tasks['keypoints'])
+    with pytest.raises(ValueError, match=r'tasks\.others: another part has loss_keypoint too'):
+        model.loss(pictures(1), [truth(2)])
+    with pytest.raises(ValueError, match='from 1'):
+        build(num_convs=0)
+
+
+def detectron2_shapes() -> dict[str, tuple[int, ...]]:
+    """Names and shapes of ``keypoint_rcnn_R_50_FPN``, written by the rules of its modules."""
+    shapes: dict[str, tuple[int, ...]] = {'pixel_mean': (3, 1, 1), 'pixel_std': (3, 1, 1)}
+
+    def conv(name: str, out: int, before: int, kernel: int) -> None:
+        shapes[f'{name}.weight'] = (out, before, kernel, kernel)
+        for field in ('weight', 'bias', 'running_mean', 'running_var'):
+            shapes[f'{name}.norm.{field}'] = (out,)
+
+    def with_bias(name: str, *shape: int, outputs: int | None = None) -> None:
+        shapes[f'{name}.weight'], shapes[f'{name}.bias'] = shape, (outputs or shape[0],)
+
+    conv('backbone.bottom_up.stem.conv1', 64, 3, 7)
+    before = 64
+    for stage, blocks in zip(range(2, 6), (3, 4, 6, 3), strict=True):
+        out = 256 * 2 ** (stage - 2)
+        for block in range(blocks):
+            name = f'backbone.bottom_up.res{stage}.{block}'
+            if block == 0:
+                conv(f'{name}.shortcut', out, before, 1)
+            conv(f'{name}.conv1', out // 4, before, 1)
+            conv(f'{name}.conv2', out // 4, out // 4, 3)
+            conv(f'{name}.conv3', out, out // 4, 1)
+            before = out
+        with_bias(f'backbone.fpn_lateral{stage}', 256, out, 1, 1)
+        with_bias(f'backbone.fpn_output{stage}', 256, 256, 3, 3)
+    heads = (('conv', 256, 3), ('objectness_logits', 3, 1), ('anchor_deltas', 12, 1))
+    for name, out, kernel in heads:
+        with_bias(f'proposal_generator.rpn_head.{name}', out, 256, kernel, kernel)
+    with_bias('roi_heads.box_head.fc1', 1024, 12544)
+    with_bias('roi_heads.box_head.fc2', 1024, 1024)
+    with_bias('roi_heads.box_predictor.cls_score', 2, 1024)
+    with_bias('roi_heads.box_predictor.bbox_pred', 4, 1024)
+    for number in range(1, 9):
+        width = 256 if number == 1 else 512
+        with_bias(f'roi_heads.keypoint_head.conv_fcn{number}', 512, width, 3, 3)
+    with_bias('roi_heads.keypoint_head.score_lowres', 512, 17, 4, 4, outputs=17)
+    for level in range(5):
+        shapes[f'proposal_generator.anchor_generator.cell_anchors.{level}'] = (3, 4)
+    return shapes
+
+
+def test_every_weight_of_detectron2_has_its_place() -> None:
+    weights = {key: torch.empty(shape, device='meta') for key, shape in detectron2_shapes().items()}
+    system = SYSTEMS['keypoint-rcnn']
+    converted = system.convert(weights)
+    model = build_without_values(load_config(f'mmext::{system.configs[0]}'))
+    assert differences(converted.state, model) == []
+    assert len(converted.dropped) == 7
+    with pytest.raises(ValueError, match=r'unknown: roi_heads\.mask_head'):
+        system.convert({**weights, 'roi_heads.mask_head.deconv.weight': torch.zeros(1)})

@@ -58,6 +58,12 @@ def build_parser() -> argparse.ArgumentParser:
     add_precision(parser, 'auto', 'auto: the fastest on the device')
     parser.add_argument('--batch-size', type=int, default=1)
     parser.add_argument(
+        '--smooth-points',
+        choices=('on', 'off'),
+        default='on',
+        help='key points in videos: a One Euro filter takes out their trembling (default: on)',
+    )
+    parser.add_argument(
         '--allow-partial',
         action='store_true',
         help='accept a checkpoint that lacks some of the weights',
@@ -117,6 +123,7 @@ def predict(
     """
     from mmext.inference.coco_results import ResultsWriter, category_table
     from mmext.inference.media import PictureWriter
+    from mmext.inference.point_smoothing import PointSmoother
     from mmext.inference.streaming import Outputs, predict_stream
 
     out, results = arguments.out, None
@@ -130,7 +137,9 @@ def predict(
         pictures = PictureWriter(out / 'pictures', source)
     outputs = Outputs(pictures, results, arguments.score_thr)
     try:
-        predict_stream(source, predictor, outputs, arguments.batch_size)
+        smooth = source.fps is not None and arguments.smooth_points == 'on'
+        smoother = PointSmoother(source.fps or 0.0) if smooth else None
+        predict_stream(source, predictor, outputs, arguments.batch_size, smoother)
     except KeyboardInterrupt:
         print('stopped; what was predicted so far is kept')
     finally:

@@ -1,6 +1,6 @@
 """A trained detector as an object: ``mmext.load('upsnet.pth')('street.jpg')``."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Union
@@ -57,7 +57,9 @@ class Model:
         results = list(self._predicted(map(self._read, listed), batch_size))  # type: ignore[arg-type]
         return results[0] if single else results
 
-    def stream(self, source: str | Path | int, batch_size: int = 1) -> Iterator[Any]:
+    def stream(
+        self, source: str | Path | int, batch_size: int = 1, smooth_points: bool = True
+    ) -> Iterator[Any]:
         """Find the objects in the frames of a video, a camera or a folder, one after the other.
 
         A video model follows the objects of a video from frame to frame.
@@ -65,6 +67,7 @@ class Model:
         Args:
             source: path, or the index of a camera.
             batch_size: frames at once.
+            smooth_points: take the trembling out of key points in a video (One Euro filter).
 
         Yields:
             A :class:`~mmext.inference.result.Result` for each frame. Pictures of a folder that
@@ -76,13 +79,20 @@ class Model:
         opened = open_source(str(source))
         opened.reader = self.predictor.loader.read
         frames = ((frame.image, frame.name) for frame in opened)
-        yield from self._predicted(frames, batch_size, None if opened.fps is None else opened.name)
+        if opened.fps is None:
+            yield from self._predicted(frames, batch_size)
+            return
+        from mmext.inference.point_smoothing import PointSmoother
+
+        smoother = PointSmoother(opened.fps) if smooth_points else None
+        yield from self._predicted(frames, batch_size, opened.name, smoother)
 
     def _predicted(
         self,
         images: Iterable[tuple[npt.NDArray[np.uint8], str]],
         batch_size: int,
         video: str | None = None,
+        smoother: Callable[[Sequence[Any]], Sequence[Any]] | None = None,
     ) -> Iterator[Any]:
         from mmext.inference.result import Result
 
@@ -92,7 +102,8 @@ class Model:
         meta['thing_classes'] = tuple(self.predictor.thing_classes)
         waiting, done = iter(images), 0
         while batch := list(islice(waiting, batch_size)):
-            samples = self.predictor([image for image, _ in batch], video, done)
+            samples: Sequence[Any] = self.predictor([image for image, _ in batch], video, done)
+            samples = samples if smoother is None else smoother(samples)
             for (image, name), sample in zip(batch, samples, strict=True):
                 yield Result(image, sample, meta, name)
             done += len(batch)

@@ -17,6 +17,7 @@ from mmext.progress import progress_bar
 if TYPE_CHECKING:
     from mmext.inference.coco_results import ResultsWriter
     from mmext.inference.onnx_predictor import OnnxPredictor
+    from mmext.inference.point_smoothing import PointSmoother
     from mmext.inference.prediction import Predictor
 
     AnyPredictor = Predictor | OnnxPredictor
@@ -39,7 +40,11 @@ class Outputs(NamedTuple):
 
 
 def predict_stream(
-    source: Source, predictor: 'AnyPredictor', outputs: Outputs, batch_size: int
+    source: Source,
+    predictor: 'AnyPredictor',
+    outputs: Outputs,
+    batch_size: int,
+    smoother: 'PointSmoother | None' = None,
 ) -> None:
     """Predict, draw and write every frame.
 
@@ -51,6 +56,7 @@ def predict_stream(
         predictor: the model.
         outputs: where to.
         batch_size: frames at once.
+        smoother: of the key points of a video.
 
     Raises:
         InputError: nothing can be written any more.
@@ -60,6 +66,8 @@ def predict_stream(
     with progress_bar('predicting', source.length, 'image') as advance:
         while batch := list(islice(frames, batch_size)):
             for frame, sample in _predicted(source, predictor, batch, done):
+                if smoother is not None:
+                    smoother([sample])
                 try:
                     _write(frame, sample, predictor, outputs)
                 except (ValueError, OSError) as error:

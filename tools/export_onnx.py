@@ -1,4 +1,4 @@
-"""Export a trained RetinaFace to ONNX.
+"""Export a trained RetinaFace, or landmarks on crops, to ONNX.
 
 python tools/export_onnx.py configs/retinaface.py retinaface.pth --out retinaface.onnx
 
@@ -10,6 +10,9 @@ checkpoint, with the same results; elsewhere score threshold and suppression are
     boxes, scores, landmarks = session.run(None, {'image': image})
     xywh = numpy.hstack([boxes[0, :, :2], boxes[0, :, 2:] - boxes[0, :, :2]])
     faces = cv2.dnn.NMSBoxes(xywh, scores[0], 0.5, 0.4)
+
+Of mmext.CropLandmarkEstimator the file takes crops of the config's size as `image` and gives
+`points` [N, K, 2] in pixels of the crop and `scores` [N, K]; the crops are yours.
 """
 
 import argparse

@@ -73,9 +73,10 @@ class LandmarkHead(BaseModule, metaclass=ABCMeta):
             points: ``[N, K, 2]`` in sides.
             visible: ``[N, K]``, 0 = not annotated.
         """
-        outputs = self.forward(features)
-        losses = self.loss_by_feat(outputs, points, visible)
-        with torch.no_grad():
+        outputs = tuple(output.float() for output in self.forward(features))
+        with torch.autocast(points.device.type, enabled=False):
+            losses = self.loss_by_feat(outputs, points, visible)
+        with torch.no_grad(), torch.autocast(points.device.type, enabled=False):
             found, _ = self.predict_by_feat(tuple(output.detach() for output in outputs))
             errors = (found - points).norm(dim=-1)
             error = 100 * masked_mean(errors, (visible > 0).to(errors.dtype))
@@ -101,7 +102,10 @@ class LandmarkHead(BaseModule, metaclass=ABCMeta):
         if flipped_features is not None and permutation is not None:
             others = self.unflipped(self.forward(flipped_features), permutation)
             outputs = tuple((a + b) / 2 for a, b in zip(outputs, others, strict=True))
-        return self.predict_by_feat(outputs)
+        # places are finer than bf16 has digits
+        outputs = tuple(output.float() for output in outputs)
+        with torch.autocast(outputs[0].device.type, enabled=False):
+            return self.predict_by_feat(outputs)
 
 
 @MODELS.register_module()

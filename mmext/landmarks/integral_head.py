@@ -92,7 +92,7 @@ class IntegralHead(LandmarkHead):
         xy, probs = soft_argmax(outputs[0])
         height, width = probs.shape[-2:]
         center = xy.new_tensor([1 / width, 1 / height])  # of a cell, so far as both are even
-        peak = normalized_gaussians(center, (height, width), self.sigma).amax()
+        peak = normalized_gaussians(center, (height, width), self.sigma).flatten().amax(0)
         return (xy + 1) / 2, (probs.amax((-2, -1)) / peak).clamp(max=1)
 
     def unflipped(self, outputs: Outputs, permutation: Tensor) -> Outputs:

@@ -135,7 +135,8 @@ class KeypointRCNNTask(BaseModule):
         """
         counts = [len(image_boxes) for image_boxes in boxes]
         logits = self._logits(features, boxes)
-        points, _, scores = decode_roi_keypoints(logits, torch.cat([*boxes]))
+        with torch.autocast(logits.device.type, enabled=False):  # it multiplies matrices
+            points, _, scores = decode_roi_keypoints(logits, torch.cat([*boxes]))
         found = []
         for image_points, image_scores, meta in zip(
             points.split(counts), scores.split(counts), batch_img_metas, strict=True

@@ -119,4 +119,4 @@ class SimCCHead(LandmarkHead):
         middle = like.new_tensor([[self.input_wh]]) / 2  # [1, 1, 2]
         visible = torch.ones_like(middle[..., 0])
         labels = simcc_targets(middle, visible, self.input_wh, self.ratio, self.sigmas)[:2]
-        return [(self.beta * label).softmax(-1).amax() for label in labels]
+        return [(self.beta * label).softmax(-1).flatten().amax(0) for label in labels]

@@ -25,10 +25,18 @@ class FaceNetwork(nn.Module):
         mean: of the data preprocessor, in the order of its channels.
         std: likewise.
         swap_channels: whether the preprocessor turns BGR into RGB.
+
+    Attributes:
+        output_names: of the graph, of those that it has.
+        size_hw: height and width of the images, px; None: any.
+        jumps: whether a last bit may move an output.
     """
 
     mean: Tensor
     std: Tensor
+    output_names = OUTPUTS
+    size_hw = None  # any
+    jumps = False
 
     def __init__(
         self, detector: Any, mean: Sequence[float], std: Sequence[float], swap_channels: bool

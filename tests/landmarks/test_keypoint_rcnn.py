@@ -165,6 +165,19 @@ def test_the_half_pixel_goes_in_and_out() -> None:
     torch.testing.assert_close(difference, torch.full((1, POINTS, 2), 0.5))
 
 
+def test_low_precision_reads_the_maps_in_full() -> None:
+    task = build().roi_head.tasks['keypoints'].eval()
+    features = [torch.randn(1, 8, 24 // 2**i, 24 // 2**i) for i in range(4)]
+    given = [torch.tensor([[10.0, 10, 60, 70], [20, 5, 90, 40]])]
+    maps = (8 * torch.randn(2, POINTS, 28, 28)).bfloat16()
+    task._logits = lambda features, boxes: maps
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+        (low,) = task.predict(features, given, [{}])
+    (plain,) = task.predict(features, given, [{}])
+    assert torch.equal(low['keypoints'], plain['keypoints'])
+    assert torch.equal(low['keypoint_scores'], plain['keypoint_scores'])
+
+
 def test_bad_points_and_names() -> None:
     model = build()
     wrong = truth(2)

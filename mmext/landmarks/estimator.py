@@ -17,6 +17,7 @@ import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import OptSampleList, SampleList
 from mmdet.utils import ConfigType, OptConfigType, OptMultiConfig
+from mmengine.runner import load_checkpoint
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -43,8 +44,10 @@ class CropLandmarkEstimator(BaseDetector):
         flip_pairs: points that swap in a flipped crop; for ``test_cfg.flip``.
         mean, std: of the pixels of crops, 0..255, in the order of the data preprocessor, which is
             to leave pixels as they are.
-        detector: any detector of mmdet's or of ours, with its own ``data_preprocessor``; it finds
-            the boxes in tests and is not trained.
+        detector: config of any detector of mmdet's or of ours, with its own ``data_preprocessor``;
+            it finds the boxes in tests and is not trained.
+        detector_checkpoint: its weights, a file or an address. They are no part of the weights of
+            the estimator, so that one that was trained alone can be given any detector.
         test_cfg: ``flip`` (True): each crop is seen with its flipped image. ``boxes`` (``'auto'``):
             ``'data'`` takes those of the samples, ``'detector'``, ``'image'`` the whole image; auto
             takes the first of detector, data and image that is there. ``score_thr`` (0.3) and
@@ -53,8 +56,8 @@ class CropLandmarkEstimator(BaseDetector):
         train_cfg, data_preprocessor, init_cfg: of mmdet.
 
     Raises:
-        InputError: a data preprocessor with mean and std; ``boxes='detector'`` without one; crops
-            that are flipped without ``flip_pairs``.
+        InputError: a data preprocessor with mean and std; ``boxes='detector'`` without one, or one
+            without weights; crops that are flipped without ``flip_pairs``.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class CropLandmarkEstimator(BaseDetector):
         mean: Sequence[float] = (123.675, 116.28, 103.53),
         std: Sequence[float] = (58.395, 57.12, 57.375),
         detector: OptConfigType = None,
+        detector_checkpoint: str | None = None,
         train_cfg: OptConfigType = None,
         test_cfg: OptConfigType = None,
         data_preprocessor: OptConfigType = None,
@@ -87,9 +91,11 @@ class CropLandmarkEstimator(BaseDetector):
         self.head = MODELS.build({'input_size': self.input_wh, **head})
         self.register_buffer('mean', torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(-1, 1, 1), persistent=False)
-        self.detector = MODELS.build(detector) if detector is not None else None
-        if self.detector is not None:
-            self.detector.requires_grad_(False)
+        self.detector = None
+        if detector is not None:
+            self.detector = _trained_detector(detector, detector_checkpoint)
+            self.register_state_dict_post_hook(_leave_detector_out)
+            self.register_load_state_dict_pre_hook(_keep_detector)
         self._check_options()
         self.permutation = None
         if flip_pairs is not None:
@@ -264,3 +270,33 @@ class CropLandmarkEstimator(BaseDetector):
             raise InputError(
                 f'test_cfg.max_crops: expected at least 1, got {self.test_cfg["max_crops"]}'
             )
+
+
+def _trained_detector(config: ConfigType, checkpoint: str | None) -> Any:
+    """A detector with its weights, which do not change.
+
+    Raises:
+        InputError: no weights, or of another model.
+    """
+    if not checkpoint:
+        raise InputError('detector_checkpoint: state the weights of the detector')
+    detector = MODELS.build(config)
+    try:
+        load_checkpoint(detector, checkpoint, map_location='cpu', strict=True)
+    except (OSError, RuntimeError) as error:
+        reason = ' '.join(str(error).split())[:300]
+        raise InputError(f'detector_checkpoint {checkpoint}: {reason}') from error
+    return detector.requires_grad_(False).eval()
+
+
+def _leave_detector_out(
+    module: Any, state: dict[str, Tensor], prefix: str, local_metadata: Any
+) -> None:
+    for key in [key for key in state if key.startswith(f'{prefix}detector.')]:
+        del state[key]
+
+
+def _keep_detector(module: Any, state: dict[str, Tensor], prefix: str, *others: Any) -> None:
+    """What is loaded says nothing of the detector: it keeps its weights."""
+    own = module.detector.state_dict()
+    state.update({f'{prefix}detector.{key}': value for key, value in own.items()})

@@ -1,15 +1,21 @@
 """Crops of many images through one network, whatever their boxes come from."""
 
+import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from mmengine.config import ConfigDict
+from mmengine.registry import init_default_scope
+from mmengine.runner.checkpoint import get_state_dict
 from mmengine.structures import InstanceData
 from small_estimator import DETECTOR, PAIRS, POINTS, SIZE, boxes, build, images, sample
 
 from mmext.functional.crops import crops_around, from_crops
 from mmext.functional.keypoints import flip_permutation
 from mmext.landmarks.transforms import sample_crops
+from mmext.registry import MODELS
 
 
 def predict(model: Any, pictures: torch.Tensor, *samples: Any, **kwargs: Any) -> list[Any]:
@@ -80,9 +86,19 @@ def test_chunks_change_nothing() -> None:
     torch.testing.assert_close(parts.keypoints, whole.keypoints, atol=1e-3, rtol=0)
 
 
-def test_a_detector_finds_the_boxes() -> None:
-    model = build(detector=DETECTOR, test_cfg=dict(score_thr=0.0, labels=[1], flip=False))
-    torch.nn.init.normal_(model.detector.bbox_head.retina_cls.weight)  # so that both classes occur
+@pytest.fixture
+def detector(tmp_path: Path) -> dict[str, Any]:
+    """A detector and its weights, as arguments of the estimator."""
+    init_default_scope('mmdet')
+    torch.manual_seed(3)
+    model = MODELS.build(ConfigDict(copy.deepcopy(DETECTOR)))
+    torch.nn.init.normal_(model.bbox_head.retina_cls.weight)  # so that both classes occur
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'detector.pth')
+    return dict(detector=DETECTOR, detector_checkpoint=str(tmp_path / 'detector.pth'))
+
+
+def test_a_detector_finds_the_boxes(detector: dict[str, Any]) -> None:
+    model = build(**detector, test_cfg=dict(score_thr=0.0, labels=[1], flip=False))
     pictures = images(2)
     pictures[1, :, :, 64:] = 0  # padding
     samples = [sample(boxes(1, 3)), sample(None, (96, 64))]
@@ -104,8 +120,35 @@ def test_a_detector_finds_the_boxes() -> None:
     assert trained
     assert not any(name.startswith('detector.') for name in trained)
     assert not model.train().detector.training
-    given = build(detector=DETECTOR, test_cfg=dict(boxes='data'))
+    given = build(**detector, test_cfg=dict(boxes='data'))
     assert len(predict(given, pictures[:1], sample(boxes(1, 3)))[0]) == 3
+
+
+def test_weights_of_an_estimator_that_was_trained_alone(detector: dict[str, Any]) -> None:
+    alone, joined = build(), build(**detector)
+    assert joined.state_dict().keys() == alone.state_dict().keys()
+    assert get_state_dict(joined).keys() == alone.state_dict().keys()
+    before = {key: value.clone() for key, value in joined.detector.state_dict().items()}
+    with torch.no_grad():
+        for value in alone.parameters():
+            value.add_(1)
+    joined.load_state_dict(alone.state_dict(), strict=True)
+    assert all(
+        torch.equal(value, joined.state_dict()[key]) for key, value in alone.state_dict().items()
+    )
+    after = joined.detector.state_dict()
+    assert all(torch.equal(value, after[key]) for key, value in before.items())
+
+
+def test_a_detector_without_its_weights(detector: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match='detector_checkpoint: state the weights'):
+        build(detector=DETECTOR)
+    with pytest.raises(ValueError, match=r'nowhere\.pth'):
+        build(detector=DETECTOR, detector_checkpoint=str(tmp_path / 'nowhere.pth'))
+    other = copy.deepcopy(DETECTOR)
+    other['neck']['out_channels'] = other['bbox_head']['in_channels'] = 4
+    with pytest.raises(ValueError, match='size mismatch'):
+        build(**{**detector, 'detector': other})
 
 
 def training_sample(points: torch.Tensor, visible: float = 2.0) -> Any:

@@ -90,3 +90,25 @@ class HeatmapCodec:
         map_wh = maps.shape[3], maps.shape[2]
         pixels = cells_to_points(cells, input_wh, map_wh, self.frame)
         return pixels / pixels.new_tensor(input_wh), torch.clamp(heights, 0, 1)
+
+    def unflipped(self, maps: Tensor, input_wh: tuple[int, int]) -> Tensor:
+        """Maps of flipped crops, flipped back to where those of the crops lie.
+
+        In the frames of published codes a flipped map is off: by one cell where the first pixel
+        lies at the first cell, by a part of one where the corners do (there it is interpolated).
+
+        Args:
+            maps: ``[N, K, H, W]``.
+            input_wh: width and height of the crops, px.
+
+        Returns:
+            ``[N, K, H, W]``.
+        """
+        flipped = maps.flip(3)
+        if self.frame == 'continuous':
+            return flipped
+        shifted = torch.cat((flipped[..., :1], flipped[..., :-1]), dim=3)
+        if self.frame == 'left_aligned':
+            return shifted
+        part = (maps.shape[3] - 1) / (input_wh[0] - 1)
+        return torch.lerp(flipped, shifted, part)

@@ -201,7 +201,7 @@ class HeatmapHead(LandmarkHead):
 
     def unflipped(self, outputs: Outputs, permutation: Tensor) -> Outputs:
         """Maps ``[N, K, H, W]`` of flipped crops, flipped back; ``[K]`` names."""
-        return tuple(maps.flip(3)[:, permutation] for maps in outputs)
+        return tuple(self.codec.unflipped(maps, self.input_wh)[:, permutation] for maps in outputs)
 
     def _map_loss(self, maps: Tensor, targets: Tensor, counted: Tensor) -> Tensor:
         if self.loss_type == 'adaptive_wing':

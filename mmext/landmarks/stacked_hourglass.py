@@ -28,6 +28,9 @@ class BottleneckBlock(nn.Module):
         out_channels: of the output; if another, a 1x1 convolution takes the identity's place.
     """
 
+    # mmcv's protocol: the norm that has the output of each convolution, for fast copies
+    norm1_name, norm2_name = 'bn2', 'bn3'
+
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         middle = out_channels // 2

@@ -194,6 +194,22 @@ def test_codecs_come_back(stamp: str, frame: str, decoder: str, bound_px: float)
     assert ((found - points) * torch.tensor([128, 96])).abs().max() <= bound_px
 
 
+@pytest.mark.parametrize(
+    ('frame', 'bound_px'), [('continuous', 1e-3), ('left_aligned', 1e-3), ('corner_aligned', 0.2)]
+)
+def test_flipped_maps_come_back_to_their_place(frame: str, bound_px: float) -> None:
+    """Where a code does not shift them, the average is off by up to half a cell."""
+    codec = HeatmapCodec(frame=frame)
+    points = 0.3 + 0.4 * torch.rand(9, 4, 2, generator=torch.Generator().manual_seed(3))
+    mirrored = torch.stack((1 - points[..., 0], points[..., 1]), -1)
+    visible, size = torch.ones(9, 4), (128, 96)
+    maps, _ = codec.encode(points, visible, size, (24, 32))
+    others, _ = codec.encode(mirrored, visible, size, (24, 32))
+    average = (maps + codec.unflipped(others, size)) / 2
+    there, here = (codec.decode(m, size)[0] for m in (average, maps))
+    assert ((there - here) * torch.tensor(size)).abs().max() < bound_px
+
+
 def test_simcc_deviations_are_those_published() -> None:
     for size, sigmas in (
         ((192, 256), (4.9, 5.66)),

@@ -7,6 +7,7 @@ import torch
 from small_estimator import POINTS, SIZE, boxes, build, images, sample
 
 from mmext.inference.fast import fast
+from mmext.landmarks.stacked_hourglass import BottleneckBlock
 from mmext.registry import MODELS
 
 HEADS: dict[str, dict[str, Any]] = {
@@ -67,7 +68,11 @@ def test_a_fast_copy_of_an_hourglass() -> None:
         if isinstance(norm, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(norm.running_mean, -0.5, 0.5)
             torch.nn.init.uniform_(norm.running_var, 0.5, 2)
-    expected, found = heights(model), heights(fast(model, 'fp32'))
+    copied = fast(model, 'fp32')
+    expected, found = heights(model), heights(copied)
+    blocks = [m for m in copied.modules() if isinstance(m, BottleneckBlock)]
+    kept = [type(norm).__name__ for b in blocks for norm in (b.bn1, b.bn2, b.bn3)]
+    assert kept == ['BatchNorm2d', 'Identity', 'Identity'] * len(blocks)
     assert (expected[1] - found[1]).abs().max() < 1e-4
     assert (expected[0] - found[0]).abs().median() < 1e-2
     assert MODELS.get('mmext.CropLandmarkEstimator') is type(model)

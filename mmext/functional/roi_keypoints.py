@@ -15,11 +15,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 _SHARPNESS = -0.75  # of the cubic kernel, torch's
-_REACHES = (3, 7)  # cells around the largest one, tried in turn
+_REACHES = (5, 9)  # cells around the largest one, tried in turn
 # the kernel's positive weights of a place sum to at most 1.1875, the negative ones to -.1875; along
 # both axes a value exceeds the largest cell by no more than this share of the cells' range
 _OVERSHOOT = 0.1875 * (2 + 2 * 0.1875)
 _SLACK = 1e-4  # of rounding, in logits
+_CHUNK = 16  # regions at once: the pixels around the peaks of large ones take memory
 
 
 def keypoint_cells(
@@ -77,19 +78,23 @@ def decode_roi_keypoints(logits: Tensor, rois_xyxy: Tensor) -> tuple[Tensor, Ten
     maps, rois = logits.float(), rois_xyxy.float()
     shape = maps.shape[:2]
     sides = (rois[:, 2:] - rois[:, :2]).clamp(min=1)
-    sizes = sides.ceil().long().tolist()
     if not maps.numel():
         return rois.new_zeros((*shape, 2)), rois.new_zeros(shape), rois.new_zeros(shape)
     peaks = maps.flatten(2).argmax(2)  # [R, K]
     side = maps.shape[3]
     near = torch.stack((peaks % side, peaks // side), dim=-1)  # [R, K, 2]
-    # one region after the other: its maps fit into a processor's cache
-    found = [
-        _largest_pixel(roi_maps, cells, size)
-        for roi_maps, cells, size in zip(maps, near, sizes, strict=True)
+    whole = sides.ceil()
+    parts = [
+        _near_peaks(*chunk)
+        for chunk in zip(maps.split(_CHUNK), near.split(_CHUNK), whole.split(_CHUNK), strict=True)
     ]
-    pixels, heights = (torch.stack(values) for values in zip(*found, strict=True))
-    whole = rois.new_tensor(sizes)
+    pixels, heights = (torch.cat(values) for values in zip(*parts, strict=True))
+    unsure = heights < _bounds_far(maps, peaks) + _SLACK
+    for number in unsure.any(1).nonzero()[:, 0].tolist():
+        index = unsure[number].nonzero()[:, 0]
+        pixels[number, index], heights[number, index] = _largest_pixel(
+            maps[number, index], near[number, index], whole[number].long().tolist()
+        )
     points = (pixels + 0.5) * (sides / whole)[:, None] + rois[:, None, :2]
     scores = (heights - maps.flatten(2).logsumexp(2)).exp()
     return points, heights, scores
@@ -118,6 +123,54 @@ def _cubic(distances: Tensor) -> Tensor:
     near = ((a + 2) * d - (a + 3)) * d * d + 1
     far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
     return torch.where(d <= 1, near, far)
+
+
+def _near_peaks(maps: Tensor, near: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest of the pixels near each map's largest cell, all maps at once.
+
+    Args:
+        maps: ``[R, K, S, S]``.
+        near: x, y of the largest cells, ``[R, K, 2]``.
+        sizes: width and height of the regions, whole px, ``[R, 2]``.
+
+    Returns:
+        x, y ``[R, K, 2]`` and values ``[R, K]``.
+    """
+    side, length = maps.shape[3], 2 * _REACHES[0] + 4  # cells that these pixels see
+    low = near - _REACHES[0] - 2
+    steps = torch.arange(length, device=maps.device)
+    xs, ys = ((low[..., axis, None] + steps).clamp(0, side - 1) for axis in range(2))  # [R, K, P]
+    index = (ys[..., :, None] * side + xs[..., None, :]).flatten(2)
+    patches = maps.flatten(2).gather(2, index).unflatten(2, (length, length))
+    scales = (sizes / side)[:, None]  # [R, 1, 2]
+    first = ((near - _REACHES[0] + 0.5) * scales - 0.5).floor()
+    first = torch.minimum(first.clamp(min=0), sizes[:, None] - 1)  # [R, K, 2]
+    count = int(2 * _REACHES[0] * float(scales.max())) + 3
+    numbers = torch.arange(count, dtype=maps.dtype, device=maps.device)
+    pixels = torch.minimum(first[..., None] + numbers, sizes[:, None, :, None] - 1)
+    places = (pixels + 0.5) / scales[..., None] - 0.5 - low[..., None]  # [R, K, 2, n] in the patch
+    # a place's weights of all cells of the patch; of cells beyond two it is 0
+    weights = _cubic((places[..., None] - steps).abs().clamp_(max=2))  # [R, K, 2, n, P]
+    resized = weights[:, :, 1] @ patches @ weights[:, :, 0].mT  # [R, K, ny, nx]
+    values, best = resized.flatten(2).max(2)
+    rows, columns = best // count, best % count
+    chosen = torch.stack((columns, rows), dim=-1)[..., None]  # [R, K, 2, 1]
+    return pixels.gather(3, chosen)[..., 0], values
+
+
+def _bounds_far(maps: Tensor, peaks: Tensor) -> Tensor:
+    """What no pixel far from the peak exceeds, ``[R, K]``: a coarse bound in two passes.
+
+    A pixel out of reach sees no cell nearer than the reach less one.
+    """
+    side, gap = maps.shape[3], _REACHES[0] - 2
+    steps = torch.arange(-gap, gap + 1, device=maps.device)
+    xs = (peaks[..., None] % side + steps).clamp(0, side - 1)
+    ys = (peaks[..., None] // side + steps).clamp(0, side - 1)
+    index = (ys[..., :, None] * side + xs[..., None, :]).flatten(2)
+    flat = maps.flatten(2)
+    far = flat.scatter(2, index, -torch.inf).amax(2)
+    return far + _OVERSHOOT * (far - flat.amin(2))
 
 
 def _largest_pixel(maps: Tensor, cells: Tensor, size: Sequence[int]) -> tuple[Tensor, Tensor]:

@@ -36,6 +36,8 @@ def test_quarter_cells_are_those_of_the_released_codes(rule: str, expected: list
     if rule == 'interior':  # FAN: center (300, 200), 300 px to 64 cells, cut to whole pixels
         image = torch.tensor([300.0, 200.0]) + ((cells + 0.5) / 64 - 0.5) * 300
         assert image.floor().tolist() == [[200, 144], [175, 52], [339, 192]]
+        # pytorch-pose's pixels count from 1
+        assert (image.floor() + 1).tolist() == [[201, 145], [176, 53], [340, 193]]
 
 
 def test_mmpose_leaves_the_second_column() -> None:

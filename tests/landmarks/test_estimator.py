@@ -164,11 +164,11 @@ def test_losses_of_crops_reach_every_parameter() -> None:
     crops = torch.nn.functional.interpolate(images(2), SIZE[::-1])
     points = torch.rand(2, 1, POINTS, 2) * torch.tensor(SIZE)
     losses = model.loss(crops, [training_sample(p) for p in points])
-    assert set(losses) == {'loss_heatmap', 'point_error'}
-    losses['loss_heatmap'].backward()
+    assert set(losses) == {'loss_point', 'loss_divergence', 'point_error'}
+    (losses['loss_point'] + losses['loss_divergence']).backward()
     assert not [name for name, p in model.named_parameters() if p.grad is None]
     nothing = model.loss(crops, [training_sample(p, 0.0) for p in points])
-    assert nothing['loss_heatmap'].item() == 0
+    assert nothing['loss_point'].item() == 0
 
 
 def test_whole_images_are_no_crops() -> None:

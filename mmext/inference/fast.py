@@ -85,6 +85,11 @@ class _FastDetector(nn.Module):
         """Why the model as it is predicts in the place of the copy; '' where it does not."""
         return self._execution.failure
 
+    @property
+    def plain(self) -> nn.Module:
+        """The model that this is a copy of, which has gradients."""
+        return self._execution.plain
+
     def train(self, mode: bool = True) -> Self:
         """Refuse training.
 
@@ -127,7 +132,7 @@ class _Execution:
             guards = OpGuards(alike, device_type, choice.dtype)
             guards.install()
             weakref.finalize(model, guards.remove)
-        self._plain = plain
+        self.plain = plain
         self.failure = ''
         self._runs = False
 
@@ -136,12 +141,12 @@ class _Execution:
         if self._runs:
             return method(*args, **kwargs)
         if self.failure:
-            return getattr(self._plain, name)(*args, **kwargs)
+            return getattr(self.plain, name)(*args, **kwargs)
         try:
             with self._running():
                 return to_float32(method(*args, **kwargs))
         except Exception as error:
-            outputs = getattr(self._plain, name)(*args, **kwargs)  # raises if it is not our fault
+            outputs = getattr(self.plain, name)(*args, **kwargs)  # raises if it is not our fault
             self.failure = f'{type(error).__name__}: {(str(error).splitlines() or [""])[0]}'
             text = f'fast: predicting with the model as it is ({self.failure})'
             print_log(text, 'current', logging.WARNING)

@@ -40,6 +40,7 @@ HOST_ALLOWED_BELOW = (
     'mmext.inference.',
     'mmext.host_repairs.',  # mends the host
     'mmext.data_report.',  # builds the data sets of the host's configs
+    'mmext.explain.',  # looks into the host's detectors
 )
 
 ROOMS = sorted(path.parent for path in PACKAGE.rglob('registered.py'))

@@ -1,0 +1,1 @@
+"""Why a detector said it: maps of its detections, its features, its errors."""

@@ -1,0 +1,153 @@
+"""The few facts by family: where raw outputs live, what depends on the image, what to switch off.
+
+Nothing here is needed to explain a detector of a new family; a fact makes it exact or faster.
+"""
+
+import copy
+import dataclasses
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from torch import nn
+
+# modules by these names put out what scores are made of
+_RAW_HEADS = ('bbox_head', 'panoptic_head', 'mask_head', 'mask_iou_head', 'rpn_head', 'query_head')
+_AUGMENTATIONS: Mapping[str, Any] = {'flip': False, 'views': None}
+
+
+def raw_heads(model: nn.Module) -> dict[str, nn.Module]:
+    """The modules whose outputs scores are made of, by their names."""
+    found = {}
+    for name, module in model.named_modules():
+        parts = name.split('.')
+        stage = len(parts) > 1 and parts[-1].isdigit() and parts[-2] in _RAW_HEADS
+        if (parts[-1] in _RAW_HEADS or stage) and not isinstance(module, nn.ModuleList):
+            found[name] = module
+    return found
+
+
+def has_proposals(model: nn.Module) -> bool:
+    """Whether a first stage proposes regions, and a second one scores each."""
+    return hasattr(model, 'rpn_head') and hasattr(model, 'roi_head')
+
+
+def chooses_queries(model: nn.Module) -> bool:
+    """Whether the queries of a decoder are taken from the image: they have no fixed numbers."""
+    return bool(getattr(model, 'as_two_stage', False))
+
+
+def proposals_are_learned(model: nn.Module) -> bool:
+    """Whether the proposals are weights, the same for every image, as of Sparse R-CNN."""
+    return 'Embedding' in type(getattr(model, 'rpn_head', None)).__name__
+
+
+def neck_name(model: nn.Module) -> str:
+    """The module whose outputs the heads see."""
+    return 'neck' if getattr(model, 'neck', None) is not None else 'backbone'
+
+
+def class_counts(model: nn.Module) -> list[int]:
+    """How many classes each head tells apart, and one more with the background, largest first."""
+    counts = {
+        int(count)
+        for module in raw_heads(model).values()
+        for count in (getattr(module, 'num_classes', None), getattr(module, 'cls_out_channels', 0))
+        if count
+    }
+    return sorted({c + 1 for c in counts} | counts, reverse=True)
+
+
+@contextmanager
+def undisturbed(model: nn.Module) -> Iterator[None]:
+    """The model in evaluation mode, as one plain pass; afterwards it is as it was.
+
+    Whatever happens in between: flags of training, activation checkpointing, the memory of video
+    models and settings of the test come back.
+    """
+    training: dict[Any, bool] = {module: module.training for module in model.modules()}
+    with ExitStack() as stack:
+        for module, flag in training.items():
+            stack.callback(setattr, module, 'training', flag)
+            module.training = False  # `eval` of the host's backbones returns None
+            if getattr(module, 'with_cp', False):
+                stack.callback(setattr, module, 'with_cp', True)
+                module.with_cp = False
+        stack.enter_context(_one_pass(model))
+        stack.enter_context(_without_memory(model))
+        yield
+
+
+@contextmanager
+def lenient(model: nn.Module, score_thr: float = 0.01, max_per_img: int = 300) -> Iterator[None]:
+    """The model keeps more detections than it is set to: weaker ones, and more of them."""
+    with ExitStack() as stack:
+        for part in _test_settings(model):
+            changes = dict(score_thr=score_thr, max_per_img=max_per_img)
+            for name, value in changes.items():
+                old = part.get(name)
+                if not isinstance(old, int | float) or isinstance(old, bool):
+                    continue
+                worse = old > value if name == 'score_thr' else 0 < old < value
+                if worse:
+                    stack.callback(part.__setitem__, name, old)
+                    part[name] = value
+        yield
+
+
+@contextmanager
+def _one_pass(model: nn.Module) -> Iterator[None]:
+    """Without test-time augmentation inside of the model."""
+    with ExitStack() as stack:
+        for part in _test_settings(model):
+            for name, value in _AUGMENTATIONS.items():
+                if part.get(name):
+                    stack.callback(part.__setitem__, name, part[name])
+                    part[name] = value
+        for module in model.modules():
+            settings = getattr(module, 'settings', None)
+            if settings is not None and getattr(settings, 'flip', False):
+                stack.callback(setattr, module, 'settings', settings)
+                changed: Any = copy.copy(settings)
+                if dataclasses.is_dataclass(changed):
+                    object.__setattr__(changed, 'flip', False)
+                else:
+                    changed = changed._replace(flip=False)
+                module.settings = changed
+        yield
+
+
+def _test_settings(model: nn.Module) -> list[Any]:
+    """All dicts of the ``test_cfg`` of all modules, each once."""
+    found: dict[int, Any] = {}
+
+    def visit(node: Any) -> None:
+        if isinstance(node, dict) and id(node) not in found:
+            found[id(node)] = node
+            for value in node.values():
+                visit(value)
+
+    for module in model.modules():
+        visit(getattr(module, 'test_cfg', None))
+    return list(found.values())
+
+
+@contextmanager
+def _without_memory(model: Any) -> Iterator[None]:
+    """A video model without the frames before; they come back afterwards."""
+    if not callable(getattr(model, 'reset', None)):
+        yield
+        return
+    remembering = [
+        part
+        for part in vars(model).values()
+        if callable(getattr(part, 'reset', None)) and hasattr(part, '__dict__')
+    ]
+    states = [(part, copy.copy(vars(part))) for part in remembering]
+    try:
+        model.reset()
+        yield
+    finally:
+        for part, state in states:
+            vars(part).clear()
+            vars(part).update(state)

@@ -1,0 +1,169 @@
+"""Small detectors with random weights, one of each way to make a score, and a picture."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from mmcv.transforms import Compose
+from mmengine.config import Config
+
+from mmext.host import import_mmdet
+
+C = 16
+CLASSES = ('ball', 'crate', 'tree')
+ANCHORS = dict(
+    type='AnchorGenerator', octave_base_scale=4, scales_per_octave=1, ratios=[1.0], strides=[4, 8]
+)
+ONE_STAGE = dict(
+    nms_pre=50, min_bbox_size=0, score_thr=0.0, nms=dict(type='nms', iou_threshold=0.5),
+    max_per_img=10,
+)  # fmt: skip
+TWO_STAGE = dict(
+    rpn=dict(nms_pre=50, max_per_img=20, nms=dict(type='nms', iou_threshold=0.7), min_bbox_size=0),
+    rcnn=dict(score_thr=0.0, nms=dict(type='nms', iou_threshold=0.5), max_per_img=10),
+)
+
+
+def backbone() -> dict[str, Any]:
+    return dict(
+        data_preprocessor=dict(
+            type='DetDataPreprocessor', mean=[127.5] * 3, std=[64.0] * 3, pad_size_divisor=32
+        ),
+        backbone=dict(
+            type='ResNet', depth=18, base_channels=8, num_stages=2, out_indices=(0, 1),
+            strides=(1, 2), dilations=(1, 1), norm_eval=False, style='pytorch',
+        ),
+        neck=dict(type='FPN', in_channels=[8, 16], out_channels=C, num_outs=2),
+    )  # fmt: skip
+
+
+def retina() -> dict[str, Any]:
+    return dict(
+        type='RetinaNet', **backbone(), test_cfg=ONE_STAGE,
+        bbox_head=dict(
+            type='RetinaHead', num_classes=3, in_channels=C, feat_channels=C, stacked_convs=1,
+            anchor_generator=ANCHORS, bbox_coder=dict(type='DeltaXYWHBBoxCoder'),
+        ),
+    )  # fmt: skip
+
+
+def fcos() -> dict[str, Any]:
+    return dict(
+        type='FCOS', **backbone(), test_cfg=ONE_STAGE,
+        bbox_head=dict(
+            type='FCOSHead', num_classes=3, in_channels=C, feat_channels=C, stacked_convs=1,
+            strides=[4, 8], regress_ranges=((-1, 16), (16, 1e8)),
+            norm_cfg=dict(type='GN', num_groups=4),
+        ),
+    )  # fmt: skip
+
+
+def bbox_head() -> dict[str, Any]:
+    return dict(
+        type='Shared2FCBBoxHead', in_channels=C, fc_out_channels=16, roi_feat_size=7,
+        num_classes=3, bbox_coder=dict(type='DeltaXYWHBBoxCoder'),
+    )  # fmt: skip
+
+
+def two_stage(**changes: Any) -> dict[str, Any]:
+    extractor = dict(
+        type='SingleRoIExtractor', roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=0),
+        out_channels=C, featmap_strides=[4, 8],
+    )  # fmt: skip
+    roi_head = dict(type='StandardRoIHead', bbox_roi_extractor=extractor, bbox_head=bbox_head())
+    return dict(
+        type='FasterRCNN', **backbone(), train_cfg=None, test_cfg=TWO_STAGE,
+        rpn_head=dict(
+            type='RPNHead', in_channels=C, feat_channels=C, anchor_generator=ANCHORS,
+            bbox_coder=dict(type='DeltaXYWHBBoxCoder'),
+        ),
+        roi_head=roi_head | changes,
+    )  # fmt: skip
+
+
+def cascade() -> dict[str, Any]:
+    heads = [bbox_head() | dict(reg_class_agnostic=True) for _ in range(3)]
+    return two_stage(
+        type='CascadeRoIHead', num_stages=3, stage_loss_weights=[1, 1, 1], bbox_head=heads
+    ) | dict(type='CascadeRCNN')
+
+
+def center_net() -> dict[str, Any]:
+    parts = backbone()
+    parts['backbone']['out_indices'] = (0,)
+    parts['neck'] = dict(type='ChannelMapper', in_channels=[8], out_channels=C, num_outs=1)
+    return dict(
+        type='mmext.CenterNetPointDetector',
+        **parts,
+        bbox_head=dict(
+            type='mmext.CenterNetPointHead', num_classes=3, in_channels=C, feat_channels=C
+        ),
+        test_cfg=dict(topk=10, local_maximum_kernel=3, max_per_img=10, flip=True),
+    )
+
+
+DETECTORS: dict[str, Callable[[], dict[str, Any]]] = {
+    'retina': retina,
+    'fcos': fcos,
+    'faster': two_stage,
+    'cascade': cascade,
+    'centernet': center_net,
+}
+
+
+class SmallPredictor:
+    """What an explainer needs of a predictor, around a model of random weights."""
+
+    def __init__(self, model: Any, side_px: int = 64) -> None:
+        self.model, self.classes = model.eval(), CLASSES
+        meta_keys = ('img_id', 'ori_shape', 'img_shape', 'scale_factor')
+        self.pipeline = Compose(
+            [
+                dict(type='mmdet.LoadImageFromNDArray'),
+                dict(type='mmdet.Resize', scale=(side_px, side_px), keep_ratio=True),
+                dict(type='mmdet.PackDetInputs', meta_keys=meta_keys),
+            ]
+        )
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _host() -> None:
+    torch.set_num_threads(1)
+    import_mmdet()
+
+
+@pytest.fixture(scope='session')
+def build() -> Callable[[str], SmallPredictor]:
+    """Builds a detector by its name, with the same random weights each time."""
+
+    def make(name: str) -> SmallPredictor:
+        from mmengine.registry import init_default_scope
+
+        from mmext.registry import MODELS
+
+        init_default_scope('mmdet')
+        torch.manual_seed(0)
+        model = MODELS.build(Config(dict(model=DETECTORS[name]())).model)
+        with torch.no_grad():
+            for key, weight in model.named_parameters():
+                if 'head' in key and key.endswith('weight') and weight.ndim > 1:
+                    weight.mul_(3).add_(0.05 * torch.randn_like(weight))  # scores that differ
+        return SmallPredictor(model)
+
+    return make
+
+
+@pytest.fixture(scope='session')
+def predictors(build: Callable[[str], SmallPredictor]) -> Iterator[dict[str, SmallPredictor]]:
+    """One of each kind."""
+    yield {name: build(name) for name in DETECTORS}
+
+
+@pytest.fixture(scope='session')
+def picture() -> npt.NDArray[np.uint8]:
+    """BGR noise of another shape than the input, so that there is padding."""
+    smooth = np.random.default_rng(0).integers(0, 255, (12, 20, 3), np.uint8)
+    return smooth.repeat(4, 0).repeat(4, 1)

@@ -1,0 +1,87 @@
+"""Nothing of the user's model changes, also when something goes wrong; equal seeds, equal maps."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mmdet.models.utils import misc
+
+from mmext.explain.attribution import Options
+from mmext.explain.explainer import Explainer
+from mmext.explain.methods import METHODS
+
+QUICK = Options(masks=6, steps=2, samples=2, patch_px=24, block=4)
+
+
+def state(model: Any) -> dict[str, Any]:
+    """All that a call could change."""
+    hooks = [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()]
+    return dict(
+        weights={key: value.clone() for key, value in model.state_dict().items()},
+        flags=[m.training for m in model.modules()],
+        wants=[p.requires_grad for p in model.parameters()],
+        grads=[p.grad for p in model.parameters()],
+        test_cfg=copy.deepcopy(getattr(model, 'test_cfg', None)),
+        names=sorted(k for k in vars(model) if k[0] != '_'),
+        hooks=hooks,
+    )
+
+
+def same(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    weights = first.pop('weights'), second.pop('weights')
+    alike = all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    return alike and first == second
+
+
+@pytest.mark.parametrize('method', [m for m in METHODS if METHODS[m].kind != 'segments'])
+def test_no_method_changes_the_model_and_all_are_deterministic(
+    method: str, predictors: Any, picture: np.ndarray
+) -> None:
+    model = predictors['faster'].model
+    model.train()  # a user's model may be in any mode
+    random = torch.random.get_rng_state()
+    before = state(model)
+    options = QUICK
+    if method in ('gradcam++', 'xgradcam'):
+        options = Options(layer='backbone')
+    try:
+        maps = []
+        for _ in range(2):
+            explainer = Explainer(predictors['faster'])
+            scene = explainer.detect(picture, most=2, min_score=0.0)
+            maps.append(explainer.attribute(scene, method=method, options=options))
+        assert same(before, state(model))
+        assert torch.equal(random, torch.random.get_rng_state())
+    finally:
+        model.eval()
+    for first, second in zip(*maps, strict=True):
+        assert np.array_equal(first.relevance, second.relevance)
+        assert np.isfinite(first.relevance).all()
+        assert first.relevance.shape == picture.shape[:2]
+        assert first.relevance.any()
+
+
+def test_an_exception_leaves_all_as_it_was(
+    predictors: Any, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = predictors['centernet'].model
+    original = misc.select_single_mlvl
+    before = state(model)
+    explainer = Explainer(predictors['centernet'])
+    scene = explainer.detect(picture, most=1, min_score=0.0)
+
+    def fail(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(model.bbox_head, 'forward', fail)
+    for method in ('odam', 'rise', 'rise-features'):
+        with pytest.raises(KeyboardInterrupt):
+            explainer.attribute(scene, method=method, options=QUICK)
+    with pytest.raises(KeyboardInterrupt):
+        explainer.detect(picture)
+    monkeypatch.undo()
+    assert same(before, state(model))
+    assert misc.select_single_mlvl is original
+    assert model.test_cfg.flip is True

@@ -79,11 +79,11 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def lenient(model: nn.Module, score_thr: float = 0.01, max_per_img: int = 300) -> Iterator[None]:
+def lenient(model: nn.Module, score_thr: float = 0.01, most: int = 300) -> Iterator[None]:
     """The model keeps more detections than it is set to: weaker ones, and more of them."""
     with ExitStack() as stack:
         for part in _test_settings(model):
-            changes = dict(score_thr=score_thr, max_per_img=max_per_img)
+            changes = dict(score_thr=score_thr, max_per_img=most, topk=most, nms_pre=most)
             for name, value in changes.items():
                 old = part.get(name)
                 if not isinstance(old, int | float) or isinstance(old, bool):

@@ -154,7 +154,7 @@ class Explainer:
         except NotDifferentiable as error:
             reason = next((d.origin.reason for d in group if d.origin.reason), '') or str(error)
             made = self._maps(scene, group, FALLBACK, find_method(FALLBACK), options)
-            note = f'{method} needs a derivative, and there is none: {reason}; made by random masks'
+            note = f'no derivative for {method}, made by random masks: {reason}'
             return [replace(attribution, note=note) for attribution in made]
 
     def _maps(

@@ -73,6 +73,28 @@ def to_original(maps: Tensor, frame: Frame) -> Tensor:
     return resized[0]
 
 
+def to_input_map(maps: Tensor, frame: Frame, size_hw: tuple[int, int]) -> Tensor:
+    """Maps of the picture ``[K, h, w]`` as maps of the input ``[K, H, W]``; padding gets less.
+
+    Args:
+        maps: any values.
+        frame: of the picture.
+        size_hw: of the input.
+    """
+    inner = maps
+    if tuple(maps.shape[1:]) != frame.inner_hw:
+        inner = interpolate(
+            maps[None], frame.inner_hw, mode='bilinear', align_corners=False, antialias=True
+        )[0]
+    if frame.flipped:
+        inner = inner.flip(2)
+    whole = maps.new_full((len(maps), *size_hw), float(maps.min()) - 1)
+    whole[
+        :, frame.top : frame.top + frame.inner_hw[0], frame.left : frame.left + frame.inner_hw[1]
+    ] = inner
+    return whole
+
+
 def to_input(points_xy: Tensor, frame: Frame) -> Tensor:
     """Points ``[..., 2]`` of the picture, px, as points of the input; corners of boxes are points.
 

@@ -86,7 +86,7 @@ class Scene:
             return Anchored(self.network, self.prepared, known, regions)
         boxes = torch.tensor([d.box_xyxy for d in detections])
         labels = torch.tensor([d.label for d in detections])
-        if perturbed:
+        if perturbed or any(d.missed for d in detections):
             return Matched(self.network, self.prepared, boxes, labels)
         scores = torch.tensor([d.score for d in detections])
         return Live(self.network, self.prepared, boxes, labels, scores)
@@ -205,7 +205,7 @@ def candidate(scene: Scene, box_xyxy: Sequence[float], label: int, most: int = 3
             with torch.no_grad():
                 score = float(scene.target([asked], perturbed=True)(prepared.inputs)[0, 0])
             return replace(asked, score=score)
-    with detectors.lenient(network.model, score_thr=1e-4, max_per_img=most):
+    with detectors.lenient(network.model, score_thr=1e-4, most=most):
         wide = look(network, prepared, most, 0.0)
     return _nearest(wide, box, label, name)
 

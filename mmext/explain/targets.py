@@ -115,12 +115,18 @@ class Matched:
         prepared: the image.
         boxes_xyxy: ``[K, 4]`` px of the picture.
         labels: ``[K]``.
+        hard: the score alone of the best that overlaps by more than a half, else 0.
     """
 
     def __init__(
-        self, network: Network, prepared: Prepared, boxes_xyxy: Tensor, labels: Tensor
+        self,
+        network: Network,
+        prepared: Prepared,
+        boxes_xyxy: Tensor,
+        labels: Tensor,
+        hard: bool = False,
     ) -> None:
-        self.network, self.prepared = network, prepared
+        self.network, self.prepared, self.hard = network, prepared, hard
         self.boxes_xyxy, self.labels = boxes_xyxy, labels
 
     def __call__(self, inputs: Tensor, scale: str = 'score') -> Tensor:
@@ -146,6 +152,8 @@ class Matched:
         overlap = pairwise_iou(
             self.boxes_xyxy.to(instances.bboxes), instances.bboxes.detach()
         ).double()
+        if self.hard:
+            overlap = (overlap > 0.5).double()
         same = self.labels.to(instances.labels)[:, None] == instances.labels
         return (overlap * same * instances.scores.double()).amax(1)  # [K]
 

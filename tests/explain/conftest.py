@@ -1,6 +1,7 @@
 """Small detectors with random weights, one of each way to make a score, and a picture."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,13 @@ import torch
 from mmcv.transforms import Compose
 from mmengine.config import Config
 
+from mmext.demo.categories import METAINFO
+from mmext.demo.panoptic import write_panoptic_dataset
 from mmext.host import import_mmdet
 
-C = 16
+C, SIDE, STEPS = 16, 64, 100
+META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'seg_map_path',
+             'segments_info')  # fmt: skip
 CLASSES = ('ball', 'crate', 'tree')
 ANCHORS = dict(
     type='AnchorGenerator', octave_base_scale=4, scales_per_octave=1, ratios=[1.0], strides=[4, 8]
@@ -133,6 +138,73 @@ class SmallPredictor:
 def _host() -> None:
     torch.set_num_threads(1)
     import_mmdet()
+
+
+def pictures_of(root: Path) -> dict[str, Any]:
+    """The loader of a generated panoptic data set."""
+    things = METAINFO['thing_classes']
+    return dict(
+        batch_size=1,
+        num_workers=0,
+        dataset=dict(
+            type='mmext.CocoPanopticDataset',
+            data_root=str(root),
+            ann_file='annotations/panoptic_train2017.json',
+            data_prefix=dict(img='train2017/', seg='annotations/panoptic_train2017/'),
+            metainfo=dict(classes=METAINFO['classes'], thing_classes=things),
+            pipeline=[
+                dict(type='mmext.LoadImageFromFile'),
+                dict(type='Resize', scale=(SIDE, SIDE), keep_ratio=True),
+                dict(type='mmext.LoadPanopticAnnotations'),
+                dict(type='PackDetInputs', meta_keys=META_KEYS),
+            ],
+        ),
+    )
+
+
+@pytest.fixture(scope='session')
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of a small CenterNet that knows four generated pictures by heart."""
+    import copy
+
+    from mmengine.dataset import pseudo_collate
+    from mmengine.registry import init_default_scope
+
+    from mmext.registry import DATASETS, MODELS
+
+    folder = tmp_path_factory.mktemp('learned')
+    root = folder / 'data'
+    write_panoptic_dataset(root, num_train=4, num_val=1, image_size=(SIDE, SIDE), seed=3)
+    init_default_scope('mmdet')
+    model_config = center_net()
+    model_config['bbox_head']['num_classes'] = len(METAINFO['thing_classes'])
+    loader = pictures_of(root)
+    config = Config(
+        dict(
+            model=model_config, default_scope='mmdet', val_dataloader=loader,
+            test_dataloader=loader, train_dataloader=loader,
+        )
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = MODELS.build(copy.deepcopy(config.model))
+    dataset = DATASETS.build(copy.deepcopy(config.train_dataloader.dataset))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
+    packed = [dataset[i] for i in range(len(dataset))]
+    model.train()
+    for _ in range(STEPS):
+        batch = model.data_preprocessor(copy.deepcopy(pseudo_collate(packed)), True)
+        losses = model.loss(batch['inputs'], batch['data_samples'])
+        loss = sum(v for k, v in losses.items() if k.startswith('loss'))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    path = folder / 'learned.pth'
+    meta = dict(
+        dataset_meta=dict(classes=METAINFO['classes'], thing_classes=METAINFO['thing_classes']),
+        cfg=config.pretty_text,
+    )
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
+    return path
 
 
 @pytest.fixture(scope='session')

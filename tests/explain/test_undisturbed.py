@@ -8,6 +8,7 @@ import pytest
 import torch
 from mmdet.models.utils import misc
 
+from mmext.errors import InputError
 from mmext.explain.attribution import Options
 from mmext.explain.explainer import Explainer
 from mmext.explain.methods import METHODS
@@ -85,3 +86,14 @@ def test_an_exception_leaves_all_as_it_was(
     assert same(before, state(model))
     assert misc.select_single_mlvl is original
     assert model.test_cfg.flip is True
+
+
+def test_rules_that_divide_by_sums_say_where_they_work(
+    predictors: Any, picture: np.ndarray
+) -> None:
+    explainer = Explainer(predictors['retina'])
+    scene = explainer.detect(picture, most=1, min_score=0.0)
+    with pytest.raises(InputError, match=r'not negative.*--layer backbone'):
+        explainer.attribute(scene, method='gradcam++')
+    (attribution,) = explainer.attribute(scene, method='gradcam++', options=Options('backbone'))
+    assert attribution.layer == 'backbone:-1'

@@ -1,0 +1,1 @@
+"""What the sub-commands of ``mmext explain`` do; one file per command."""

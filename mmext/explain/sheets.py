@@ -1,0 +1,102 @@
+"""Sheets of maps: a row for each detection, a column for each method, one scale below.
+
+Shape legend: ``h x w`` picture.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from mmext.drawing.colors import Color, Picture, class_colors
+from mmext.drawing.heat_maps import at_size, color_bar, draw_frame, draw_heat
+from mmext.drawing.layout import joined, side_by_side
+from mmext.explain.attribution import Attribution
+from mmext.explain.scene import Detection, Scene
+
+SCALES = ('per-map', 'shared')
+_TILE_PX, _LEAST_OVERLAY_PX = 300, 480
+_JPEG_QUALITY = 85
+
+
+def detection_sheet(
+    scene: Scene, rows: Sequence[Sequence[Attribution]], scale: str = 'per-map'
+) -> Picture:
+    """Photo and maps of every detection.
+
+    Args:
+        scene: of the picture.
+        rows: for each detection its maps; as many in each row.
+        scale: 'per-map': each map has its own maximum; 'shared': those of a method have one.
+
+    Returns:
+        RGB ``[H', W', 3]``.
+
+    Raises:
+        ValueError: there is nothing to draw.
+    """
+    if not rows or not rows[0]:
+        raise ValueError('rows: expected a map at least')
+    photo, factor = at_size(_rgb(scene), _TILE_PX)
+    drawn = []
+    for row in rows:
+        tiles, titles = [_marked(photo, row[0].detection, factor, scene)], [_title(row[0])]
+        for column, attribution in enumerate(row):
+            share = 1.0
+            if scale == 'shared':
+                highest = max(float(other[column].relevance.max()) for other in rows)
+                own = float(attribution.relevance.max())
+                share = max(own, 0.0) / highest if highest > 0 else 0.0
+            heat = draw_heat(photo, attribution.heat * share)
+            tiles.append(_marked(heat, row[0].detection, factor, scene))
+            titles.append(map_title(attribution))
+        drawn.append(side_by_side(tiles, titles))
+    whole = joined(drawn, axis=0)
+    high = 'highest of each map' if scale == 'per-map' else 'highest of each column'
+    return joined([whole, color_bar(whole.shape[1], 'nothing speaks for it', high)], axis=0)
+
+
+def overlay(scene: Scene, attribution: Attribution) -> Picture:
+    """One map on the whole picture, RGB ``[H, W, 3]``; tiny pictures are enlarged."""
+    side = max(_LEAST_OVERLAY_PX, *scene.image.shape[:2])
+    photo, factor = at_size(_rgb(scene), side)
+    return _marked(draw_heat(photo, attribution.heat), attribution.detection, factor, scene)
+
+
+def map_title(attribution: Attribution) -> str:
+    """The method, and what a reader has to know."""
+    if not attribution.relevance.max() > 0:
+        return f'{attribution.method}: no positive evidence'
+    layer = '' if attribution.layer in ('input', 'neck') else f' @ {attribution.layer}'
+    return f'{attribution.method}{layer}{" (black box)" if attribution.note else ""}'
+
+
+def jpeg(picture: Picture, widest_px: int = 0) -> bytes:
+    """An RGB picture ``[h, w, 3]`` as a JPEG file, at most so wide; 0: as it is."""
+    if widest_px and picture.shape[1] > widest_px:
+        height = max(1, round(picture.shape[0] * widest_px / picture.shape[1]))
+        resized = cv2.resize(picture, (widest_px, height), interpolation=cv2.INTER_AREA)
+        picture = np.asarray(resized, np.uint8)
+    bgr = np.ascontiguousarray(picture[..., ::-1])
+    return cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+
+
+def _title(attribution: Attribution) -> str:
+    detection = attribution.detection
+    missed = ', not detected' if detection.missed else ''
+    return f'{detection.name} {detection.score:.2f}{missed}'
+
+
+def _marked(picture: Picture, detection: Detection, factor: float, scene: Scene) -> Picture:
+    box = [edge * factor for edge in detection.box_xyxy]
+    return draw_frame(picture, box, _color(scene, detection))
+
+
+def _color(scene: Scene, detection: Detection) -> Color:
+    network = scene.network
+    palette = getattr(network.predictor, 'palette', None)
+    return class_colors(palette, max(len(network.classes), detection.label + 1))[detection.label]
+
+
+def _rgb(scene: Scene) -> Picture:
+    return np.asarray(cv2.cvtColor(scene.image, cv2.COLOR_BGR2RGB), np.uint8)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
 from mmext.errors import run_tool
 
-COMMANDS = ('detections', 'check')
+COMMANDS = ('detections', 'check', 'activations', 'imagine', 'channels')
 
 
 def build_parser() -> argparse.ArgumentParser:

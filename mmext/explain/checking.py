@@ -15,6 +15,7 @@ from mmext.explain.attribution import Attribution, Options
 from mmext.explain.errors import RIGHT, judge
 from mmext.explain.evaluation import (
     CONTROLS,
+    DELETED_CONTROLS,
     Faithfulness,
     Measured,
     control_maps,
@@ -158,7 +159,8 @@ def _measure_all(
             continue
         with explainer.network.undisturbed():
             faithfulness = Faithfulness(scene, detection)
-            areas = {name: faithfulness.of(heat) for name, heat in heats.items()}
+            told = {n: h for n, h in heats.items() if n not in CONTROLS or n in DELETED_CONTROLS}
+            areas = {name: faithfulness.of(heat) for name, heat in told.items()}
         if all(area is not None for area in areas.values()):
             check.deleted += 1
             for name, area in areas.items():

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -25,7 +24,7 @@ from mmext.explain.targets import Matched
 
 STEPS = 10  # of deletion and insertion
 CONTROLS = ('gaussian in the box', 'uniform box', 'gaussian in the image', 'random')
-_BLUR_PX, _BLUR_SIGMA = 11, 5.0  # Petsiuk 2018
+DELETED_CONTROLS = (CONTROLS[0], CONTROLS[3])  # of which deletion and insertion are measured
 _LEAST_BUDGET_PX = 4 * STEPS
 
 Heat = npt.NDArray[np.floating[Any]]
@@ -90,8 +89,8 @@ def control_maps(size_hw: tuple[int, int], box_xyxy: Sequence[float], seed: int)
 class Faithfulness:
     """What the pixels of a map do to the score that the detector really puts out.
 
-    The budget is the area of the box, not of the image: in that all methods look alike for small
-    objects.
+    What is not there has the mean color. The budget is the area of the box, not of the image: in
+    that all methods look alike for small objects.
 
     Args:
         scene: of the picture; its network is inside of ``undisturbed``.
@@ -108,7 +107,6 @@ class Faithfulness:
         self._prepared, self._block, self._seed = prepared, block, seed
         left, top, right, bottom = boxes_to_input(box, prepared.frame)[0].tolist()
         self._budget = max(_LEAST_BUDGET_PX, round((right - left) * (bottom - top)))
-        self._blurred = _blurred(prepared.inputs)
         self._whole = float(self._scores(prepared.inputs)[0])
 
     def of(self, heat: Heat) -> tuple[float, float] | None:
@@ -128,7 +126,7 @@ class Faithfulness:
             row[order[:count]] = 0
         masks = kept.view(-1, 1, *self._prepared.size_hw).to(inputs.device)
         deleted = self._scores(inputs * masks)
-        inserted = self._scores(self._blurred * masks + inputs * (1 - masks))
+        inserted = self._scores(inputs * (1 - masks))
         return (
             measures.area_under(deleted.tolist(), self._whole),
             measures.area_under(inserted.tolist(), self._whole),
@@ -138,16 +136,6 @@ class Faithfulness:
         with torch.no_grad():
             parts = [self._score(block)[:, 0] for block in inputs.split(self._block)]
         return torch.cat(parts).cpu()
-
-
-def _blurred(inputs: Tensor) -> Tensor:
-    """Inputs ``[1, 3, H, W]`` without what is small."""
-    planes = inputs[0].cpu().numpy()
-    soft = [
-        cv2.GaussianBlur(plane, (_BLUR_PX, _BLUR_PX), _BLUR_SIGMA, borderType=cv2.BORDER_REFLECT)
-        for plane in planes
-    ]
-    return torch.from_numpy(np.stack(soft))[None].to(inputs)
 
 
 def randomized(network: Network, seed: int) -> Network:

@@ -109,9 +109,11 @@ def _origin_of(network: Network, instances: InstanceData, number: int, record: R
     score = instances.scores[number]
     if not score.requires_grad:
         return Origin(reason='its score has no path to the raw outputs of a head')
-    slopes = _slopes(score, record)
-    if any(not slope.isfinite().all() for slope in slopes.values()):
-        return Origin(reason='the derivatives of its score are not finite')
+    found = _slopes(score, record)
+    # sizes that overflow make 0 * inf of outputs that do not matter; what is left is verified
+    finite = all(bool(slope.isfinite().all()) for slope in found.values())
+    slopes = {key: slope.nan_to_num(0.0, 0.0, 0.0) for key, slope in found.items()}
+    slopes = {key: slope for key, slope in slopes.items() if slope.any()}
     value = float(score.detach())
     lengths = detectors.class_counts(network.model)
     outputs = {key: tensor.detach() for key, tensor in record.outputs.items()}
@@ -125,6 +127,8 @@ def _origin_of(network: Network, instances: InstanceData, number: int, record: R
         totals[key.module] = totals.get(key.module, 0.0) + float(slope.abs().sum())
     whole = sum(totals.values()) or 1.0
     shares = {module: total / whole for module, total in totals.items()}
+    if rule is None and not finite:
+        return Origin(None, shares, 'the derivatives of its score are not finite')
     if rule is None:
         mixed = ', '.join(f'{module} {share:.0%}' for module, share in shares.items())
         return Origin(None, shares, f'its score comes about in no way that is known ({mixed})')

@@ -27,7 +27,7 @@ COLUMNS = {
     'pointing': 'pointing', 'times_area': 'x area', 'deletion': 'deletion (low)',
     'insertion': 'insertion (high)', 'likeness': 'rank corr. with trained',
 }  # fmt: skip
-_DEFAULT_METHODS = 'odam,layercam,gradcam,eigencam,saliency,ig,rise'
+_DEFAULT_METHODS = 'odam,layercam,gradcam,eigencam,saliency,ig'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_split(parser)
     add_out(parser, 'explained_check')
-    parser.add_argument('--images', type=positive, default=20, help='pictures (default 20)')
+    parser.add_argument('--images', type=positive, default=10, help='pictures (default 10)')
     parser.add_argument(
         '--method',
         default=_DEFAULT_METHODS,
@@ -45,8 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--masks', type=positive, default=200, help='of rise (default 200)')
     parser.add_argument('--steps', type=positive, default=16, help='of ig (default 16)')
     parser.add_argument(
-        '--deletions', type=positive, default=8,
-        help='objects of which deletion and insertion are measured (default 8)',
+        '--deletions', type=positive, default=3,
+        help='objects whose deletion and insertion are measured: 22 predictions a map (default 3)',
     )  # fmt: skip
     add_drawing_of_chance(parser)
 

@@ -1,0 +1,167 @@
+"""mmdet's families, explained: one config of each, random weights, a picture of noise.
+
+python tools/benchmarks/explain_families.py                 # all, about ten minutes on a CPU
+python tools/benchmarks/explain_families.py fcos detr       # those whose config is named like this
+
+For the best detection of each: how its score comes about, what the target of the maps is, and
+whether a map by derivatives and one by random masks was made.
+"""
+
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+
+import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
+from mmext.configuration import load_config, remove_pretrained, walk
+from mmext.explain.attribution import Options
+from mmext.explain.explainer import Explainer
+from mmext.host import import_mmdet
+from mmext.host_repairs.configs import adapt_config
+from mmext.inference.prediction import Predictor
+
+SIDE_PX = 256
+OPTIONS = Options(masks=12, block=4)
+FAMILIES = (
+    'faster_rcnn/faster-rcnn_r50_fpn_1x_coco', 'mask_rcnn/mask-rcnn_r50_fpn_1x_coco',
+    'double_heads/dh-faster-rcnn_r50_fpn_1x_coco', 'libra_rcnn/libra-faster-rcnn_r50_fpn_1x_coco',
+    'sabl/sabl-faster-rcnn_r50_fpn_1x_coco', 'grid_rcnn/grid-rcnn_r50_fpn_gn-head_2x_coco',
+    'ms_rcnn/ms-rcnn_r50-caffe_fpn_1x_coco', 'swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco',
+    'cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco', 'htc/htc_r50_fpn_1x_coco',
+    'scnet/scnet_r50_fpn_1x_coco', 'sparse_rcnn/sparse-rcnn_r50_fpn_1x_coco',
+    'queryinst/queryinst_r50_fpn_1x_coco', 'point_rend/point-rend_r50-caffe_fpn_ms-1x_coco',
+    'retinanet/retinanet_r50_fpn_1x_coco', 'free_anchor/freeanchor_r50_fpn_1x_coco',
+    'pvt/retinanet_pvt-t_fpn_1x_coco', 'fsaf/fsaf_r50_fpn_1x_coco',
+    'yolof/yolof_r50-c5_8xb8-1x_coco', 'foveabox/fovea_r50_fpn_4xb4-1x_coco',
+    'reppoints/reppoints-moment_r50_fpn_1x_coco', 'gfl/gfl_r50_fpn_1x_coco',
+    'vfnet/vfnet_r50_fpn_1x_coco', 'tood/tood_r50_fpn_1x_coco',
+    'rtmdet/rtmdet_tiny_8xb32-300e_coco', 'rtmdet/rtmdet-ins_tiny_8xb32-300e_coco',
+    'fcos/fcos_r50-caffe_fpn_gn-head_1x_coco',
+    'nas_fcos/nas-fcos_r50-caffe_fpn_fcoshead-gn-head_4xb4-1x_coco',
+    'atss/atss_r50_fpn_1x_coco', 'dyhead/atss_r50_fpn_dyhead_1x_coco',
+    'autoassign/autoassign_r50-caffe_fpn_1x_coco',
+    'condinst/condinst_r50_fpn_ms-poly-90k_coco_instance', 'paa/paa_r50_fpn_1x_coco',
+    'ddod/ddod_r50_fpn_1x_coco', 'ssd/ssd300_coco', 'yolact/yolact_r50_1xb8-55e_coco',
+    'yolox/yolox_tiny_8xb8-300e_coco', 'yolo/yolov3_mobilenetv2_8xb24-320-300e_coco',
+    'centernet/centernet_r18_8xb16-crop512-140e_coco', 'detr/detr_r18_8xb2-500e_coco',
+    'conditional_detr/conditional-detr_r50_8xb2-50e_coco', 'dab_detr/dab-detr_r50_8xb2-50e_coco',
+    'deformable_detr/deformable-detr_r50_16xb2-50e_coco', 'dino/dino-4scale_r50_8xb2-12e_coco',
+    'ddq/ddq-detr-4scale_r50_8xb2-12e_coco', 'mask2former/mask2former_r50_8xb2-lsj-50e_coco',
+    'mask2former/mask2former_r50_8xb2-lsj-50e_coco-panoptic',
+    'maskformer/maskformer_r50_ms-16xb1-75e_coco', 'panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco',
+    'solov2/solov2-light_r18_fpn_ms-3x_coco', 'solo/solo_r50_fpn_1x_coco',
+    'cornernet/cornernet_hourglass104_8xb6-210e-mstest_coco', 'boxinst/boxinst_r50_fpn_ms-90k_coco',
+)  # fmt: skip
+OURS = (
+    'mmext::upsnet_demo.py', 'mmext::vpsnet_demo.py', 'mmext::centernet_demo.py',
+    'mmext::centernet_pose_demo.py', 'mmext::centernet_triplet_demo.py',
+    'mmext::retinaface/retinaface_mobilenet025_wider.py',
+)  # fmt: skip
+
+
+class Line(NamedTuple):
+    """What became of a family."""
+
+    name: str
+    gradient: bool
+    masks: bool
+    origin: str
+    seconds: float
+
+
+def predictor_of(name: str) -> Predictor:
+    """A detector of random weights that puts out whatever it finds."""
+    config = load_config(name)
+    init_default_scope('mmdet')
+    remove_pretrained(config)
+    adapt_config(config, single_process=True)
+    for _, part in walk(config.model.get('test_cfg') or {}, 'test_cfg'):
+        _let_through(part)
+    _let_through(config.model.get('test_cfg') or {})
+    config.test_dataloader.dataset.pipeline = _small(config.test_dataloader.dataset.pipeline)
+    from mmext.registry import MODELS
+
+    torch.manual_seed(0)
+    model = MODELS.build(config.model)
+    model.init_weights()
+    model.eval()
+    classes = [f'class {i}' for i in range(200)]
+    return Predictor(model, config, dict(classes=classes))
+
+
+def _let_through(part: Any) -> None:
+    for value in list(part.values()) if isinstance(part, dict) else ():
+        _let_through(value)
+    if isinstance(part, dict) and 'score_thr' in part:
+        part['score_thr'] = min(part['score_thr'], 0.0 if 'mask_thr' not in part else 0.05)
+
+
+def _small(pipeline: Sequence[Any]) -> list[Any]:
+    kept = [dict(step) for step in pipeline]
+    for step in kept:
+        if step['type'] in ('Resize', 'mmdet.Resize', 'FixScaleResize'):
+            step['type'], step['scale'] = 'Resize', (SIDE_PX, SIDE_PX)
+    return kept
+
+
+def explained(name: str) -> Line:
+    """Explain the best detection of a family."""
+    started = time.monotonic()
+    explainer = Explainer(predictor_of(name))
+    picture = np.random.default_rng(0).integers(0, 255, (SIDE_PX, SIDE_PX, 3), np.uint8)
+    scene = explainer.detect(picture, most=1, min_score=0.0)
+    if not scene.detections:
+        return Line(name, False, False, 'no detection', time.monotonic() - started)
+    (by_gradient,) = explainer.attribute(scene, method='odam', options=OPTIONS)
+    if by_gradient.note:
+        by_masks = by_gradient
+    else:
+        (by_masks,) = explainer.attribute(scene, method='rise', options=OPTIONS)
+    origin = scene.detections[0].origin
+    said = (origin.rule.name if origin.rule else origin.reason) + f' [{by_gradient.target}'
+    said += f', {by_masks.target}]'
+    return Line(
+        name,
+        not by_gradient.note and bool(by_gradient.relevance.any()),
+        bool(by_masks.relevance.any()),
+        said,
+        time.monotonic() - started,
+    )
+
+
+def lines(names: Sequence[str]) -> Iterator[Line]:
+    """Explain families, one after the other; what fails is named."""
+    for name in names:
+        try:
+            yield explained(name)
+        except Exception as error:
+            text = (str(error).splitlines() or [''])[0][:150]
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            yield Line(name, False, False, f'{type(error).__name__}: {text} ({where.name})', 0.0)
+
+
+def main(wanted: Sequence[str]) -> None:
+    """Print a line of each family, and the counts."""
+    torch.set_num_threads(1)
+    MMLogger.get_instance('mmengine', log_level='ERROR')
+    import_mmdet()
+    names = [*OURS, *(f'mmdet::{family}.py' for family in FAMILIES)]
+    names = [n for n in names if not wanted or any(word in n for word in wanted)]
+    found = []
+    for line in lines(names):
+        found.append(line)
+        marks = f'{"gradient" if line.gradient else "-":9}{"masks" if line.masks else "-":6}'
+        print(f'{marks}{line.seconds:5.1f} s  {line.name}: {line.origin}', flush=True)
+    both = sum(line.gradient and line.masks for line in found)
+    detected = sum(line.gradient or line.masks for line in found)
+    print(f'{both} by both, {detected} by one at least, of {len(found)}')
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])

@@ -13,7 +13,10 @@ from collections.abc import Sequence
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
 from mmext.errors import run_tool
 
-COMMANDS = ('detections', 'check', 'activations', 'imagine', 'channels')
+COMMANDS = (
+    *('detections', 'check', 'activations', 'imagine', 'channels'),
+    *('index', 'neighbours', 'plot', 'errors'),
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

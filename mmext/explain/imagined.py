@@ -19,8 +19,8 @@ from mmext.explain.layers import captured, chosen, find_layer
 from mmext.explain.network import Network, Prepared
 from mmext.functional.boxes import pairwise_iou
 
-_ROUGHNESS, _STRENGTH = 0.5, 0.5
-_LEARNING_RATE = 0.05
+_ROUGHNESS, _STRENGTH = 40.0, 10.0
+_LEARNING_RATE = 0.01
 
 Objective = Callable[[Tensor], Tensor]
 
@@ -46,7 +46,7 @@ def imagine_class(
     name: str,
     box_xyxy: Sequence[float],
     size_hw: tuple[int, int],
-    steps: int = 256,
+    steps: int = 128,
     seed: int = 0,
 ) -> Imagined:
     """The picture in which a detector sees an object best, at a place.
@@ -98,7 +98,7 @@ def imagine_channel(
     layer: str,
     channel: int,
     size_hw: tuple[int, int],
-    steps: int = 256,
+    steps: int = 128,
     seed: int = 0,
 ) -> Imagined:
     """The picture that a channel of a layer answers to most, in the mean over its cells.

@@ -18,7 +18,11 @@ _BLOCK_BYTES = 32 * 2**20
 
 
 def nearest_rows(
-    vectors: Floats, queries: Floats, k: int, left_out: Sequence[Sequence[int]] = ()
+    vectors: Floats,
+    queries: Floats,
+    k: int,
+    left_out: Sequence[Sequence[int]] = (),
+    wanted: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[Ints, Floats]:
     """The rows with the largest dot products with each query.
 
@@ -27,6 +31,7 @@ def nearest_rows(
         queries: ``[Q, D]``.
         k: how many; fewer come back where there are fewer.
         left_out: ``[Q]``, rows that each query does not want; empty: none.
+        wanted: ``[N]``, rows that can be found at all; None: all.
 
     Returns:
         Rows ``[Q, k']``, best first, and their products ``[Q, k']``. A query that finds less
@@ -49,6 +54,8 @@ def nearest_rows(
         for query, unwanted in enumerate(left_out):
             inside = [row - start for row in unwanted if start <= row < start + len(block)]
             found[query, inside] = -np.inf
+        if wanted is not None:
+            found[:, ~wanted[start : start + len(block)]] = -np.inf
         here = np.broadcast_to(np.arange(start, start + len(block)), found.shape)
         rows, products = _best(
             np.concatenate([rows, here], 1), np.concatenate([products, found], 1), k

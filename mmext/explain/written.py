@@ -38,7 +38,7 @@ class ResultFolder:
     def __init__(self, folder: Path, checkpoint: Path | None, seed: int, scale: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.seed, self.scale = folder, seed, scale
-        self._digest = '' if checkpoint is None else _sha256(checkpoint)
+        self._digest = '' if checkpoint is None else sha256_of(checkpoint)
         self._sections: list[Section] = []
         self._lines: list[list[str]] = []
         self._names: set[str] = set()
@@ -158,6 +158,7 @@ def _line(name: str, number: int, a: Attribution) -> list[str]:
     ]  # fmt: skip
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file."""
     with path.open('rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()

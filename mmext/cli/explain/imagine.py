@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--layer', help='as backbone.layer3, with --channel')
     parser.add_argument('--channel', type=int, help='of the layer')
     parser.add_argument('--size', type=positive, default=128, help='of the picture (default 128)')
-    parser.add_argument('--steps', type=positive, default=256, help='of the ascent (default 256)')
+    parser.add_argument('--steps', type=positive, default=128, help='of the ascent (default 128)')
     add_drawing_of_chance(parser)
 
 

@@ -22,6 +22,7 @@ from mmengine.registry import Registry
 _CENTERNET = 'mmext.centernet.registered'
 _DATA_WORKERS = 'mmext.hooks.data_workers.registered'
 _DUE_VALIDATION = 'mmext.hooks.due_validation.registered'
+_EXPLAIN = 'mmext.explain.registered'
 _FINITE_WEIGHTS = 'mmext.hooks.finite_weights.registered'
 _LAYERS = 'mmext.layers.registered'
 _LANDMARKS = 'mmext.landmarks.registered'
@@ -67,6 +68,7 @@ HOOKS = _child(
     host.HOOKS,
     _DATA_WORKERS,
     _DUE_VALIDATION,
+    _EXPLAIN,
     _FINITE_WEIGHTS,
     _MLFLOW,
     _PIPELINES,

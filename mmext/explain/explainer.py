@@ -23,6 +23,7 @@ from mmext.explain.layers import INPUT, Layer, cells_are_centered, find_layer
 from mmext.explain.methods import FALLBACK, Method, find_method
 from mmext.explain.network import Network
 from mmext.explain.scene import Detection, Scene, candidate, look
+from mmext.explain.segment_maps import segment_maps, segments_of
 from mmext.explain.targets import Anchored, Live, Matched
 
 
@@ -167,9 +168,9 @@ class Explainer:
             slopes = gradient_maps.differentiate(_differentiable(target), None)
             maps = gradient_maps.input_maps(method, slopes, scene.prepared.inputs)
             return _attributions(scene, group, method, target, maps)
-        if kind.kind == 'segments':
-            raise InputError(f'{method}: see Explainer.segments')
         target = scene.target(group, perturbed=True)
+        if kind.kind == 'segments':
+            return self._segmented(scene, group, method, target, options)
         if kind.kind == 'masks':
             return self._masked(scene, group, method, target, options)
         return self._by_captum(scene, group, method, target, options)
@@ -223,6 +224,16 @@ class Explainer:
             replace(a, facts={'agreement': float(r), 'kept': found.keep})
             for a, r in zip(made, found.agreement, strict=True)
         ]
+
+    def _segmented(
+        self, scene: Scene, group: list[Detection], method: str, target: Any, options: Options
+    ) -> list[Attribution]:
+        segments = segments_of(self.network, scene.prepared)
+        maps, facts = segment_maps(
+            target, scene.prepared, len(group), segments, method == 'shapley', _settings(options)
+        )
+        made = _attributions(scene, group, method, target, maps)
+        return [replace(a, facts=f) for a, f in zip(made, facts, strict=True)]
 
     def _by_captum(
         self, scene: Scene, group: list[Detection], method: str, target: Any, options: Options

@@ -20,6 +20,7 @@ from mmext.explain.scene import Scene
 from mmext.explain.sheets import detection_sheet, jpeg, overlay
 from mmext.formats.file_names import short_name
 
+_MOST_FACTS = 6
 _WIDEST_PX = 1100  # of a picture in the report
 COLUMNS = ('image', 'number', 'class', 'score', 'left', 'top', 'right', 'bottom', 'method',
            'target', 'layer', 'origin', 'seconds', 'note')  # fmt: skip
@@ -128,7 +129,7 @@ def _section(name: str, sheet: Picture, rows: Sequence[Sequence[Attribution]]) -
 
 
 def _facts(attribution: Attribution) -> str:
-    said = [f'{name} {value:.2g}' for name, value in attribution.facts.items()]
+    said = [f'{name} {value:.2g}' for name, value in list(attribution.facts.items())[:_MOST_FACTS]]
     if attribution.levels and len(attribution.levels) > 1:
         said.append('levels ' + ' '.join(f'{share:.0%}' for share in attribution.levels))
     return f' ({", ".join(said)})' if said else ''

@@ -3,14 +3,17 @@
 import csv
 import importlib.util
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from mmext.errors import InputError, run_tool
+from mmext.explain.object_index import ObjectIndex
 
 TOOL = Path(__file__).parents[2] / 'tools/explain.py'
 Call = Callable[..., None]
@@ -138,3 +141,117 @@ def test_check_tells_maps_from_noise(call: Call, tmp_path: Path) -> None:
     assert value('saliency', 'deletion') < value('random', 'deletion')
     assert -1 <= value('saliency, random weights', 'likeness') < 0.9
     assert (tmp_path / 'out/report.html').exists()
+
+
+def test_activations_of_a_layer(call: Call, photos: Path, tmp_path: Path) -> None:
+    photo = sorted(photos.iterdir())[0]
+    call('activations', photo, '--layer', 'backbone.layer1', '--channels', 'top:3')
+    with np.load(tmp_path / f'out/{photo.stem}.npz') as found:
+        energy = np.square(found['maps'].astype(float)).mean((1, 2))
+        assert found['maps'].shape[0] == 3
+        assert (np.diff(energy) <= 1e-2).all(), 'strongest first'
+    assert (tmp_path / f'out/{photo.stem}_backbone.layer1.jpg').exists()
+    with pytest.raises(InputError, match='has channels 0 to 7'):
+        call('activations', photo, '--layer', 'backbone.layer1', '--channels', '3,800')
+    with pytest.raises(InputError, match='expected top:N'):
+        call('activations', photo, '--channels', 'best')
+
+
+def test_the_patches_of_channels(call: Call, tmp_path: Path) -> None:
+    call('channels', '--layer', 'backbone.layer1', '--channels', '5,2', '-k', 3)
+    rows = list(csv.DictReader((tmp_path / 'out/channels.csv').open()))
+    assert [row['channel'] for row in rows] == ['5'] * 3 + ['2'] * 3
+    values = [float(row['value']) for row in rows[:3]]
+    assert values == sorted(values, reverse=True)
+    assert len({row['picture'] for row in rows[:3]}) == 3, 'at most one of a picture'
+    assert (tmp_path / 'out/report.html').exists()
+
+
+def test_imagined_pictures(call: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call('imagine', '--class', 'ball', '--steps', 12, '--size', 64)
+    said = capsys.readouterr().out
+    first, last = (float(word) for word in said.split('ball.png: ')[1].split()[0:8:5])
+    assert last > first
+    assert cv2.imread(str(tmp_path / 'out/ball.png')).shape == (64, 64, 3)
+    call('imagine', '--layer', 'backbone.layer1', '--channel', 3, '--steps', 2, '--size', 64)
+    assert (tmp_path / 'out/backbone.layer1_3.png').exists()
+    with pytest.raises(InputError, match='name a --class, or'):
+        call('imagine', '--steps', 2)
+    with pytest.raises(InputError, match='has channels 0 to 7'):
+        call('imagine', '--layer', 'backbone.layer1', '--channel', 99, '--size', 64)
+
+
+def test_an_index_its_neighbours_its_plane_and_its_errors(
+    call: Call, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = tmp_path / 'out'
+    call('index', '--split', 'train')
+    whole = ObjectIndex(index)
+    assert whole.count == len(whole.records) > 8
+    assert np.linalg.norm(whole.vectors.astype(float), axis=1) == pytest.approx(1, abs=1e-2)
+    before = (index / 'vectors.f16').read_bytes(), (index / 'objects.jsonl').read_text()
+
+    # a killed run: half of the pictures are in it, with a torn tail behind them
+    meta = json.loads((index / 'meta.json').read_text())
+    of_picture = [r['image'] for r in whole.records]
+    count = of_picture.index(list(dict.fromkeys(of_picture))[2])
+    (index / 'meta.json').write_text(json.dumps({**meta, 'count': count, 'pictures': 2}))
+    (index / 'vectors.f16').write_bytes(before[0][: 2 * meta['width'] * count + 5])
+    call('index', '--split', 'train')
+    assert (index / 'vectors.f16').read_bytes() == before[0]
+    assert (index / 'objects.jsonl').read_text() == before[1]
+
+    photo = sorted(photos.iterdir())[0]
+    moved = tmp_path / 'moved'
+    index.rename(moved)
+    call('neighbours', moved, photo, '-k', 2, '--score-thr', 0.1)
+    assert (tmp_path / f'out/{photo.stem}_neighbours.jpg').exists()
+    assert ' is ' in capsys.readouterr().out
+    call('plot', moved, '--projection', 'pca', '--objects', 'both', checkpoint=False)
+    page = (tmp_path / 'out/report.html').read_text()
+    assert page.count('<circle') == whole.count
+    assert 'trustworthiness' in page
+    call('errors', moved, '-k', 2, checkpoint=False)
+    rows = list(csv.DictReader((tmp_path / 'out/errors.csv').open()))
+    kinds = {r['error'] for r in whole.records} - {'right', 'wrong', 'ignored'}
+    assert {row['error'] for row in rows} == kinds
+    for name in ('neighbours', 'plot', 'errors'):
+        words = [photo] if name == 'neighbours' else []
+        with pytest.raises(InputError, match='is no index'):
+            call(name, tmp_path / 'nothing', *words, checkpoint=name == 'neighbours')
+
+
+def test_segments_of_the_picture(
+    call: Call, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A detector without a panoptic head: squares."""
+    photo = sorted(photos.iterdir())[0]
+    call('detections', photo, '--method', 'segments', '--select', 'top:1')
+    assert 'on block' in capsys.readouterr().out
+    with np.load(tmp_path / f'out/{photo.stem}.npz') as maps:
+        assert 1 < len(np.unique(maps['relevance'])) <= 64
+
+
+def test_artifacts_in_mlflow(call: Call, photos: Path, tmp_path: Path) -> None:
+    photo = sorted(photos.iterdir())[0]
+    call('detections', photo, '--select', 'top:1', '--mlflow', f'sqlite:///{tmp_path}/runs.db')
+    sent = {path.name for path in tmp_path.rglob('artifacts/explain/*')}
+    assert sent == {'report.html', 'summary.csv', f'{photo.stem}_sheet.jpg'}
+
+
+@pytest.mark.skipif(shutil.which('chromium') is None, reason='no Chromium on this machine')
+def test_a_report_opens_without_a_network(
+    call: Call, photos: Path, tmp_path: Path, run_to_end: Any
+) -> None:
+    call('detections', sorted(photos.iterdir())[0], '--select', 'top:1')
+    report = tmp_path / 'out/report.html'
+    picture = tmp_path / 'page.png'
+    log = tmp_path / 'net.json'
+    found = run_to_end(
+        ['chromium', '--headless', '--no-sandbox', '--disable-gpu', f'--screenshot={picture}',
+         f'--log-net-log={log}', '--host-resolver-rules=MAP * ~NOTFOUND',
+         f'--user-data-dir={tmp_path}/profile', report.as_uri()]
+    )  # fmt: skip
+    assert found.returncode == 0
+    assert cv2.imread(str(picture)) is not None
+    assert 'report.html' in log.read_text()

@@ -26,8 +26,8 @@ from mmext.host import import_mmdet
 from mmext.host_repairs.configs import adapt_config
 from mmext.inference.prediction import Predictor
 
-SIDE_PX = 256
-OPTIONS = Options(masks=12, block=4)
+SIDE_PX = 160
+OPTIONS = Options(masks=8, block=4)
 FAMILIES = (
     'faster_rcnn/faster-rcnn_r50_fpn_1x_coco', 'mask_rcnn/mask-rcnn_r50_fpn_1x_coco',
     'double_heads/dh-faster-rcnn_r50_fpn_1x_coco', 'libra_rcnn/libra-faster-rcnn_r50_fpn_1x_coco',

@@ -1,7 +1,9 @@
 """Flags that several sub-commands of ``mmext explain`` have."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mmext.cli.arguments import add_cfg_options, add_trust, trust_checkpoints
@@ -32,6 +34,40 @@ def add_out(parser: argparse.ArgumentParser, default: str) -> None:
         '--out', type=Path, default=Path(default), metavar='DIR',
         help=f'folder for all results (default: {default})',
     )  # fmt: skip
+
+
+def add_mlflow(parser: argparse.ArgumentParser) -> None:
+    """Add ``--mlflow``."""
+    parser.add_argument(
+        '--mlflow', metavar='URI',
+        help='also put the report into this MLflow server or store, in the run that trained the '
+        'checkpoint',
+    )  # fmt: skip
+
+
+def send_to_mlflow(
+    arguments: argparse.Namespace, curves: Mapping[str, float] = MappingProxyType({})
+) -> None:
+    """Send what lies in ``--out``, as artifacts below ``explain/``, if ``--mlflow`` asks for it.
+
+    Raises:
+        InputError: the store did not take it.
+    """
+    if not arguments.mlflow:
+        return
+    from mmext.hooks.mlflow_logging.log_checkpoint import log_files
+
+    kept = ('.html', '.csv', '_sheet.jpg')
+    files = {
+        f'explain/{path.name}': path
+        for path in sorted(arguments.out.iterdir())
+        if path.name.endswith(kept)
+    }
+    config = load_config(arguments.config, arguments.cfg_options) if arguments.config else None
+    run, delivered = log_files(arguments.checkpoint, files, curves, config, arguments.mlflow)
+    if not delivered:
+        raise InputError(f'--mlflow {arguments.mlflow}: not sent; the files are in {arguments.out}')
+    print(f'logged in run {run.run_id}')
 
 
 def add_split(parser: argparse.ArgumentParser, default: str = 'val') -> None:

@@ -10,11 +10,13 @@ from rich.table import Table
 
 from mmext.cli.explain.arguments import (
     add_drawing_of_chance,
+    add_mlflow,
     add_model,
     add_out,
     add_split,
     load_explainer,
     positive,
+    send_to_mlflow,
 )
 from mmext.progress import progress_bar
 
@@ -49,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='objects whose deletion and insertion are measured: 22 predictions a map (default 3)',
     )  # fmt: skip
     add_drawing_of_chance(parser)
+    add_mlflow(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -80,6 +83,13 @@ def run(arguments: argparse.Namespace) -> None:
     rows = table_of(check)
     _print(check, rows)
     print(_write(check, rows, arguments.out))
+    curves = {
+        f'explain/{name}/{key}': value
+        for name, measured in check.rows.items()
+        for key, value in measured.means().items()
+        if value is not None and measured.in_box
+    }
+    send_to_mlflow(arguments, curves)
 
 
 def table_of(check: 'Check') -> list[list[str]]:

@@ -9,10 +9,12 @@ import numpy as np
 
 from mmext.cli.explain.arguments import (
     add_drawing_of_chance,
+    add_mlflow,
     add_model,
     add_out,
     load_explainer,
     positive,
+    send_to_mlflow,
 )
 from mmext.errors import InputError
 from mmext.inference.media import open_source
@@ -58,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='brightness: each map by its own maximum, or one for all objects',
     )  # fmt: skip
     add_drawing_of_chance(parser)
+    add_mlflow(parser)
     parser.add_argument('--list-layers', action='store_true', help='print the layers and end')
 
 
@@ -110,6 +113,7 @@ def run(arguments: argparse.Namespace) -> None:
             f'is {best:.3f}'
         )
     print(f'{maps} maps; {results.close(f"Why: {Path(arguments.input).name}")}')
+    send_to_mlflow(arguments)
 
 
 def _options(arguments: argparse.Namespace) -> 'Options':
@@ -135,8 +139,15 @@ def _explain(
     options: 'Options',
 ) -> list[list[Any]]:
     """For each object its maps, one of each method; prints what has to be known."""
+    from mmext.explain.methods import METHODS
+
     columns = [explainer.attribute(scene, wanted, name, options) for name in methods]
     notes = dict.fromkeys(a.note for column in columns for a in column if a.note)
+    for row in zip(*columns, strict=True):
+        for attribution in row:
+            if METHODS[attribution.method].kind == 'segments':
+                said = ', '.join(f'{v:.2f} on {n}' for n, v in list(attribution.facts.items())[:4])
+                print(f'{attribution.detection.name} {attribution.detection.score:.2f}: {said}')
     for note in notes:
         print(f'{scene.prepared.name or "picture"}: {note}')
     return [list(row) for row in zip(*columns, strict=True)]

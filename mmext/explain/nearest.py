@@ -7,6 +7,7 @@ Shape legend: N vectors of D numbers, Q queries, k results, C channels.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,38 @@ Ints = npt.NDArray[np.int64]
 _BLOCK_BYTES = 32 * 2**20
 
 
+class VectorFile:
+    """Vectors ``[N, D]`` in a file of float16, read where they are asked for.
+
+    A memory map would do, but its pages stay in the memory of the process.
+
+    Args:
+        path: of the file.
+        count: N.
+        width: D.
+    """
+
+    def __init__(self, path: Path, count: int, width: int) -> None:
+        self.path, self.shape = path, (count, width)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice | Sequence[int]) -> npt.NDArray[np.float16]:
+        """The vectors of a range without steps, or of some rows."""
+        count, width = self.shape
+        if isinstance(rows, slice):
+            start, stop, _ = rows.indices(count)
+            size, offset = max(stop - start, 0) * width, 2 * start * width
+            return np.fromfile(self.path, np.float16, size, offset=offset).reshape(-1, width)
+        if not len(rows):
+            return np.zeros((0, width), np.float16)
+        whole = np.memmap(self.path, np.float16, 'r', shape=self.shape)
+        return np.array(whole[list(rows)])
+
+
 def nearest_rows(
-    vectors: Floats,
+    vectors: Floats | VectorFile,
     queries: Floats,
     k: int,
     left_out: Sequence[Sequence[int]] = (),
@@ -27,7 +58,7 @@ def nearest_rows(
     """The rows with the largest dot products with each query.
 
     Args:
-        vectors: ``[N, D]``, may be a memmap of any float type; only blocks of it are read.
+        vectors: ``[N, D]`` of any float type; only blocks of it are read.
         queries: ``[Q, D]``.
         k: how many; fewer come back where there are fewer.
         left_out: ``[Q]``, rows that each query does not want; empty: none.

@@ -20,7 +20,7 @@ from mmext.errors import InputError, MissingFileError
 from mmext.explain.embedding import embed, embedding_source
 from mmext.explain.errors import RIGHT, judge
 from mmext.explain.explainer import Explainer
-from mmext.explain.nearest import nearest_rows
+from mmext.explain.nearest import VectorFile, nearest_rows
 from mmext.explain.scene import Scene
 from mmext.explain.truth import TruePicture, Truth
 
@@ -62,12 +62,9 @@ class ObjectIndex:
         return list(self.meta['classes'])
 
     @property
-    def vectors(self) -> npt.NDArray[np.float16]:
-        """``[N, D]`` of length 1, not read before it is used."""
-        if not self.count:
-            return np.zeros((0, self.width), np.float16)
-        path = self.folder / 'vectors.f16'
-        return np.memmap(path, np.float16, 'r', shape=(self.count, self.width))
+    def vectors(self) -> VectorFile:
+        """``[N, D]`` of length 1, read where they are asked for."""
+        return VectorFile(self.folder / 'vectors.f16', self.count, self.width)
 
     def nearest(
         self,
@@ -116,6 +113,7 @@ class IndexWriter:
             old = json.loads(file.read_text('utf-8'))
             if all(old.get(key) == value for key, value in {**facts, 'version': VERSION}.items()):
                 self.meta = old
+        self._save()  # before anything is taken away: it says that nothing is in it
         self._cut()
 
     @property
@@ -133,6 +131,9 @@ class IndexWriter:
             self.meta['width'] = int(vectors.shape[1])
         self.meta['count'] += len(records)
         self.meta['pictures'] += 1
+        self._save()
+
+    def _save(self) -> None:
         new = self.folder / 'meta.json.new'
         new.write_text(json.dumps(self.meta), 'utf-8')
         os.replace(new, self.folder / 'meta.json')

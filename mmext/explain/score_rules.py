@@ -186,7 +186,9 @@ def find_rule(
         share = 1 / len(factors)
         candidates.append(Rule(factors, 'softmax', 'sum', (share,) * len(factors))
                           if len(factors) > 1 else Rule(factors, 'softmax'))  # fmt: skip
-        candidates += [Rule(factors, 'softmax'), Rule(factors, 'softmax', 'merged')]
+        candidates.append(Rule(factors, 'softmax'))
+        if len({factor.length for factor in factors}) == 1:
+            candidates.append(Rule(factors, 'softmax', 'merged'))
     return next((rule for rule in candidates if _agrees(rule, score, outputs, slopes)), None)
 
 

@@ -1,10 +1,12 @@
 """Streaming searches against searches in one piece."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from mmext.explain import nearest
-from mmext.explain.nearest import StrongestPlaces, nearest_rows
+from mmext.explain.nearest import StrongestPlaces, VectorFile, nearest_rows
 
 
 @pytest.mark.parametrize('block_bytes', [1, 4000, 2**25])
@@ -64,3 +66,19 @@ def test_fewer_images_than_places() -> None:
     places.add(5, np.ones((1, 2, 2), np.float32))
     assert places.images.tolist() == [[5, -1, -1]]
     assert places.cells_yx[0, 0].tolist() == [0, 0]
+
+
+def test_vectors_in_a_file_are_those_in_memory(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float16)
+    path = tmp_path / 'vectors.f16'
+    path.write_bytes(vectors.tobytes() + b'torn')
+    stored = VectorFile(path, 40, 6)
+    assert np.array_equal(stored[7:19], vectors[7:19])
+    assert np.array_equal(stored[[3, 39, 3]], vectors[[3, 39, 3]])
+    assert stored[:].shape == stored.shape == (40, 6)
+    assert stored[[]].shape == (0, 6)
+    queries = vectors[:2].astype(np.float32)
+    in_file, in_memory = (nearest_rows(v, queries, 3) for v in (stored, vectors))
+    assert np.array_equal(in_file[0], in_memory[0])
+    even = np.arange(40) % 2 == 0
+    assert (nearest_rows(stored, queries, 3, wanted=even)[0] % 2 == 0).all()

@@ -3,7 +3,7 @@
 import csv
 import importlib.util
 import json
-import shutil
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,9 @@ def test_detections_of_a_folder(call: Call, photos: Path, tmp_path: Path) -> Non
     assert (out / f'{name}_0_odam.jpg').exists()
     page = (out / 'report.html').read_text()
     assert 'src="data:image/jpeg' in page
-    assert 'http' not in page, 'a report needs no network'
+    links = re.findall(r'(?:src|href|url)\s*[=(]\s*["\']?(.{5})', page)
+    assert set(links) == {'data:'}, 'a report needs nothing beside it'
+    assert 'http' not in page
     assert len(page) < 600_000
     assert '<script' not in page
 
@@ -188,7 +190,7 @@ def test_an_index_its_neighbours_its_plane_and_its_errors(
     call('index', '--split', 'train')
     whole = ObjectIndex(index)
     assert whole.count == len(whole.records) > 8
-    assert np.linalg.norm(whole.vectors.astype(float), axis=1) == pytest.approx(1, abs=1e-2)
+    assert np.linalg.norm(whole.vectors[:].astype(float), axis=1) == pytest.approx(1, abs=1e-2)
     before = (index / 'vectors.f16').read_bytes(), (index / 'objects.jsonl').read_text()
 
     # a killed run: half of the pictures are in it, with a torn tail behind them
@@ -237,21 +239,3 @@ def test_artifacts_in_mlflow(call: Call, photos: Path, tmp_path: Path) -> None:
     call('detections', photo, '--select', 'top:1', '--mlflow', f'sqlite:///{tmp_path}/runs.db')
     sent = {path.name for path in tmp_path.rglob('artifacts/explain/*')}
     assert sent == {'report.html', 'summary.csv', f'{photo.stem}_sheet.jpg'}
-
-
-@pytest.mark.skipif(shutil.which('chromium') is None, reason='no Chromium on this machine')
-def test_a_report_opens_without_a_network(
-    call: Call, photos: Path, tmp_path: Path, run_to_end: Any
-) -> None:
-    call('detections', sorted(photos.iterdir())[0], '--select', 'top:1')
-    report = tmp_path / 'out/report.html'
-    picture = tmp_path / 'page.png'
-    log = tmp_path / 'net.json'
-    found = run_to_end(
-        ['chromium', '--headless', '--no-sandbox', '--disable-gpu', f'--screenshot={picture}',
-         f'--log-net-log={log}', '--host-resolver-rules=MAP * ~NOTFOUND',
-         f'--user-data-dir={tmp_path}/profile', report.as_uri()]
-    )  # fmt: skip
-    assert found.returncode == 0
-    assert cv2.imread(str(picture)) is not None
-    assert 'report.html' in log.read_text()

@@ -87,9 +87,15 @@ class Scene:
         boxes = torch.tensor([d.box_xyxy for d in detections])
         labels = torch.tensor([d.label for d in detections])
         if perturbed or any(d.missed for d in detections):
-            return Matched(self.network, self.prepared, boxes, labels)
+            return self.matched(detections)
         scores = torch.tensor([d.score for d in detections])
         return Live(self.network, self.prepared, boxes, labels, scores)
+
+    def matched(self, detections: Sequence[Detection]) -> Matched:
+        """The scores that the whole prediction gives objects of the same class and place."""
+        boxes = torch.tensor([d.box_xyxy for d in detections])
+        labels = torch.tensor([d.label for d in detections])
+        return Matched(self.network, self.prepared, boxes, labels)
 
     def groups(self, detections: Sequence[Detection], perturbed: bool) -> list[list[int]]:
         """The numbers of detections in groups of which each has one kind of target."""

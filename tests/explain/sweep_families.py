@@ -1,7 +1,7 @@
 """mmdet's families, explained: one config of each, random weights, a picture of noise.
 
-python tools/benchmarks/explain_families.py                 # all, about ten minutes on a CPU
-python tools/benchmarks/explain_families.py fcos detr       # those whose config is named like this
+python tests/explain/sweep_families.py                 # all, about ten minutes on a CPU
+python tests/explain/sweep_families.py fcos detr       # those whose config is named like this
 
 For the best detection of each: how its score comes about, what the target of the maps is, and
 whether a map by derivatives and one by random masks was made.
@@ -35,7 +35,7 @@ FAMILIES = (
     'ms_rcnn/ms-rcnn_r50-caffe_fpn_1x_coco', 'swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco',
     'cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco', 'htc/htc_r50_fpn_1x_coco',
     'scnet/scnet_r50_fpn_1x_coco', 'sparse_rcnn/sparse-rcnn_r50_fpn_1x_coco',
-    'queryinst/queryinst_r50_fpn_1x_coco', 'point_rend/point-rend_r50-caffe_fpn_ms-1x_coco',
+    'queryinst/queryinst_r50_fpn_1x_coco',
     'retinanet/retinanet_r50_fpn_1x_coco', 'free_anchor/freeanchor_r50_fpn_1x_coco',
     'pvt/retinanet_pvt-t_fpn_1x_coco', 'fsaf/fsaf_r50_fpn_1x_coco',
     'yolof/yolof_r50-c5_8xb8-1x_coco', 'foveabox/fovea_r50_fpn_4xb4-1x_coco',
@@ -56,6 +56,7 @@ FAMILIES = (
     'mask2former/mask2former_r50_8xb2-lsj-50e_coco-panoptic',
     'maskformer/maskformer_r50_ms-16xb1-75e_coco', 'panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco',
     'solov2/solov2-light_r18_fpn_ms-3x_coco', 'solo/solo_r50_fpn_1x_coco',
+    'point_rend/point-rend_r50-caffe_fpn_ms-1x_coco',
     'cornernet/cornernet_hourglass104_8xb6-210e-mstest_coco', 'boxinst/boxinst_r50_fpn_ms-90k_coco',
 )  # fmt: skip
 OURS = (

@@ -22,6 +22,7 @@ from mmext.explain.gradient_maps import NotDifferentiable
 from mmext.explain.layers import INPUT, Layer, cells_are_centered, find_layer
 from mmext.explain.methods import FALLBACK, Method, find_method
 from mmext.explain.network import Network
+from mmext.explain.readouts import attention_map, class_map
 from mmext.explain.scene import Detection, Scene, candidate, look
 from mmext.explain.segment_maps import segment_maps, segments_of
 from mmext.explain.targets import Anchored, Live, Matched
@@ -136,7 +137,7 @@ class Explainer:
         kind, options = find_method(method), options or Options()
         wanted = list(scene.detections if detections is None else detections)
         done: list[Attribution | None] = [None] * len(wanted)
-        perturbed = kind.kind not in ('layer', 'input', 'summary')
+        perturbed = kind.kind not in ('layer', 'input', 'summary', 'readout')
         with self.network.undisturbed():
             for numbers in scene.groups(wanted, perturbed):
                 started = time.monotonic()
@@ -168,6 +169,8 @@ class Explainer:
             slopes = gradient_maps.differentiate(_differentiable(target), None)
             maps = gradient_maps.input_maps(method, slopes, scene.prepared.inputs)
             return _attributions(scene, group, method, target, maps)
+        if kind.kind == 'readout':
+            return self._read_out(scene, group, method)
         target = scene.target(group, perturbed=True)
         if kind.kind == 'segments':
             return self._segmented(scene, group, method, target, options)
@@ -224,6 +227,19 @@ class Explainer:
             replace(a, facts={'agreement': float(r), 'kept': found.keep})
             for a, r in zip(made, found.agreement, strict=True)
         ]
+
+    def _read_out(self, scene: Scene, group: list[Detection], method: str) -> list[Attribution]:
+        read = dict(cam=class_map, attention=attention_map)[method]
+        maps = []
+        for detection in group:
+            if detection.origin.rule is None:
+                raise InputError(
+                    f'{method} needs the place that a score comes from, and that is unknown: '
+                    f'{detection.origin.reason}'
+                )
+            maps.append(read(self.network, scene.prepared, detection.origin.rule))
+        target = scene.target(group, perturbed=False)
+        return _attributions(scene, group, method, target, torch.stack(maps))
 
     def _segmented(
         self, scene: Scene, group: list[Detection], method: str, target: Any, options: Options

@@ -11,8 +11,8 @@ class Method(NamedTuple):
 
     Attributes:
         kind: 'layer' (gradient and activation), 'input' (gradient at the pixels), 'path' and
-            'noise' (many gradients), 'masks' (many predictions), 'segments', 'summary' (of the
-            layer, the same for every detection).
+            'noise' (many gradients), 'masks' (many predictions), 'segments', 'readout' (what the
+            network holds already), 'summary' (of the layer, the same for every detection).
         answers: the question, in words.
         distrust: why not to believe it; '' if nothing is known against it.
     """
@@ -41,6 +41,10 @@ METHODS = {
         'summary',
         'what the layer mostly holds',
         'the same map for every detection: no explanation of any',
+    ),
+    'cam': Method('readout', 'where a dense head sees the class (its map of probabilities)'),
+    'attention': Method(
+        'readout', 'where the query of a decoder looks', 'an activation, not an attribution'
     ),
     'saliency': Method('input', 'which pixels the score is most sensitive to', 'noisy'),
     'inputxgrad': Method(

@@ -110,12 +110,35 @@ def center_net() -> dict[str, Any]:
     )
 
 
+def detr() -> dict[str, Any]:
+    parts = backbone()
+    parts['backbone']['out_indices'] = (1,)
+    parts['neck'] = dict(type='ChannelMapper', in_channels=[16], out_channels=C, num_outs=1)
+    attention = dict(embed_dims=C, num_heads=2, dropout=0.0, batch_first=True)
+    ffn = dict(embed_dims=C, feedforward_channels=2 * C, num_fcs=2, ffn_drop=0.0)
+    return dict(
+        type='DETR', **parts, num_queries=6,
+        encoder=dict(num_layers=1, layer_cfg=dict(self_attn_cfg=attention, ffn_cfg=ffn)),
+        decoder=dict(
+            num_layers=2, return_intermediate=True,
+            layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=attention, ffn_cfg=ffn),
+        ),
+        positional_encoding=dict(num_feats=C // 2, normalize=True),
+        bbox_head=dict(
+            type='DETRHead', num_classes=3, embed_dims=C,
+            loss_cls=dict(type='CrossEntropyLoss', bg_cls_weight=0.1, class_weight=1.0),
+        ),
+        test_cfg=dict(max_per_img=6),
+    )  # fmt: skip
+
+
 DETECTORS: dict[str, Callable[[], dict[str, Any]]] = {
     'retina': retina,
     'fcos': fcos,
     'faster': two_stage,
     'cascade': cascade,
     'centernet': center_net,
+    'detr': detr,
 }
 
 

@@ -15,6 +15,7 @@ RULES = {
     'faster': 'softmax',
     'cascade': 'softmax of the mean of 3',
     'centernet': 'sigmoid',
+    'detr': 'softmax',
 }
 
 

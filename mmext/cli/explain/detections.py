@@ -17,6 +17,7 @@ from mmext.cli.explain.arguments import (
     send_to_mlflow,
 )
 from mmext.errors import InputError
+from mmext.explain.methods import METHODS, find_method
 from mmext.inference.media import open_source
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_out(parser, 'explained')
     parser.add_argument(
-        '--method', default='odam', help='one or more, as odam,rise,ig (--list-methods)'
+        '--method', default='odam', help=f'one or more, as odam,rise,ig; of {", ".join(METHODS)}'
     )
     parser.add_argument(
         '--target', default='score', metavar='score|logit|box:X1,Y1,X2,Y2,CLASS',
@@ -70,8 +71,6 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: what is named is not there, or nothing was found in any picture.
     """
-    from mmext.explain.methods import find_method
-
     methods = [name.strip() for name in arguments.method.split(',') if name.strip()]
     for name in methods:
         find_method(name)
@@ -139,8 +138,6 @@ def _explain(
     options: 'Options',
 ) -> list[list[Any]]:
     """For each object its maps, one of each method; prints what has to be known."""
-    from mmext.explain.methods import METHODS
-
     columns = [explainer.attribute(scene, wanted, name, options) for name in methods]
     notes = dict.fromkeys(a.note for column in columns for a in column if a.note)
     for row in zip(*columns, strict=True):

@@ -9,7 +9,7 @@ Shape legend: B inputs, K detections, n detections of one prediction.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import torch
 from mmengine.structures import InstanceData
@@ -115,7 +115,8 @@ class Matched:
         prepared: the image.
         boxes_xyxy: ``[K, 4]`` px of the picture.
         labels: ``[K]``.
-        hard: the score alone of the best that overlaps by more than a half, else 0.
+        hard: the score alone of the best that overlaps by more than a half, as the detector is
+            set; else it is asked for weaker ones as well.
     """
 
     def __init__(
@@ -136,7 +137,8 @@ class Matched:
         """
         wants_graph = torch.is_grad_enabled() and inputs.requires_grad
         nothing = inputs.flatten(1).sum(1).double() * 0 if wants_graph else None
-        with detectors.lenient(self.network.model), undetached():
+        lenient = nullcontext() if self.hard else detectors.lenient(self.network.model)
+        with lenient, undetached():
             predictions = self.network.predict(inputs, self.prepared.meta)
         rows = torch.stack([self._of_one(instances) for instances in predictions])
         if nothing is not None:

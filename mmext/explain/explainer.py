@@ -187,6 +187,10 @@ class Explainer:
         layer = find_layer(self.network.model, name)
         target = scene.target(group, perturbed=False)
         slopes = gradient_maps.differentiate(_differentiable(target), layer)
+        may_change = name == 'auto' and layer.module != 'backbone'
+        if may_change and not group[0].region_xyxy and gradient_maps.is_confined(slopes):
+            layer = Layer('backbone')  # all of its outputs
+            slopes = gradient_maps.differentiate(_differentiable(target), layer)
         centered = self._placement(layer)
         maps = gradient_maps.layer_maps(method, slopes, centered, scene.prepared.size_hw)
         made = _attributions(scene, group, method, target, maps, str(layer))

@@ -18,6 +18,8 @@ from mmext.explain import relevance
 from mmext.explain.layers import Layer, captured, chosen
 from mmext.explain.targets import Anchored, Live
 
+_CONFINED_CELLS = 9
+
 
 class NotDifferentiable(Exception):  # noqa: N818 - a reason to take another method
     """The score has no finite derivative with respect to the input; the message says why."""
@@ -120,6 +122,15 @@ def layer_maps(method: str, slopes: Slopes, centered: Sequence[bool], size_hw: t
     if not levels:
         return torch.zeros(len(slopes.values), *size_hw, device=slopes.inputs.device)
     return relevance.on_input(levels, size_hw)
+
+
+def is_confined(slopes: Slopes) -> bool:
+    """Whether no score looks at more than 3 x 3 cells of the layer.
+
+    Such a head says where it looks and nothing of what it sees: the layer before tells more.
+    """
+    cells = [slope.any(1).flatten(1).sum(1) for slope in slopes.slopes]  # [K] of each output
+    return int(torch.stack(cells).sum(0).max()) <= _CONFINED_CELLS
 
 
 def shares_of_levels(slopes: Slopes) -> Tensor:

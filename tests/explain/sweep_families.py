@@ -81,6 +81,9 @@ def predictor_of(name: str) -> Predictor:
     config = load_config(name)
     init_default_scope('mmdet')
     remove_pretrained(config)
+    for _, part in walk(config.model, 'model'):  # PVT's, which are of no type
+        if 'checkpoint' in (part.get('init_cfg') or {}):
+            part['init_cfg'] = None
     adapt_config(config, single_process=True)
     for _, part in walk(config.model.get('test_cfg') or {}, 'test_cfg'):
         _let_through(part)

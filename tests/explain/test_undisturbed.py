@@ -100,3 +100,17 @@ def test_rules_that_divide_by_sums_say_where_they_work(
         explainer.attribute(scene, method='gradcam++')
     (attribution,) = explainer.attribute(scene, method='gradcam++', options=Options('backbone'))
     assert attribution.layer == 'backbone:-1'
+
+
+def test_a_head_that_sees_nine_cells_is_explained_by_the_backbone(
+    predictors: Any, picture: np.ndarray
+) -> None:
+    layers = {}
+    for name in ('centernet', 'retina', 'faster'):
+        explainer = Explainer(predictors[name])
+        scene = explainer.detect(picture, most=1, min_score=0.0)
+        (attribution,) = explainer.attribute(scene)
+        layers[name] = attribution.layer
+        (named,) = explainer.attribute(scene, options=Options('neck'))
+        assert named.layer == 'neck'
+    assert layers == {'centernet': 'backbone', 'retina': 'neck', 'faster': 'neck'}

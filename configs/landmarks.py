@@ -5,7 +5,10 @@ MPII's test set. Not trained again here. Weights of princeton-vl's port:
 `tools/convert_checkpoint.py hourglass-princeton SOURCE --config configs/landmarks.py --out OUT`.
 """
 
-_base_ = './_base_/landmarks_mpii.py'
+_base_ = [
+    './_base_/datasets/mpii_landmarks.py',
+    './_base_/schedules/hourglass_800k.py',
+]
 
 model = dict(
     type='mmext.CropLandmarkEstimator',

@@ -4,7 +4,11 @@
 `landmarks/faces_*_demo.py` are this file with other heads.
 """
 
-_base_ = './_base_/landmarks_faces.py'
+_base_ = [
+    './_base_/models/landmarks_demo.py',
+    './_base_/datasets/demo_landmarks.py',
+    './_base_/schedules/demo_landmarks.py',
+]
 
 # maps of 16 x 16 cells of 4 px; sigma 1 cell, as faces' points are close to each other there
 model = dict(

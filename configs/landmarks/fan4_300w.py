@@ -5,7 +5,10 @@ Bulat and Tzimiropoulos, "How far are we from solving the 2D & 3D face alignment
 300W's as COCO key points; the schedule is that of `landmarks.py` with the batch of the paper.
 """
 
-_base_ = '../_base_/landmarks_mpii.py'
+_base_ = [
+    '../_base_/datasets/mpii_landmarks.py',
+    '../_base_/schedules/hourglass_800k.py',
+]
 
 data_root = 'data/300w/'
 flip_pairs = (

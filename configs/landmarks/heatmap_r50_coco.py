@@ -5,7 +5,10 @@ val2017 with detected boxes. Not trained again here. Tests take the boxes of the
 the model a `detector` for others.
 """
 
-_base_ = '../_base_/landmarks_mpii.py'
+_base_ = [
+    '../_base_/datasets/mpii_landmarks.py',
+    '../_base_/schedules/hourglass_800k.py',
+]
 
 data_root = 'data/coco/'
 flip_pairs = ((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16))

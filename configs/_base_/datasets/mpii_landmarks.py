@@ -1,10 +1,8 @@
-"""Human pose on MPII, one person a crop: data, augmentation and schedule of the paper; no model.
+"""Human pose on MPII, one person a crop: data and augmentation of the paper.
 
 Newell et al., "Stacked Hourglass Networks for Human Pose Estimation", ECCV 2016; numbers that the
 paper does not print are those of the released code. The annotations are MPII's as COCO key points.
 """
-
-_base_ = ['mmdet::_base_/default_runtime.py']
 
 data_root = 'data/mpii/'
 flip_pairs = ((0, 5), (1, 4), (2, 3), (10, 15), (11, 14), (12, 13))
@@ -69,19 +67,4 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(type='mmext.LandmarkNMEMetric', normalizer='box_size')
 test_evaluator = val_evaluator
-
-# 100 epochs of 8000 iterations, RMSprop with alpha .99 at 2.5e-4: released code; one drop by 5 when
-# the validation stands still: section 3.1
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=800000, val_interval=8000)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='RMSprop', lr=2.5e-4, alpha=0.99))
-param_scheduler = [dict(type='MultiStepLR', by_epoch=False, milestones=[600000], gamma=0.2)]
 auto_scale_lr = dict(enable=False, base_batch_size=6)
-default_hooks = dict(
-    logger=dict(interval=50),
-    checkpoint=dict(by_epoch=False, interval=8000, max_keep_ckpts=3),
-    mlflow=dict(type='mmext.MLflowHook'),
-    sync_buffers=dict(type='mmext.SyncBuffersHook'),  # its BatchNorm learns
-)
-log_processor = dict(by_epoch=False)

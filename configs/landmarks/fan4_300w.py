@@ -52,6 +52,7 @@ val_dataloader = dict(
     dataset=dict(ann_file='annotations/300w_val.json', data_root=data_root, metainfo=metainfo)
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(normalizer=(36, 45))  # outer corners of the eyes
+# outer corners of the eyes
+val_evaluator = dict(_delete_=True, type='mmext.LandmarkNMEMetric', normalizer='inter_ocular')
 test_evaluator = val_evaluator
 auto_scale_lr = dict(base_batch_size=10)

@@ -219,6 +219,7 @@ def _write_landmarks(root: Path, name: str, kind: str, points: int, folder: str)
                         iscrowd=0,
                         keypoints=triples.round(1).ravel().tolist(),
                         num_keypoints=points - 1,
+                        head_bbox=[x, y, w / 2, h / 3],
                     )
                 )
         content = dict(images=pictures, annotations=objects, categories=[category])

@@ -65,6 +65,8 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='mmext.LandmarkNMEMetric', normalizer='box_size')
+val_evaluator = dict(
+    type='mmext.LandmarkPCKhMetric', ann_file=data_root + 'annotations/mpii_val.json'
+)
 test_evaluator = val_evaluator
 auto_scale_lr = dict(enable=False, base_batch_size=6)

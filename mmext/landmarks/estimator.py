@@ -45,7 +45,8 @@ class CropLandmarkEstimator(BaseDetector):
         mean, std: of the pixels of crops, 0..255, in the order of the data preprocessor, which is
             to leave pixels as they are.
         detector: config of any detector of mmdet's or of ours, with its own ``data_preprocessor``;
-            it finds the boxes in tests and is not trained.
+            it finds the boxes in tests and is not trained. It sees the images as the test pipeline
+            gives them, so that the sizes it wants are the pipeline's business.
         detector_checkpoint: its weights, a file or an address. They are no part of the weights of
             the estimator, so that one that was trained alone can be given any detector.
         test_cfg: ``flip`` (True): each crop is seen with its flipped image. ``boxes`` (``'auto'``):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import get_state_dict
 from mmengine.structures import InstanceData
@@ -16,6 +16,8 @@ from mmext.functional.crops import crops_around, from_crops
 from mmext.functional.keypoints import flip_permutation
 from mmext.landmarks.transforms import sample_crops
 from mmext.registry import MODELS
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
 
 
 def predict(model: Any, pictures: torch.Tensor, *samples: Any, **kwargs: Any) -> list[Any]:
@@ -122,6 +124,25 @@ def test_a_detector_finds_the_boxes(detector: dict[str, Any]) -> None:
     assert not model.train().detector.training
     given = build(**detector, test_cfg=dict(boxes='data'))
     assert len(predict(given, pictures[:1], sample(boxes(1, 3)))[0]) == 3
+
+
+def test_a_detector_of_ours_finds_them_too(tmp_path: Path) -> None:
+    config = Config.fromfile(CONFIGS / '_base_/retinaface_mobilenet025.py').model
+    config.backbone.update(widen_factor=1 / 16, init_cfg=None)
+    config.neck.update(in_channels=[16, 32, 64], out_channels=16)
+    config.bbox_head.in_channels = 16
+    config.test_cfg.update(score_thr=0.0, max_per_img=4)
+    init_default_scope('mmdet')
+    weights = MODELS.build(copy.deepcopy(config)).state_dict()
+    torch.save(dict(state_dict=weights), tmp_path / 'faces.pth')
+    model = build(
+        detector=config,
+        detector_checkpoint=str(tmp_path / 'faces.pth'),
+        test_cfg=dict(score_thr=0.0),
+    )
+    found = predict(model, images(2), sample(None), sample(None, (96, 64)))
+    assert [len(objects) for objects in found] == [4, 4]
+    assert all(objects.keypoints.shape == (4, POINTS, 2) for objects in found)
 
 
 def test_weights_of_an_estimator_that_was_trained_alone(detector: dict[str, Any]) -> None:

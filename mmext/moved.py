@@ -71,6 +71,7 @@ _RENAMED = {
     'mmext.cli.drawing': 'mmext.drawing.panels',  # where all that it had can be imported from
     'mmext.cli.drawing_points': 'mmext.drawing.points',
     'mmext.keypoints': 'mmext.pipelines',
+    'mmext.retinaface.face_crops': 'mmext.functional.crops',
     'mmext.upsnet.class_check_hook': 'mmext.pipelines.data_check_hook',
     'mmext.keypoints.coco_dataset': 'mmext.pipelines.keypoint_coco_dataset',
     'mmext.keypoints.following': 'mmext.pipelines.keypoint_following',

@@ -5,11 +5,12 @@ Nothing here is needed to explain a detector of a new family; a fact makes it ex
 
 import copy
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from torch import nn
+from mmdet.models.detectors import TwoStagePanopticSegmentor
+from torch import Tensor, nn
 
 # modules by these names put out what scores are made of
 _RAW_HEADS = ('bbox_head', 'panoptic_head', 'mask_head', 'mask_iou_head', 'rpn_head', 'query_head')
@@ -35,6 +36,22 @@ def has_proposals(model: nn.Module) -> bool:
 def chooses_queries(model: nn.Module) -> bool:
     """Whether the queries of a decoder are taken from the image: they have no fixed numbers."""
     return bool(getattr(model, 'as_two_stage', False))
+
+
+def hides_instances(model: nn.Module) -> bool:
+    """Whether a panoptic detector has instances with scores and puts out the map alone."""
+    is_panoptic = isinstance(model, TwoStagePanopticSegmentor)
+    return is_panoptic and type(model).__module__.startswith('mmdet.')
+
+
+def second_stage_instances(model: Any, inputs: Tensor, samples: Sequence[Any]) -> Any:
+    """The instances that a panoptic detector makes its map of, from inputs ``[B, 3, H, W]``."""
+    features = model.extract_feat(inputs)
+    if samples[0].get('proposals', None) is None:
+        proposals = model.rpn_head.predict(features, samples, rescale=False)
+    else:
+        proposals = [sample.proposals for sample in samples]
+    return model.roi_head.predict(features, proposals, samples, rescale=True)
 
 
 def proposals_are_learned(model: nn.Module) -> bool:

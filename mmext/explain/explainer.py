@@ -102,15 +102,18 @@ class Explainer:
         For methods of others. The inputs are those of :attr:`Scene.prepared` or like them.
         """
         wanted = scene.detections if detections is None else detections
+        parts = [
+            (numbers, scene.target([wanted[i] for i in numbers], True))
+            for numbers in scene.groups(wanted, perturbed=True)
+        ]
 
         def values(inputs: Tensor, scale: str = 'score') -> Tensor:
-            parts: list[Tensor | None] = [None] * len(wanted)
+            columns: dict[int, Tensor] = {}
             with self.network.undisturbed(), torch.set_grad_enabled(inputs.requires_grad):
-                for numbers in scene.groups(wanted, perturbed=True):
-                    found = scene.target([wanted[i] for i in numbers], True)(inputs, scale)
-                    for column, number in enumerate(numbers):
-                        parts[number] = found[:, column]
-            return torch.stack([part for part in parts if part is not None], 1)
+                for numbers, target in parts:
+                    found = target(inputs, scale)
+                    columns |= {number: found[:, i] for i, number in enumerate(numbers)}
+            return torch.stack([columns[number] for number in range(len(wanted))], 1)
 
         return values
 

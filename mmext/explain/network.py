@@ -16,7 +16,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from mmext.errors import InputError
-from mmext.explain.detectors import undisturbed
+from mmext.explain import detectors
 from mmext.explain.geometry import Frame, frame_of
 
 # what moves pixels otherwise than a frame can say
@@ -104,6 +104,12 @@ class Network:
         Raises:
             InputError: the detector puts out no instances.
         """
+        if detectors.hides_instances(self.model):
+            samples = self._samples(inputs, meta, proposals_xyxy)
+            found = detectors.second_stage_instances(self.model, inputs, samples)
+            for sample, instances in zip(samples, found, strict=True):
+                sample.pred_instances = instances
+            return [_instances(sample) for sample in samples]
         return [_instances(s) for s in self.predict_samples(inputs, meta, proposals_xyxy)]
 
     def predict_samples(
@@ -112,6 +118,14 @@ class Network:
         """As :meth:`predict` of ``[B, 3, H, W]``, with all that the detector puts out."""
         if callable(getattr(self.model, 'reset', None)):
             self.model.reset()  # the images are no video
+        samples = self._samples(inputs, meta, proposals_xyxy)
+        outputs: Sequence[DetDataSample] = self.model.predict(inputs, samples, rescale=True)
+        return outputs
+
+    def _samples(
+        self, inputs: Tensor, meta: dict[str, Any], proposals_xyxy: Tensor | None
+    ) -> list[DetDataSample]:
+        """Fresh data samples, which a prediction writes into."""
         samples = [DetDataSample(metainfo=dict(meta)) for _ in inputs]
         if proposals_xyxy is not None:
             for sample in samples:
@@ -119,8 +133,7 @@ class Network:
                 sample.proposals = InstanceData(
                     bboxes=proposals_xyxy, scores=scores, labels=scores.long() * 0
                 )
-        outputs: Sequence[DetDataSample] = self.model.predict(inputs, samples, rescale=True)
-        return outputs
+        return samples
 
     def features(self, inputs: Tensor) -> Any:
         """What the heads see of inputs ``[B, 3, H, W]``."""
@@ -129,7 +142,7 @@ class Network:
     @contextmanager
     def undisturbed(self) -> Iterator[None]:
         """See :func:`mmext.explain.detectors.undisturbed`; gradients are computed where asked."""
-        with undisturbed(self.model), torch.inference_mode(False), torch.enable_grad():
+        with detectors.undisturbed(self.model), torch.inference_mode(False), torch.enable_grad():
             yield
 
 

@@ -20,7 +20,7 @@ from mmext.explain.heads import Record, recorded, undetached
 from mmext.explain.network import Network, Prepared
 from mmext.explain.score_rules import Factor, Key, Rule, find_rule
 
-_SAME_SCORE = 1e-6
+_SAME_SCORE, _MOST_TEXT = 1e-6, 100
 
 
 class Origin(NamedTuple):
@@ -83,7 +83,7 @@ def trace(network: Network, prepared: Prepared, most: int, min_score: float) -> 
     except Exception as error:  # whatever the host raises under gradients that it else does not
         with torch.no_grad():
             (instances,) = network.predict(prepared.inputs, prepared.meta)
-        text = (str(error).splitlines() or [''])[0]
+        text = (str(error).splitlines() or [''])[0][:_MOST_TEXT]
         reason = f'{type(network.model).__name__} cannot predict under gradients ({text})'
         chosen = best(instances, most, min_score)
         return Traced(_detached(instances), {i: Origin(reason=reason) for i in chosen})

@@ -62,7 +62,7 @@ FAMILIES = (
 OURS = (
     'mmext::upsnet_demo.py', 'mmext::vpsnet_demo.py', 'mmext::centernet_demo.py',
     'mmext::centernet_pose_demo.py', 'mmext::centernet_triplet_demo.py',
-    'mmext::retinaface/retinaface_mobilenet025_wider.py',
+    'mmext::mmdet/panoptic-fpn_demo.py', 'mmext::retinaface/retinaface_mobilenet025_wider.py',
 )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ _RETINAFACE = 'mmext.retinaface.registered'
 _SYNC_BUFFERS = 'mmext.hooks.sync_buffers.registered'
 _UPSNET = 'mmext.upsnet.registered'
 _VPSNET = 'mmext.vpsnet.registered'
+_YOLACT_EDGE = 'mmext.yolact_edge.registered'
 
 
 class _ChildRegistry(Registry):
@@ -58,7 +59,7 @@ def _child(parent: Registry, *locations: str) -> Registry:
     return child
 
 
-MODELS = _child(host.MODELS, _CENTERNET, _LANDMARKS, _LAYERS, _RETINAFACE, _UPSNET, _VPSNET)
+MODELS = _child(host.MODELS, _CENTERNET, _LANDMARKS, _LAYERS, _RETINAFACE, _UPSNET, _VPSNET, _YOLACT_EDGE)
 DATASETS = _child(host.DATASETS, _LANDMARKS, _PIPELINES, _RETINAFACE, _UPSNET, _VPSNET)
 TRANSFORMS = _child(
     host.TRANSFORMS, _CENTERNET, _LANDMARKS, _PIPELINES, _RETINAFACE, _UPSNET, _VPSNET
@@ -88,7 +89,7 @@ OPTIM_WRAPPER_CONSTRUCTORS = _child(host.OPTIM_WRAPPER_CONSTRUCTORS)
 PARAM_SCHEDULERS = _child(host.PARAM_SCHEDULERS)
 RUNNERS = _child(host.RUNNERS)
 RUNNER_CONSTRUCTORS = _child(host.RUNNER_CONSTRUCTORS)
-TASK_UTILS = _child(host.TASK_UTILS, _UPSNET, _VPSNET)
+TASK_UTILS = _child(host.TASK_UTILS, _UPSNET, _VPSNET, _YOLACT_EDGE)
 VISBACKENDS = _child(host.VISBACKENDS)
 VISUALIZERS = _child(host.VISUALIZERS)
 WEIGHT_INITIALIZERS = _child(host.WEIGHT_INITIALIZERS)

@@ -129,6 +129,15 @@ SYSTEMS = {
             'vpsnet/vpsnet_fuse_r50_cityscapes-vps_released.py',
         ),
     ),
+    'yolact-edge': System(
+        'mmext.yolact_edge.checkpoint_keys:convert',
+        'haotian-liu/yolact_edge or dbolya/yolact, an image model',
+        (
+            'yolact_edge.py',
+            'yolact_edge/yolact-edge_r50_coco.py',
+            'yolact_edge/yolact-edge_mobilenetv2_coco.py',
+        ),
+    ),
 }
 
 

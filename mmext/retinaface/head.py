@@ -22,12 +22,13 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from mmext.errors import InputError
+from mmext.functional.mining import mine
 from mmext.registry import MODELS
 from mmext.retinaface.box_voting import vote_boxes
 from mmext.retinaface.encoding import decode_boxes, decode_points, encode_boxes, encode_points
 from mmext.retinaface.face_fields import box_tensor, pad_annotations, scale_faces
 from mmext.retinaface.matching import match_priors
-from mmext.retinaface.multibox_loss import face_cross_entropy, mine, smooth_l1
+from mmext.retinaface.multibox_loss import face_cross_entropy, smooth_l1
 from mmext.retinaface.presets import make_preset
 from mmext.retinaface.priors import make_priors, to_corners
 from mmext.retinaface.sparse_tasks import SparseTasks, Sums

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from mmext.errors import InputError
 from mmext.functional.boxes import pairwise_iou
+from mmext.functional.mining import BACKGROUND, IGNORE
 
-BACKGROUND, IGNORE = -1, -2
 _FACES_AT_ONCE = 32  # bounds the memory: N x 32 x P overlaps, and fits a cache for one image
 
 

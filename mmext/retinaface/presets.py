@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmext.errors import InputError
+from mmext.functional.mining import MiningRules
 from mmext.retinaface.encoding import Encoding
 from mmext.retinaface.matching import MatchingRules
-from mmext.retinaface.multibox_loss import MiningRules
 from mmext.retinaface.priors import PriorRules
 
 

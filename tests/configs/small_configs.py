@@ -165,6 +165,21 @@ def _shrink_landmarks(config: Config) -> None:
             part.size = model.input_size
 
 
+def _shrink_yolact_edge(config: Config) -> None:
+    model = config.model
+    if model.backbone.type == 'ResNet':
+        model.backbone.update(depth=18, base_channels=WIDTH, stem_channels=WIDTH)
+        model.neck.in_channels = [WIDTH * 2**i for i in (1, 2, 3)]
+    else:
+        model.backbone.widen_factor = 0.25
+        model.neck.in_channels = [8, 16, 40]
+    model.neck.out_channels = WIDTH
+    model.bbox_head.update(in_channels=WIDTH, feat_channels=WIDTH)
+    model.mask_head.update(
+        in_channels=WIDTH, proto_channels=(WIDTH, None, 32), proto_kernel_sizes=(3, -2, 1)
+    )
+
+
 def _shrink_resnet(model: ConfigDict) -> None:
     model.backbone.update(depth=18, base_channels=WIDTH, stem_channels=WIDTH)
     model.neck.update(in_channels=[WIDTH * 2**i for i in range(4)], out_channels=WIDTH)
@@ -182,6 +197,7 @@ _SHRINK = {
     'MaskRCNN': _shrink_mask_rcnn,
     'mmext.CropLandmarkEstimator': _shrink_landmarks,
     'YOLACT': _shrink_yolact,
+    'mmext.YolactEdge': _shrink_yolact_edge,
 }
 
 

@@ -19,6 +19,7 @@ HEADLINES = (
     'centernet.py',
     'centernet/triplet-hourglass104_480k_coco.py',
     'retinaface.py',
+    'yolact_edge.py',
 )
 
 

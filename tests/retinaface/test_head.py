@@ -10,9 +10,9 @@ from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
+from mmext.functional.mining import mine
 from mmext.retinaface.encoding import encode_boxes, encode_points
 from mmext.retinaface.matching import match_priors
-from mmext.retinaface.multibox_loss import mine
 from mmext.retinaface.priors import to_corners
 
 LOSSES = {

@@ -1,0 +1,1 @@
+"""YolactEdge: instance masks in one pass, as prototypes times coefficients. See README.md."""

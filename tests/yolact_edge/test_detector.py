@@ -195,3 +195,53 @@ def test_the_semantic_map_is_for_training_alone(build: Build) -> None:
     levels = model.extract_feat(torch.randn(1, 3, *SIZE))
     assert model.train().mask_head(levels)[1].shape == (1, CLASSES, 8, 12)
     assert model.eval().mask_head(levels)[1] is None
+
+
+def test_a_limit_of_masks_keeps_the_mean(build: Build) -> None:
+    """Equal coefficients on all anchors of one object: any of them stand for all."""
+    sample = make_sample([(8, 8, 56, 40)], [1], SIZE)
+    torch.manual_seed(0)
+    prototypes = torch.randn(1, 32, 16, 24)
+    coefficients = torch.randn(1, 1, 32).expand(1, 30, 32)
+    assigned = torch.full((1, 30), BACKGROUND)
+    assigned[0, 3:25] = 0
+    losses = [
+        build(mask_head=dict(max_masks_to_train=limit)).mask_head.loss_by_feat(
+            prototypes, None, coefficients, assigned, [sample.gt_instances], SIZE
+        )['loss_mask']
+        for limit in (5, 100)
+    ]
+    torch.testing.assert_close(losses[0], losses[1])
+
+
+def test_perfect_predictions_cost_about_nothing(build: Build) -> None:
+    """Prototypes that are the masks, boxes and classes that are the targets."""
+    model, sample = build(), make_sample([(8, 8, 40, 40), (48, 16, 88, 56)], [1, 3], SIZE)
+    head, objects = model.bbox_head, [sample.gt_instances]
+    shapes = [(8, 12), (4, 6), (2, 3), (1, 2)]
+    maps = [torch.zeros(1, 1, *shape) for shape in shapes]
+    anchors = head.anchors_of(maps, SIZE)
+    assigned = head.assign(anchors, objects, [None])
+    labels = torch.where(assigned >= 0, sample.gt_instances.labels[assigned], CLASSES)
+    logits = 50.0 * F.one_hot(labels, CLASSES + 1).float()
+    boxes = sample.gt_instances.bboxes[assigned[0].clamp(min=0)]
+    deltas = head.bbox_coder.encode(anchors, boxes)[None]
+    losses = head.loss_by_feat(
+        as_maps(logits, shapes), as_maps(deltas, shapes), assigned, anchors, objects
+    )
+    masks = torch.from_numpy(sample.gt_instances.masks.masks).float()
+    prototypes = torch.zeros(1, 32, 16, 24)
+    prototypes[0, :2] = F.avg_pool2d(masks[None], 4)[0] * 100 - 50
+    coefficients = F.one_hot(assigned.clamp(min=0), 32).float()
+    losses |= model.mask_head.loss_by_feat(prototypes, None, coefficients, assigned, objects, SIZE)
+    assert losses.keys() == {'loss_cls', 'loss_bbox', 'loss_mask'}
+    assert all(value.item() < 1e-4 for value in losses.values())
+
+
+def as_maps(values: Tensor, shapes: list[tuple[int, int]]) -> list[Tensor]:
+    """The maps ``[1, 3 * channels, h, w]`` that ``per_anchor`` makes ``[1, P, channels]`` of."""
+    parts = values.split([3 * h * w for h, w in shapes], dim=1)
+    return [
+        part.reshape(1, h, w, -1).permute(0, 3, 1, 2)
+        for part, (h, w) in zip(parts, shapes, strict=True)
+    ]

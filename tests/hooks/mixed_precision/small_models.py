@@ -139,6 +139,25 @@ def _yolact() -> Config:
     return config
 
 
+def _yolact_edge() -> Config:
+    config = Config.fromfile(CONFIGS / 'yolact_edge_demo.py')
+    config.merge_from_dict(
+        {
+            'model.backbone.base_channels': WIDTH,
+            'model.backbone.stem_channels': WIDTH,
+            'model.neck.in_channels': [2 * WIDTH, 4 * WIDTH, 8 * WIDTH],
+            'model.neck.out_channels': WIDTH,
+            'model.bbox_head.in_channels': WIDTH,
+            'model.bbox_head.feat_channels': WIDTH,
+            'model.bbox_head.num_classes': CLASSES,
+            'model.mask_head.in_channels': WIDTH,
+            'model.mask_head.num_classes': CLASSES,
+            'model.test_cfg.score_thr': 0.0,
+        }
+    )
+    return config
+
+
 def _retinanet() -> Config:
     return _one_stage(get_config('mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'))
 
@@ -150,6 +169,7 @@ BUILDERS: dict[str, Callable[[], Config]] = {
     'CenterNet': _centernet,
     'CornerNet': _cornernet,
     'YOLACT': _yolact,
+    'YolactEdge': _yolact_edge,
     'RetinaNet': _retinanet,
 }
 

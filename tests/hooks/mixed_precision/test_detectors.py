@@ -112,7 +112,7 @@ def test_predicted_instances(name: str, precision: str) -> None:
 
 
 @pytest.mark.parametrize('precision', LOW)
-@pytest.mark.parametrize('name', ['CenterNet', 'CornerNet', 'YOLACT', 'RetinaNet'])
+@pytest.mark.parametrize('name', ['CenterNet', 'CornerNet', 'YOLACT', 'YolactEdge', 'RetinaNet'])
 def test_outputs_that_are_decoded(name: str, precision: str) -> None:
     """Untrained scores are nearly equal: which of them are the best is decided by rounding."""
     full, low = run(name, 'fp32'), run(name, precision)
@@ -159,6 +159,7 @@ def test_channels_last(name: str) -> None:
         ),
         ('CornerNet', {'heatmap heads', 'SoftNMSop'}),
         ('YOLACT', {'losses'}),
+        ('YolactEdge', {'losses'}),
         ('RetinaNet', {'losses', 'NMSop'}),
     ],
 )

@@ -176,7 +176,7 @@ class YolactEdgeHead(YOLACTHead):
             cls_scores: logits of each level, ``[B, A * (C + 1), H_i, W_i]``.
             bbox_preds: ``[B, A * 4, H_i, W_i]``.
             coeff_preds: ``[B, A * K, H_i, W_i]``.
-            batch_img_metas: with ``img_shape``.
+            batch_img_metas: see :func:`image_size_of`.
             canvas_size: (H, W) px of the network input.
 
         Returns:
@@ -188,7 +188,7 @@ class YolactEdgeHead(YOLACTHead):
         deltas = per_anchor(bbox_preds, 4).float()
         coefficients = per_anchor(coeff_preds, self.num_protos).float()
         return [
-            self._detect(scores[i], deltas[i], coefficients[i], anchors, meta['img_shape'][:2])
+            self._detect(scores[i], deltas[i], coefficients[i], anchors, image_size_of(meta))
             for i, meta in enumerate(batch_img_metas)
         ]
 
@@ -198,7 +198,7 @@ class YolactEdgeHead(YOLACTHead):
         deltas: Tensor,
         coefficients: Tensor,
         anchors: Tensor,
-        image_size: tuple[int, int],
+        image_size: tuple[float, float],
     ) -> InstanceData:
         """The detections of an image from ``[P, C]``, ``[P, 4]``, ``[P, K]`` and ``[P, 4]``."""
         (candidate_index,) = (scores.amax(dim=1) > self.test_cfg.score_thr).nonzero(as_tuple=True)
@@ -243,11 +243,25 @@ def per_anchor(maps: Sequence[Tensor], channels: int) -> Tensor:
     return torch.cat([x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, channels) for x in maps], dim=1)
 
 
-def clip(boxes_xyxy: Tensor, image_size: tuple[int, int]) -> Tensor:
+def clip(boxes_xyxy: Tensor, image_size: tuple[float, float]) -> Tensor:
     """The parts of boxes ``[n, 4]`` inside of an image of (height, width) px, a copy."""
     height, width = image_size
     limit = boxes_xyxy.new_tensor([width, height, width, height])
     return boxes_xyxy.clamp(min=0).minimum(limit)
+
+
+def image_size_of(meta: Mapping[str, Any]) -> tuple[float, float]:
+    """How much of the network input the image fills, as (height, width) px.
+
+    Args:
+        meta: with ``img_shape``, which counts the padding of a pipeline's own ``Pad``, and, if the
+            image was resized, ``ori_shape`` and ``scale_factor`` (x, y), which do not.
+    """
+    height, width = meta['img_shape'][:2]
+    if 'scale_factor' in meta:
+        height = min(height, meta['ori_shape'][0] * meta['scale_factor'][1])
+        width = min(width, meta['ori_shape'][1] * meta['scale_factor'][0])
+    return height, width
 
 
 def mean_over_ranks(count: Tensor) -> Tensor:

@@ -65,7 +65,7 @@ def assemble_masks(
     coefficients: Tensor,
     boxes_xyxy: Tensor,
     canvas_size: tuple[int, int],
-    image_size: tuple[int, int],
+    image_size: tuple[float, float],
     output_size: tuple[int, int],
     threshold: float = 0.5,
 ) -> Tensor:

@@ -16,7 +16,7 @@ from mmdet.utils import InstanceList
 from torch import Tensor
 
 from mmext.registry import MODELS
-from mmext.yolact_edge.box_head import mean_over_ranks
+from mmext.yolact_edge.box_head import image_size_of, mean_over_ranks
 from mmext.yolact_edge.mask_assembly import assemble_masks
 from mmext.yolact_edge.mask_loss import choose, mask_loss
 from mmext.yolact_edge.mask_targets import masks_on_map, semantic_target
@@ -111,7 +111,7 @@ class YolactEdgeMaskHead(YOLACTProtonet):
             prototypes: ``[B, K, h, w]``.
             results_list: per image ``bboxes`` ``[n, 4]`` px of the network input and ``coeffs``
                 ``[n, K]``.
-            batch_img_metas: with ``img_shape`` and, if ``rescale``, ``ori_shape``.
+            batch_img_metas: see :func:`mmext.yolact_edge.box_head.image_size_of`.
             canvas_size: (H, W) px of the network input.
             rescale: boxes and masks in pixels of the original image, else of the resized one.
 
@@ -119,8 +119,8 @@ class YolactEdgeMaskHead(YOLACTProtonet):
             ``results_list`` with ``masks`` ``[n, height, width]`` bool.
         """
         for maps, objects, meta in zip(prototypes, results_list, batch_img_metas, strict=True):
-            image_size = tuple(meta['img_shape'][:2])
-            output_size = tuple(meta['ori_shape'][:2]) if rescale else image_size
+            output_size = tuple(meta['ori_shape' if rescale else 'img_shape'][:2])
+            image_size = image_size_of(meta) if rescale else output_size
             objects.masks = assemble_masks(
                 maps.float(),
                 objects.pop('coeffs'),

@@ -169,7 +169,7 @@ def _shrink_yolact_edge(config: Config) -> None:
     model = config.model
     if model.backbone.type == 'ResNet':
         model.backbone.update(depth=18, base_channels=WIDTH, stem_channels=WIDTH)
-        model.neck.in_channels = [WIDTH * 2**i for i in (1, 2, 3)]
+        model.neck.in_channels = [WIDTH * 2**i for i in model.backbone.out_indices]
     else:
         model.backbone.widen_factor = 0.25
         model.neck.in_channels = [8, 16, 40]

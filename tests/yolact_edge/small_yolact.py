@@ -25,7 +25,7 @@ def small_model(**changes: Any) -> BaseDetector:
     """The demo's detector with 8 channels and random weights."""
     config = Config.fromfile(ROOT / 'configs/yolact_edge_demo.py').model
     config.backbone.update(base_channels=WIDTH, stem_channels=WIDTH)
-    config.neck.update(in_channels=[WIDTH * n for n in (2, 4, 8)], out_channels=WIDTH)
+    config.neck.update(in_channels=[WIDTH * n for n in (1, 2, 4)], out_channels=WIDTH)
     config.bbox_head.update(in_channels=WIDTH, feat_channels=WIDTH)
     config.mask_head.update(
         in_channels=WIDTH, proto_channels=(WIDTH, None, 32), proto_kernel_sizes=(3, -2, 1)

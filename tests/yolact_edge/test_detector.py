@@ -62,6 +62,18 @@ def test_predictions_are_those_of_a_detector_of_the_host(build: Build) -> None:
     assert (found.bboxes[:, 2] <= 144).all() and (found.bboxes[:, 3] <= 128).all()
 
 
+def test_padding_of_the_pipeline_is_padding(build: Build) -> None:
+    """The transform `Pad` counts the padding to `img_shape`; the scale factor does not."""
+    model, images = no_threshold(build()), torch.randn(1, 3, *SIZE)
+    found = []
+    for img_shape in ((40, 50), SIZE):
+        sample = make_sample([], [], (40, 50), ori_size=(80, 150))
+        sample.set_metainfo(dict(img_shape=img_shape))
+        found.append(model.predict(images, [sample])[0].pred_instances)
+    torch.testing.assert_close(found[0].bboxes, found[1].bboxes)
+    assert found[0].masks.equal(found[1].masks) and found[0].masks.any()
+
+
 def test_without_rescaling_all_is_in_pixels_of_the_input(build: Build) -> None:
     model, images = no_threshold(build()), torch.randn(1, 3, *SIZE)
     found = []
@@ -193,7 +205,7 @@ def test_loss_is_the_same_with_masks_of_the_image_or_of_the_canvas(build: Build)
 def test_the_semantic_map_is_for_training_alone(build: Build) -> None:
     model: Any = build()
     levels = model.extract_feat(torch.randn(1, 3, *SIZE))
-    assert model.train().mask_head(levels)[1].shape == (1, CLASSES, 8, 12)
+    assert model.train().mask_head(levels)[1].shape == (1, CLASSES, 16, 24)
     assert model.eval().mask_head(levels)[1] is None
 
 

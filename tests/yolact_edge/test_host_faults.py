@@ -116,6 +116,6 @@ def test_swapped_edges(build_host: Build) -> None:
 def test_the_network_alone_asks_for_no_ground_truth(build: Build, build_host: Build) -> None:
     images = torch.randn(1, 3, 64, 64)
     *_, prototypes = build().eval()(images, mode='tensor')
-    assert prototypes.shape == (1, 32, 16, 16)
+    assert prototypes.shape == (1, 32, 32, 32)
     with pytest.raises(AssertionError):
         build_host().eval()(images, mode='tensor')

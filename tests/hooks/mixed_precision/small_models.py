@@ -145,7 +145,7 @@ def _yolact_edge() -> Config:
         {
             'model.backbone.base_channels': WIDTH,
             'model.backbone.stem_channels': WIDTH,
-            'model.neck.in_channels': [2 * WIDTH, 4 * WIDTH, 8 * WIDTH],
+            'model.neck.in_channels': [WIDTH, 2 * WIDTH, 4 * WIDTH],
             'model.neck.out_channels': WIDTH,
             'model.bbox_head.in_channels': WIDTH,
             'model.bbox_head.feat_channels': WIDTH,

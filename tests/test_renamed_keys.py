@@ -42,7 +42,7 @@ def test_a_name_that_never_was_is_refused_as_ever() -> None:
 @pytest.mark.parametrize(
     ('registry', 'config', 'old', 'new', 'value'),
     [
-        (METRICS, dict(type='LandmarkNMEMetric'), 'normaliser', 'normalizer', (0, 1)),
+        (METRICS, dict(type='LandmarkNMEMetric'), 'normaliser', 'normalizer', 'box_diagonal'),
         (
             MODELS,
             dict(type='UPSNetPanopticHead', num_things_classes=2, num_stuff_classes=1),

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,14 @@ def test_constructor_sizes() -> None:
                 if len(own) > MAX_CONSTRUCTOR_ARGUMENTS:
                     too_many[f'{module}:{node.lineno}'] = sorted(own)
     assert not too_many
+
+
+def test_parts_of_tests_have_names_of_their_own() -> None:
+    """They are imported by name alone: of two, a process sees the one it met first."""
+    folder = Path(__file__).parents[1]
+    names = [path.name for path in folder.rglob('*.py') if not path.name.startswith('test_')]
+    counted = Counter(name for name in names if name not in ('conftest.py', '__init__.py'))
+    assert [name for name, times in counted.items() if times > 1] == []
 
 
 def test_texts_name_no_machine() -> None:

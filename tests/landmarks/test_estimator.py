@@ -127,7 +127,7 @@ def test_a_detector_finds_the_boxes(detector: dict[str, Any]) -> None:
 
 
 def test_a_detector_of_ours_finds_them_too(tmp_path: Path) -> None:
-    config = Config.fromfile(CONFIGS / '_base_/retinaface_mobilenet025.py').model
+    config = Config.fromfile(CONFIGS / '_base_/models/retinaface_mobilenet025.py').model
     config.backbone.update(widen_factor=1 / 16, init_cfg=None)
     config.neck.update(in_channels=[16, 32, 64], out_channels=16)
     config.bbox_head.in_channels = 16

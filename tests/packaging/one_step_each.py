@@ -19,6 +19,7 @@ HEADLINES = (
     'centernet.py',
     'centernet/triplet-hourglass104_480k_coco.py',
     'retinaface.py',
+    'landmarks.py',
     'yolact_edge.py',
 )
 

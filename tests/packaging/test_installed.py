@@ -172,7 +172,7 @@ def test_every_config_and_class_from_a_wheel(python: Path, tmp_path: Path) -> No
 
 def test_a_step_of_every_system_from_a_wheel(python: Path, tmp_path: Path) -> None:
     script = Path(__file__).with_name('one_step_each.py')
-    assert run(python, '-W', 'ignore', script, ROOT / 'tests', cwd=tmp_path).count('trained') == 5
+    assert run(python, '-W', 'ignore', script, ROOT / 'tests', cwd=tmp_path).count('trained') == 7
 
 
 def test_editable_install_sees_edited_configs(source: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import released_network
+import released_yolact_network
 import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
@@ -42,7 +42,7 @@ def shapes_of(name: str, read: Read) -> Shapes:
 @pytest.fixture(scope='module', params=MODEL_OF)
 def networks(request: pytest.FixtureRequest, released_shapes: Read):
     """Weights under their names, and our model with them."""
-    source = released_network.fill(shapes_of(request.param, released_shapes))
+    source = released_yolact_network.fill(shapes_of(request.param, released_shapes))
     temper(source)
     init_default_scope('mmdet')
     with torch.device('meta'):
@@ -54,7 +54,7 @@ def networks(request: pytest.FixtureRequest, released_shapes: Read):
 def temper(source: dict[str, Tensor]) -> None:
     """Make scores that differ from each other and boxes that lie about their anchors, in place."""
     with torch.no_grad():
-        outputs = released_network.heads(source, features(source, torch.randn(1, 3, 64, 64)))
+        outputs = released_yolact_network.heads(source, features(source, torch.randn(1, 3, 64, 64)))
     for kind, spread in (('conf', 2.0), ('bbox', 1.0), ('mask', 1.0)):
         values = outputs[kind].atanh() if kind == 'mask' else outputs[kind]
         values = values[values.isfinite()]
@@ -68,10 +68,10 @@ def assert_alike(ours: Tensor, theirs: Tensor) -> None:
 
 
 def features(source: dict[str, Tensor], images: Tensor) -> list[Tensor]:
-    backbone = released_network.resnet
+    backbone = released_yolact_network.resnet
     if 'backbone.layers.0.0.weight' in source:
-        backbone = released_network.mobilenet
-    return released_network.pyramid(source, backbone(source, images))
+        backbone = released_yolact_network.mobilenet
+    return released_yolact_network.pyramid(source, backbone(source, images))
 
 
 def test_the_image_model(networks: tuple[dict[str, Tensor], BaseDetector]) -> None:
@@ -83,8 +83,8 @@ def test_the_image_model(networks: tuple[dict[str, Tensor], BaseDetector]) -> No
         levels = features(source, images)
         for ours, theirs in zip(model.extract_feat(images), levels, strict=True):
             assert_alike(ours, theirs)
-        outputs = released_network.heads(source, levels)
-        maps = released_network.prototypes(source, levels[0])
+        outputs = released_yolact_network.heads(source, levels)
+        maps = released_yolact_network.prototypes(source, levels[0])
         cls_scores, bbox_preds, coeff_preds, prototypes = model(images, mode='tensor')
         assert_alike(per_anchor(cls_scores, 81)[0].roll(1, 1), outputs['conf'])
         assert_alike(per_anchor(bbox_preds, 4)[0], outputs['bbox'])
@@ -93,7 +93,7 @@ def test_the_image_model(networks: tuple[dict[str, Tensor], BaseDetector]) -> No
         meta = dict(img_shape=(97, 97), ori_shape=(90, 171), scale_factor=(97 / 171, 97 / 90))
         (sample,) = model.predict(images, [DetDataSample(metainfo=meta)])
     sizes = [tuple(level.shape[2:]) for level in levels]
-    theirs = released_network.detect(outputs, sizes, 97)
+    theirs = released_yolact_network.detect(outputs, sizes, 97)
     assert_same_detections(sample.pred_instances, theirs, maps)
 
 
@@ -116,7 +116,7 @@ def assert_same_detections(ours, theirs, maps: Tensor) -> None:
             assert score - theirs[-1][0] < 1e-5  # cut at 100
             continue
         left.remove(wanted[0])
-        probabilities = released_network.mask_probabilities(
+        probabilities = released_yolact_network.mask_probabilities(
             maps, wanted[0][3], wanted[0][2], (90, 171)
         )
         clear = (probabilities - 0.5).abs() > 1e-3
@@ -133,7 +133,7 @@ def test_the_training_branch(networks: tuple[dict[str, Tensor], BaseDetector]) -
     level = torch.randn(1, 256, 18, 18)
     with torch.no_grad():
         ours = model.mask_head.segm_branch(level)
-    assert_alike(ours, released_network.convolve(source, 'semantic_seg_conv', level))
+    assert_alike(ours, released_yolact_network.convolve(source, 'semantic_seg_conv', level))
 
 
 @pytest.mark.parametrize('name', MODEL_OF)
@@ -149,7 +149,7 @@ def test_every_key_is_accounted_for(name: str, released_shapes: Read) -> None:
 
 def test_plain_yolact_has_another_pyramid(released_shapes: Read) -> None:
     """And older files of it the stages twice."""
-    source = released_network.fill(shapes_of('r50', released_shapes))
+    source = released_yolact_network.fill(shapes_of('r50', released_shapes))
     plain = {
         key.replace('fpn_phase_1', 'fpn').replace('fpn_phase_2', 'fpn'): value
         for key, value in source.items()

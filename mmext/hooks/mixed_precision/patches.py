@@ -65,6 +65,12 @@ class Patches:
                 del _chains[key]
 
 
+def count(owner: Any, name: str) -> int:
+    """How many replacements of ``owner.name`` are in place."""
+    chain = _chains.get((owner, name))
+    return len(chain.makers) if chain else 0
+
+
 def owner_of(cls: type, name: str) -> type:
     """The class that a method is inherited from.
 

@@ -179,7 +179,7 @@ INSTANCES, ALL, TRUTH, TRAIN, TEST = (
     ('damage', 'message'),
     [
         (lambda r: (r / INSTANCES).unlink(), f'{INSTANCES}; see --help'),
-        (lambda r: (r / ALL).write_text('x'), f'{ALL}: no JSON'),
+        (lambda r: (r / ALL).write_text('x'), f'{ALL} is no JSON'),
         (lambda r: _edit(r, INSTANCES, lambda c: c.pop('categories')), 'no categories in it'),
         (lambda r: _edit(r, TRAIN, lambda c: c['images'][0].update(file_name='a.png')),
          'a.png is no name of Cityscapes-VPS'),

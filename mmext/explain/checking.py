@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mmext.errors import InputError
 from mmext.explain.attribution import Attribution, Options
-from mmext.explain.errors import RIGHT, judge
+from mmext.explain.errors import RIGHT, judge_detections
 from mmext.explain.evaluation import (
     CONTROLS,
     DELETED_CONTROLS,
@@ -120,12 +120,7 @@ def well_found(
 ) -> list[tuple[Detection, npt.NDArray[np.bool_] | None]]:
     """The detections of a picture that are right beyond doubt, with the masks of their truths."""
     found, truth = scene.detections, picture.truth
-    judged = judge(
-        np.array([d.box_xyxy for d in found], float).reshape(-1, 4),
-        np.array([d.label for d in found], np.int64),
-        np.array([d.score for d in found], float),
-        truth.boxes_xyxy, truth.labels, truth.ignored,
-    )  # fmt: skip
+    judged = judge_detections(found, truth)
     chosen: list[tuple[Detection, npt.NDArray[np.bool_] | None]] = []
     for number, detection in enumerate(found):
         if judged.kinds[number] != RIGHT or judged.iou[number] <= LEAST_IOU:

@@ -9,14 +9,19 @@ is *missed* if it has no right detection, and none that is a localization or cla
 Shape legend: D detections, T truths; boxes (x1, y1, x2, y2) in px.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from mmext.functional.boxes import pairwise_iou
+
+if TYPE_CHECKING:
+    from mmext.explain.scene import Detection
+    from mmext.explain.truth import Truth
 
 RIGHT, IGNORED = 'right', 'ignored'
 KINDS = ('class', 'localization', 'both', 'duplicate', 'background', 'missed')
@@ -43,6 +48,16 @@ class Judged:
     iou: Floats
     missed: Ints
     detection_index: Ints
+
+
+def judge_detections(detections: 'Sequence[Detection]', truth: 'Truth') -> Judged:
+    """Compare the detections of a picture with its truth, see :func:`judge`."""
+    return judge(
+        np.array([d.box_xyxy for d in detections], float).reshape(-1, 4),
+        np.array([d.label for d in detections], np.int64),
+        np.array([d.score for d in detections], float),
+        truth.boxes_xyxy, truth.labels, truth.ignored,
+    )  # fmt: skip
 
 
 def judge(

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from mmext.errors import InputError, MissingFileError
 from mmext.explain.embedding import embed, embedding_source
-from mmext.explain.errors import RIGHT, judge
+from mmext.explain.errors import RIGHT, judge_detections
 from mmext.explain.explainer import Explainer
 from mmext.explain.nearest import VectorFile, nearest_rows
 from mmext.explain.scene import Scene
@@ -193,12 +193,7 @@ def index_facts(explainer: Explainer, **facts: Any) -> dict[str, Any]:
 def records_of(scene: Scene, truth: Truth, contents: str) -> list[Record]:
     """What is said of the objects of a picture: truths, detections, and what is wrong with them."""
     found = scene.detections
-    judged = judge(
-        np.array([d.box_xyxy for d in found], float).reshape(-1, 4),
-        np.array([d.label for d in found], np.int64),
-        np.array([d.score for d in found], float),
-        truth.boxes_xyxy, truth.labels, truth.ignored,
-    )  # fmt: skip
+    judged = judge_detections(found, truth)
     names = scene.network.classes
     records = []
     if contents in ('truth', 'both'):

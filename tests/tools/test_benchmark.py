@@ -107,3 +107,15 @@ def test_every_benchmark_has_a_run_function(tool: Callable[[str], ModuleType]) -
     benchmark = tool('benchmark')
     for name in benchmark.benchmark_names():
         assert callable(load_run(benchmark.benchmark_file(name)))
+
+
+#: Those that run in seconds at small sizes; the longer ones stay for `tools/benchmark.py all`.
+SHORT = ['centernet-triplet', 'panoptic-quality', 'retinaface', 'video-panoptic-quality']
+
+
+@pytest.mark.parametrize('name', SHORT)
+def test_short_benchmarks_run_and_agree_with_their_references(
+    name: str, tool: Callable[[str], ModuleType]
+) -> None:
+    rows = load_run(tool('benchmark').benchmark_file(name))(quick=True)
+    assert rows and all(row.ours > 0 and row.reference > 0 for row in rows)

@@ -37,6 +37,7 @@ from mmext.inference.onnx_export import NEEDED, export_onnx
 from mmext.registry import MODELS
 from mmext.retinaface.box_voting import vote_boxes
 from mmext.retinaface.deployment import FaceNetwork
+from mmext.retinaface.head import suppress
 from mmext.retinaface.matching import match_priors
 from mmext.retinaface.presets import PRESETS
 from mmext.retinaface.priors import compute_priors, make_priors, to_corners
@@ -123,7 +124,7 @@ def _check(model: Any, image: np.ndarray) -> None:
     scores = torch.linspace(1, 0.5, CANDIDATES)
     kept = _port_suppression(np.column_stack([best, scores.numpy()]), 0.4)
     boxes = InstanceData(bboxes=torch.from_numpy(best), scores=scores, labels=0 * scores)
-    assert torch.equal(head.suppress(boxes).scores, scores[kept]), 'other boxes are left'
+    assert torch.equal(suppress(boxes, head.test_cfg).scores, scores[kept]), 'other boxes are left'
 
 
 def _medians(calls: dict[str, Call], rounds: int) -> dict[str, float]:

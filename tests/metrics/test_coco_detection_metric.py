@@ -69,6 +69,25 @@ def test_class_by_class_and_false_discovery(ann_file: str, samples) -> None:
     assert values['coco/bbox_FD_50'] == pytest.approx(1 - values['coco/bbox_mAP_50'])
 
 
+def test_plots_of_the_last_evaluation(ann_file: str, samples) -> None:
+    metric = CocoDetectionMetric(ann_file=ann_file, metric=['bbox', 'segm'], prefix='coco')
+    assert metric.confusion_matrix is None and metric.pr_curves == {}
+    evaluator = Evaluator(metric)
+    evaluator.dataset_meta = META
+    evaluator.process(samples)
+    values = evaluator.evaluate(len(samples))
+    content, _ = random_set(6)
+    matrix = metric.confusion_matrix
+    counted = [a for a in content['annotations'] if not a.get('iscrowd')]
+    assert matrix is not None and matrix[:-1].sum() == len(counted)
+    assert np.trace(matrix) > 0
+    assert list(metric.pr_curves) == ['all, boxes', 'cat', 'traffic light', 'all, masks']
+    recall, precision = metric.pr_curves['all, boxes']
+    area = precision.sum() / 101  # the curve ends where its recall does
+    assert area == pytest.approx(values['coco/bbox_mAP_50'])
+    assert recall[0] == 0 and (np.diff(recall) > 0).all()
+
+
 def test_truth_from_the_samples(ann_file: str, samples) -> None:
     """Also with uncompressed codes; the area of an object is that of its mask."""
     from_file = evaluate(samples, ann_file=ann_file, metric=['bbox', 'segm'])

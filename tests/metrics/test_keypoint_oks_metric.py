@@ -104,6 +104,15 @@ def test_recall_is_the_share_of_thresholds_below_the_similarity(truth: Path) -> 
     assert values['keypoints/AR'] == pytest.approx((thresholds <= found).mean())
 
 
+def test_the_curves_have_the_area_of_the_values(truth: Path) -> None:
+    metric = KeypointOKSMetric(str(truth))
+    values = run(metric, [samples(truth, noise=3.0)])
+    assert list(metric.pr_curves) == ['OKS 0.5', 'OKS 0.75']
+    for name, value in (('OKS 0.5', 'AP50'), ('OKS 0.75', 'AP75')):
+        area = metric.pr_curves[name][1].sum() / 101
+        assert 0 < area == pytest.approx(values[f'keypoints/{value}'])
+
+
 def test_elsewhere_is_0(truth: Path) -> None:
     batch = samples(truth)
     for sample in batch:

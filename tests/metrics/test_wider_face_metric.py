@@ -107,6 +107,16 @@ def test_perfect_predictions_are_100_in_every_group(folder: str) -> None:
     assert set(values.values()) == {100.0}
 
 
+def test_the_curves_are_those_of_the_settings(folder: str) -> None:
+    metric = build(ground_truth=folder)
+    values = evaluate(metric, samples())
+    assert list(metric.pr_curves) == list(SETTINGS)
+    for setting, (recall, precision) in metric.pr_curves.items():
+        envelope = np.maximum.accumulate(precision[::-1])[::-1]
+        area = float((np.diff(recall, prepend=0.0) * envelope).sum())
+        assert 100 * area == pytest.approx(values[f'wider_face/AP_{setting}'])
+
+
 def test_groups_ignore_the_other_faces(folder: str) -> None:
     """Only the large faces are found: nothing counts against the small ones' group but misses."""
     large = [

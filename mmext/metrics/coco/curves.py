@@ -7,6 +7,7 @@ Shapes: T IoU thresholds, R = 101 recalls, K categories, A ranges of area, M lim
 per image.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -80,6 +81,33 @@ def false_discovery_rates(curves: Curves) -> dict[str, float]:
     values |= {f'FD_{iou}': 1 - curves.average_precision(iou / 100) for iou in (5, 25, 50)}
     sizes = [area for area in curves.areas if area]
     return values | {f'FD_{area}': 1 - curves.average_precision(area=area) for area in sizes}
+
+
+def drawn_curves(
+    curves: Curves, classes: Sequence[str], whole: str, iou: float = 0.5, most: int = 18
+) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """Recall and precision at one IoU, as plots show them.
+
+    Args:
+        curves: of K categories.
+        classes: K names.
+        whole: name of the mean over the categories.
+        iou: threshold.
+        most: classes that get a curve of their own, the first that have objects.
+
+    Returns:
+        Name to recall and precision, as far as the recall goes.
+    """
+    values = curves.precision[curves._rows(iou)][0, :, :, 0, -1]  # [R, K]
+    recalls = np.linspace(0, 1, len(values))
+    there = [k for k in range(len(classes)) if (values[:, k] > -1).any()]
+    if not there:
+        return {}
+    drawn = {whole: values[:, there].mean(1)}
+    if len(classes) > 1:
+        drawn |= {classes[k]: values[:, k] for k in there[:most]}
+    reached = {name: max(1, np.count_nonzero(line)) for name, line in drawn.items()}
+    return {name: (recalls[: reached[name]], line[: reached[name]]) for name, line in drawn.items()}
 
 
 def _mean(values: FloatArray) -> float:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,13 @@ from mmext.errors import InputError, MissingFileError
 from mmext.formats.coco_values import canonical_id
 from mmext.formats.json_files import parse_json
 from mmext.metrics.coco.category_ids import categories_of, id_array, ids_of_labels
-from mmext.metrics.coco.curves import FALSE_DISCOVERY_IOUS, false_discovery_rates, summarise
+from mmext.metrics.coco.confusion import ImageBoxes, confusion_matrix
+from mmext.metrics.coco.curves import (
+    FALSE_DISCOVERY_IOUS,
+    drawn_curves,
+    false_discovery_rates,
+    summarise,
+)
 from mmext.metrics.coco.evaluation import Backend, CocoGroundTruth, Detections
 from mmext.metrics.coco.sample_truth import join_annotations, sample_annotations
 from mmext.metrics.panoptic.quality import name_by_class
@@ -73,6 +79,9 @@ class CocoDetectionMetric(BaseMetric):
         prefix: of the names of the returned values.
         collect_dir: shared folder for the collection, see mmengine's ``BaseMetric``.
 
+    Attributes:
+        pr_curves: of the last evaluation at an IoU of one half, name to recall and precision.
+
     Raises:
         InputError: an unknown metric or backend.
         MissingFileError: no ``ann_file`` there.
@@ -111,6 +120,8 @@ class CocoDetectionMetric(BaseMetric):
         self.ann_file, self.backend, self.backend_args = ann_file, backend, backend_args
         self.classwise, self.false_discovery = classwise, false_discovery
         self.format_only, self.outfile_prefix = format_only, outfile_prefix
+        self.pr_curves: dict[str, Any] = {}
+        self._boxes: list[ImageBoxes] | None = None
         self._file_truth: CocoGroundTruth | None = None
         self._dataset_size: int | None = None
 
@@ -118,6 +129,12 @@ class CocoDetectionMetric(BaseMetric):
     def classes(self) -> Sequence[str]:
         """Names of what is detected, in the order of the labels."""
         return self.dataset_meta.get('thing_classes', self.dataset_meta['classes'])
+
+    @property
+    def confusion_matrix(self) -> np.ndarray | None:
+        """Of the boxes of the last evaluation, see :mod:`.confusion`; made when it is asked for."""
+        boxes = self._boxes
+        return None if boxes is None else confusion_matrix(boxes, len(self.classes))
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
         """Keeps the predictions of a batch.
@@ -158,6 +175,7 @@ class CocoDetectionMetric(BaseMetric):
         category_ids = self._category_ids(truth)
         image_ids = [image.image['id'] for image in images]
         values: dict[str, float] = {}
+        self.pr_curves, self._boxes = {}, None
         for iou_type in self.metrics:
             detections = self._detections(images, category_ids, iou_type)
             if self.outfile_prefix:
@@ -165,6 +183,9 @@ class CocoDetectionMetric(BaseMetric):
             if truth is not None and not self.format_only:
                 values |= self._values(truth, detections, iou_type, image_ids, category_ids)
         if values and truth is not None:
+            if 'bbox' in self.metrics:
+                found = image_boxes(images, truth.records.annotations, category_ids)
+                self._boxes = list(found)
             lines = [f'{name:24s}{100 * value:8.2f}' for name, value in values.items()]
             logger.info('\n'.join([f'COCO evaluation by {truth.backend}, in percent', *lines]))
         return values
@@ -181,6 +202,9 @@ class CocoDetectionMetric(BaseMetric):
         arguments = (detections, iou_type, image_ids, category_ids)
         curves = truth.evaluate(*arguments)
         values = summarise(curves)
+        kind = {'bbox': 'boxes', 'segm': 'masks'}[iou_type]
+        most = 0 if self.pr_curves else 18  # classes have one curve each
+        self.pr_curves |= drawn_curves(curves, self.classes, f'all, {kind}', most=most)
         if self.false_discovery:
             low = truth.evaluate(*arguments, ious=FALSE_DISCOVERY_IOUS)
             values |= false_discovery_rates(low)
@@ -282,6 +306,29 @@ class CocoDetectionMetric(BaseMetric):
             mask_scores=to_numpy(predicted.get('mask_scores', scores)).astype(np.float64),
             masks=_masks(sample) if 'segm' in self.metrics else None,
             annotations=None if self.ann_file or self.format_only else self._annotations(sample),
+        )
+
+
+def image_boxes(
+    images: Sequence[ImageResult],
+    annotations: Sequence[Mapping[str, Any]],
+    category_ids: Sequence[int | str],
+) -> Iterator[ImageBoxes]:
+    """Boxes of each image beside those of its truth; categories without a label are left out."""
+    label_of = {category: label for label, category in enumerate(category_ids)}
+    truths: dict[Any, list[Mapping[str, Any]]] = {}
+    for annotation in annotations:
+        if annotation['category_id'] in label_of:
+            truths.setdefault(annotation['image_id'], []).append(annotation)
+    for image in images:
+        own = truths.get(image.image['id'], [])
+        yield ImageBoxes(
+            image.boxes_xywh,
+            image.labels,
+            image.scores,
+            np.array([a['bbox'] for a in own], np.float64).reshape(-1, 4),
+            np.array([label_of[a['category_id']] for a in own], np.int64),
+            np.array([bool(a.get('iscrowd')) for a in own], np.bool_),
         )
 
 

@@ -14,7 +14,7 @@ from mmext.errors import InputError, MissingFileError
 from mmext.formats.coco_values import canonical_id
 from mmext.formats.json_files import parse_json
 from mmext.metrics.coco.category_ids import categories_of, id_array, ids_of_labels
-from mmext.metrics.coco.curves import Curves
+from mmext.metrics.coco.curves import Curves, drawn_curves
 from mmext.metrics.coco.evaluation import Backend, CocoGroundTruth, Detections
 from mmext.metrics.sample_fields import numbers_labels_by_name, to_numpy
 from mmext.registry import METRICS
@@ -64,6 +64,7 @@ class KeypointOKSMetric(BaseMetric):
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         self.ann_file, self.sigmas, self.backend = ann_file, sigmas, backend
         self.outfile_prefix = outfile_prefix
+        self.pr_curves: dict[str, Any] = {}
         self._file_truth: CocoGroundTruth | None = None
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
@@ -108,6 +109,12 @@ class KeypointOKSMetric(BaseMetric):
         curves = truth.evaluate(
             detections, 'keypoints', list(images), category_of_label, sigmas=self._sigmas()
         )
+        classes = [str(category) for category in category_of_label]
+        self.pr_curves = {
+            name: line
+            for oks in (0.5, 0.75)
+            for name, line in drawn_curves(curves, classes, f'OKS {oks}', oks, most=0).items()
+        }
         values = oks_values(curves)
         listing = ', '.join(f'{name} {value:.4f}' for name, value in values.items())
         MMLogger.get_current_instance().info(f'key points, {len(images)} images: {listing}')

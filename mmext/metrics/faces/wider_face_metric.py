@@ -19,6 +19,7 @@ from mmext.metrics.faces.wider_face_ap import (
     average_precision,
     match_image,
     mean_average_precision,
+    precision_recall,
     tabulate,
 )
 from mmext.metrics.sample_fields import to_numpy
@@ -89,6 +90,7 @@ class WiderFaceMetric(BaseMetric):
         self.groups, self.height_bands_px = tuple(groups), tuple(height_bands_px)
         self.count_empty, self.round_boxes = count_empty, round_boxes
         self.outfile_prefix, self.format_only = outfile_prefix, format_only
+        self.pr_curves: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.truths = None
         if ground_truth is not None and not format_only:
             self.truths = {truth.name: truth for truth in read_ground_truth(ground_truth)}
@@ -138,8 +140,12 @@ class WiderFaceMetric(BaseMetric):
         table = tabulate([image.matches for image in images], self.count_empty)
         truths = [image.truth for image in images]
         values = {}
+        self.pr_curves = {}
         for setting in self.settings:
             counted = _joined([truth.counted[setting] for truth in truths], bool)
+            if counted.any():
+                precision, recall = precision_recall(table, counted)
+                self.pr_curves[setting] = recall, np.nan_to_num(precision, nan=1.0)
             values[f'AP_{setting}'] = 100 * average_precision(table, counted)
             values[f'mAP_{setting}'] = 100 * mean_average_precision(table, counted)
         for name, members in self._group_members(truths).items():

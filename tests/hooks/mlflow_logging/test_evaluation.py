@@ -64,6 +64,29 @@ def test_plots_are_made_from_what_is_offered() -> None:
     ]
 
 
+def test_two_metrics_have_a_slider_each() -> None:
+    class Metric:
+        classes = ('car',)
+        confusion_matrix = np.eye(2)
+
+        def __init__(self, prefix: str) -> None:
+            self.prefix = prefix
+            self.pr_curves = {'all': ([0, 1], [1, 0])}
+
+    class Empty:
+        confusion_matrix = None
+        pr_curves: dict = {}
+
+    sources = [Metric('boxes'), Metric('points'), Empty()]
+    made = {r['artifact'].partition('+')[0] for r in plot_records(sources, CLASSES, 'val', 7)
+            if r['kind'] == 'blob'}  # fmt: skip
+    assert made == {
+        f'images/val~{prefix}~{name}'
+        for prefix in ('boxes', 'points')
+        for name in ('confusion', 'precision_recall')
+    }
+
+
 def test_plots_have_content() -> None:
     for image in (draw_confusion(np.eye(3) * 4, CLASSES), draw_pr_curves({'a': ([0, 1], [1, 0])})):
         assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3

@@ -24,7 +24,7 @@ from mmext.hooks.mlflow_logging.delivery.records import Record
 
 Rows = dict[str, dict[str, float]]
 
-_MOST_CURVES, _MOST_TICKS = 20, 40
+_MOST_CURVES, _MOST_TICKS, _MOST_NUMBERS = 20, 40, 25
 
 
 def scalars(results: Mapping[str, Any]) -> dict[str, float]:
@@ -87,15 +87,22 @@ def plot_records(
     sources: Iterable[Any], classes: Sequence[str], mode: str, step: int
 ) -> Iterator[Record]:
     """Plots of what the metrics (or result mappings) offer; see the module's text."""
-    for source in sources:
-        matrix = _offered(source, 'confusion_matrix')
-        if matrix is not None:
-            yield from image_records(
-                f'{mode}/confusion', draw_confusion(np.asarray(matrix), classes), step
-            )
-        curves = _offered(source, 'pr_curves')
-        if curves:
-            yield from image_records(f'{mode}/precision_recall', draw_pr_curves(curves), step)
+    sources = list(sources)
+    for name, offered, draw in (
+        ('confusion', 'confusion_matrix', _confusion_of),
+        ('precision_recall', 'pr_curves', lambda curves, source, classes: draw_pr_curves(curves)),
+    ):
+        found = [(_offered(source, offered), source) for source in sources]
+        found = [(value, source) for value, source in found if value is not None and len(value)]
+        for value, source in found:
+            own = _offered(source, 'prefix') if len(found) > 1 else None
+            key = '/'.join(filter(None, (mode, own, name)))  # two metrics, two sliders
+            yield from image_records(key, draw(value, source, classes), step)
+
+
+def _confusion_of(matrix: Any, source: Any, classes: Sequence[str]) -> np.ndarray:
+    own = _offered(source, 'classes')  # of a panoptic set things alone are detected
+    return draw_confusion(np.asarray(matrix), own if own is not None else classes)
 
 
 def draw_confusion(matrix: np.ndarray, classes: Sequence[str]) -> np.ndarray:
@@ -112,11 +119,16 @@ def draw_confusion(matrix: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     names = [*classes, 'background'][: len(matrix)]
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     figure, axes = _figure(6 + 0.15 * len(names), 5 + 0.15 * len(names))
-    image = axes.imshow(shares, vmin=0, vmax=1, cmap='viridis')
+    image = axes.imshow(shares, vmin=0, vmax=1, cmap='Blues')
     if len(names) <= _MOST_TICKS:
-        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
-        axes.set_yticks(range(len(names)), names, fontsize=7)
-    axes.set(xlabel='prediction', ylabel='truth', title='share of each true class')
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
+        axes.set_yticks(range(len(names)), names, fontsize=8)
+    if len(names) <= _MOST_NUMBERS:
+        for row, column in np.argwhere(matrix):
+            color = 'white' if shares[row, column] > 0.5 else 'black'
+            count = f'{matrix[row, column]:g}'
+            axes.text(column, row, count, color=color, fontsize=7, ha='center', va='center')
+    axes.set(xlabel='prediction', ylabel='truth', title='objects; color: share of the true class')
     figure.colorbar(image)
     return _rasterised(figure)
 
@@ -124,11 +136,13 @@ def draw_confusion(matrix: np.ndarray, classes: Sequence[str]) -> np.ndarray:
 def draw_pr_curves(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> np.ndarray:
     """Precision over recall, the first 20 curves, as (H, W, 3) RGB uint8."""
     figure, axes = _figure(6, 5)
-    for name, (recall, precision) in list(curves.items())[:_MOST_CURVES]:
-        axes.plot(recall, precision, label=str(name), linewidth=1.2)
+    for number, (name, (recall, precision)) in enumerate(list(curves.items())[:_MOST_CURVES]):
+        width = 2.4 if str(name).startswith('all') else 1.1
+        style = '-' if number < 10 else '--'  # there are ten colors
+        axes.plot(recall, precision, style, label=str(name), linewidth=width)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel='recall', ylabel='precision')
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7, loc='lower left')
+    axes.legend(fontsize=7, loc='lower left', framealpha=0.6)
     return _rasterised(figure)
 
 

@@ -71,7 +71,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     console.rule('[2/4] training')
     console.print(
         f'the same as: python tools/train.py {CONFIG.relative_to(CONFIG.parents[1])} '
-        f'--work-dir {config.work_dir}\nfive to eight minutes on two CPU cores'
+        f'--work-dir {config.work_dir}\nfive to eight minutes on two CPU cores; '
+        'how long on yours is said in a moment'
     )
     started = time.monotonic()
     runner = train(config, console)

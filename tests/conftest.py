@@ -2,7 +2,7 @@
 
 Random examples are new ones at every run, in CI the same ones, and may be slow on a busy machine.
 ``run_to_end`` starts the programs: one that hangs is ended with all it has started, and says where.
-``released_shapes`` reads what the checkpoints of other projects hold.
+``released_shapes`` reads what the checkpoints of other projects hold. ``browser`` is a real one.
 """
 
 import os
@@ -15,6 +15,10 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+sys.path.insert(0, str(Path(__file__).parent))  # chromium_pages, for tests of any folder
+
+from chromium_pages import PROGRAMS, Browser, browser_program
 
 RunToEnd = Callable[..., 'subprocess.CompletedProcess[str]']
 
@@ -95,3 +99,14 @@ def _released_shapes(name: str) -> dict[str, tuple[int, ...]]:
 def released_shapes() -> Callable[[str], dict[str, tuple[int, ...]]]:
     """Key -> shape of a checkpoint as its authors released it, by the name of its list."""
     return _released_shapes
+
+
+@pytest.fixture(scope='session')
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A Chromium without a window; tests that need it are skipped where there is none."""
+    program = browser_program()
+    if program is None:
+        pytest.skip(f'no browser: none of {", ".join(PROGRAMS)} (apt-get install chromium)')
+    browser = Browser(program, tmp_path_factory.mktemp('chromium'))
+    yield browser
+    browser.close()

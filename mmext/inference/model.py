@@ -130,8 +130,9 @@ class Model:
         return picture, ''
 
     def __repr__(self) -> str:
-        predictor = self.predictor
-        return f'Model({predictor.kind}, {len(self.classes)} classes, on {predictor.device})'
+        predictor, count = self.predictor, len(self.classes)
+        plural = '' if count == 1 else 'es'
+        return f'Model({predictor.kind}, {count} class{plural}, on {predictor.device})'
 
 
 def load(

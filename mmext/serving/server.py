@@ -153,7 +153,7 @@ class PageHandler(BaseHTTPRequestHandler):
         if address.path == '/model':
             model, limits = self.server.model, self.server.limits
             about = dict(
-                name=repr(model),
+                name=f'{model.predictor.kind} on {model.predictor.device}',
                 classes=list(model.classes),
                 megabytes=limits.megabytes,
                 megapixels=limits.megapixels,
@@ -230,8 +230,9 @@ class PageHandler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """One short line a request; nothing of what was sent but the method and the path."""
-        path = urlsplit(getattr(self, 'path', '')).path[:40]
-        status = args[1] if len(args) > 1 else ''
+        if not hasattr(self, 'path'):  # a browser opens connections in store that it never uses
+            return
+        path, status = urlsplit(self.path).path[:40], args[1] if len(args) > 1 else ''
         print(f'{time.strftime("%H:%M:%S")} {self.command} {path!r} {status}', file=sys.stderr)
 
 

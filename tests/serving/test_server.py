@@ -20,7 +20,7 @@ from PIL import Image
 import mmext
 from mmext.errors import InputError
 from mmext.serving.pictures import Limits
-from mmext.serving.server import PageServer
+from mmext.serving.server import PageHandler, PageServer
 
 Reply = tuple[int, dict[str, str], bytes]
 
@@ -236,6 +236,17 @@ def test_connections_beyond_the_limit_are_closed(server: PageServer) -> None:
     assert more.recv(10) == b''
     for connection in [*idle, more]:
         connection.close()
+
+
+def test_a_connection_in_store_is_no_fault(
+    server: PageServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Browsers open some that they never use."""
+    monkeypatch.setattr(PageHandler, 'timeout', 0.2)
+    with socket.create_connection(server.server_address[:2], timeout=30) as connection:
+        assert connection.recv(10) == b''  # closed by the server, its time was up
+    assert ask(server, 'POST', '/predict', photo())[0] == 200
+    assert 'Traceback' not in capsys.readouterr().err
 
 
 def test_places_to_listen_at(model: mmext.Model, server: PageServer) -> None:

@@ -85,11 +85,11 @@ def _matches(overlap: Floats, labels: Ints, image: ImageBoxes) -> Ints:
 
 def _overlaps(image: ImageBoxes, order: Ints) -> Floats:
     """IoU ``[D, T]``."""
-    pair = (
+    found, there = (
         torch.from_numpy(xywh_to_xyxy(np.asarray(boxes, np.float64).reshape(-1, 4)))
         for boxes in (image.boxes_xywh[order], image.true_boxes_xywh)
     )
-    return np.asarray(pairwise_iou(*pair).numpy(), np.float64)
+    return np.asarray(pairwise_iou(found, there).numpy(), np.float64)
 
 
 def _in_crowds(image: ImageBoxes, order: Ints) -> npt.NDArray[np.bool_]:

@@ -99,7 +99,7 @@ def drawn_curves(
         Name to recall and precision, as far as the recall goes.
     """
     values = curves.precision[curves._rows(iou)][0, :, :, 0, -1]  # [R, K]
-    recalls = np.linspace(0, 1, len(values))
+    recalls: FloatArray = np.linspace(0, 1, len(values), dtype=np.float64)
     there = [k for k in range(len(classes)) if (values[:, k] > -1).any()]
     if not there:
         return {}

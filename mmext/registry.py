@@ -32,6 +32,7 @@ _PIPELINES = 'mmext.pipelines.registered'
 _PRECISION = 'mmext.hooks.mixed_precision.registered'
 _RANDOM_STATE = 'mmext.hooks.random_state.registered'
 _RETINAFACE = 'mmext.retinaface.registered'
+_SWEEP = 'mmext.sweep.registered'
 _SYNC_BUFFERS = 'mmext.hooks.sync_buffers.registered'
 _UPSNET = 'mmext.upsnet.registered'
 _VPSNET = 'mmext.vpsnet.registered'
@@ -77,6 +78,7 @@ HOOKS = _child(
     _PIPELINES,
     _PRECISION,
     _RANDOM_STATE,
+    _SWEEP,
     _SYNC_BUFFERS,
 )
 

@@ -1,0 +1,1 @@
+"""Many trainings of one config with other values: which are best? On Optuna."""

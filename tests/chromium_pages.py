@@ -82,6 +82,23 @@ class Browser:
         """A new empty page of a size in px."""
         return Page(self, width, height)
 
+    def read_report(self, file: Path) -> str:
+        """Open a report of ours in a wide and in a narrow window; returns what a person can read.
+
+        Every picture in it must be shown, and nothing be cut off, missing or fetched.
+        """
+        for width in (1300, 400):
+            page = self.page(width)
+            page.open(file.as_uri())
+            text = page.text()
+            assert page.run('[...document.images].every(i => i.complete && i.naturalWidth > 0)')
+            assert page.run('document.images.length') > 0
+            assert page.run('document.documentElement.scrollWidth') <= width
+            assert not page.complaints()
+            assert {address.partition(':')[0] for address in page.requests()} <= {'file', 'data'}
+            page.close()
+        return text
+
     def _next(self) -> dict[str, Any]:
         deadline = time.monotonic() + _PATIENCE_S
         while b'\0' not in self._buffer:

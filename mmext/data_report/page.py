@@ -11,13 +11,15 @@ from mmext.data_report.sheets import Sheet, legend
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1460px; margin: 2em auto;
-  padding: 0 1.5em; }
+  padding: 0 1.5em; overflow-wrap: anywhere; }
 h1 { font-size: 1.5em; } h2 { margin-top: 2em; border-bottom: 1px solid #ccc; }
-h3 { margin-bottom: .3em; } code, td { overflow-wrap: anywhere; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+h3 { margin-bottom: .3em; } code, table.facts td { overflow-wrap: anywhere; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; display: block;
+  overflow: auto; overflow-wrap: normal; }
 td, th { padding: .15em .7em; text-align: right; border-bottom: 1px solid #eee; }
 td:nth-child(2), th:nth-child(2), table.facts td { text-align: left; }
-tr.none { color: #999; } img { max-width: 100%; border: 1px solid #ddd; }
+table:not(.facts) td { white-space: nowrap; } tr.none { color: #999; }
+img { max-width: 100%; border: 1px solid #ddd; }
 .bar { display: inline-block; height: .7em; background: #5b8def; border-radius: 2px; }
 .swatch { display: inline-block; width: .8em; height: .8em; margin-right: .4em;
   border-radius: 2px; border: 1px solid #0003; }
@@ -35,6 +37,7 @@ def page(report: Report) -> str:
     verdict = report.reason_to_stop
     parts = [
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f'<title>Data of {escape(report.config)}</title><style>{_STYLE}</style></head><body>',
         f'<h1>Data of <code>{escape(report.config)}</code></h1>',
         f'<p>{"Usable." if verdict is None else f"<b>Stops:</b> {escape(verdict)}"}</p>',

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
-from mmext.drawing.colors import Picture
+from mmext.drawing.colors import INK, Picture
+from mmext.drawing.fonts import text_mask
+from mmext.drawing.layout import paint_ink
 
-_GAP_PX, _LINE_PX = 8, 17
-_PAPER, _INK = 255, (40, 40, 40)
-_FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
+_GAP_PX, _LINE_PX, _LETTER_PX = 8, 17, 13
+_PAPER = 255
+_UNCUT_PX = 1 << 16
 
 
 def contact_sheet(
@@ -41,9 +42,9 @@ def _tile(picture: Picture, lines: Sequence[str], width: int) -> Picture:
     left = (width - picture.shape[1]) // 2
     around = ((0, 4 + _LINE_PX * len(lines)), (left, width - picture.shape[1] - left), (0, 0))
     tile = np.pad(picture, around, constant_values=_PAPER)
-    for number, line in enumerate(lines, start=1):
-        place = 2, picture.shape[0] + _LINE_PX * number - 2
-        cv2.putText(tile, _cut(line, width), place, _FONT, _FONT_SCALE, _INK, 1, cv2.LINE_AA)
+    for number, line in enumerate(lines):
+        ink = _ink(line, width - 4)
+        paint_ink(tile, ink, (2, picture.shape[0] + _LINE_PX * number + 2), INK)
     return tile
 
 
@@ -58,11 +59,12 @@ def _padded(picture: Picture, height: int, width: int) -> Picture:
     return np.pad(picture, around, constant_values=_PAPER)
 
 
-def _cut(text: str, width: int) -> str:
-    """As much of the beginning and of the end as there is room for."""
+def _ink(text: str, width: int) -> Picture:
+    """Letters: as much of the beginning and of the end as there is room for."""
     keep = len(text)
-    shown = text
-    while keep > 4 and cv2.getTextSize(shown, _FONT, _FONT_SCALE, 1)[0][0] > width - 4:
-        keep -= 1
-        shown = f'{text[: keep // 3]}...{text[len(text) - (keep - keep // 3) :]}'
-    return shown
+    ink = text_mask(text, _LETTER_PX, _UNCUT_PX)
+    while keep > 4 and ink.shape[1] > width:
+        keep = max(4, min(keep - 1, keep * width // ink.shape[1]))
+        shown = f'{text[: keep // 3]}…{text[len(text) - (keep - keep // 3) :]}'
+        ink = text_mask(shown, _LETTER_PX, _UNCUT_PX)
+    return ink

@@ -7,9 +7,10 @@ from html import escape
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1300px; margin: 2em auto;
-  padding: 0 1.5em; }
+  padding: 0 1.5em; overflow-wrap: anywhere; }
 h1 { font-size: 1.5em; } h2 { margin-top: 2em; border-bottom: 1px solid #ccc; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .6em 0; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .6em 0;
+  display: block; overflow: auto; overflow-wrap: normal; }
 td, th { padding: .15em .7em; text-align: left; border-bottom: 1px solid #eee;
   vertical-align: top; }
 img { max-width: 100%; } .note { border-left: 5px solid #f0a020; padding-left: .8em; }
@@ -46,6 +47,7 @@ def page(title: str, sections: Iterable[Section]) -> str:
     """The text of the file."""
     parts = [
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f'<title>{escape(title)}</title><style>{_STYLE}</style></head><body>',
         f'<h1>{escape(title)}</h1>',
     ]

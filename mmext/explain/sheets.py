@@ -8,21 +8,23 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from mmext.drawing.colors import Color, Picture, class_colors
+from mmext.drawing.colors import WHITE, Color, Picture, class_colors
 from mmext.drawing.heat_maps import at_size, color_bar, draw_frame, draw_heat
 from mmext.drawing.layout import joined, side_by_side
 from mmext.explain.attribution import Attribution
 from mmext.explain.scene import Detection, Scene
 
 SCALES = ('per-map', 'shared')
-_TILE_PX, _LEAST_OVERLAY_PX = 300, 480
+_SHEET_PX, _LEAST_TILE_PX, _MOST_TILE_PX, _LEAST_OVERLAY_PX = 1200, 300, 440, 480
 _JPEG_QUALITY = 85
+_CONTEXT = 4.0  # sides of a close-up, in those of the object
+_CLOSE_UP_BELOW = 0.5  # of the photo: a larger close-up would show nothing new
 
 
 def detection_sheet(
     scene: Scene, rows: Sequence[Sequence[Attribution]], scale: str = 'per-map'
 ) -> Picture:
-    """Photo and maps of every detection.
+    """Photo and maps of every detection; maps of a small one are close-ups, framed on the photo.
 
     Args:
         scene: of the picture.
@@ -37,23 +39,73 @@ def detection_sheet(
     """
     if not rows or not rows[0]:
         raise ValueError('rows: expected a map at least')
-    photo, factor = at_size(_rgb(scene), _TILE_PX)
+    side = min(max(_SHEET_PX // (1 + len(rows[0])), _LEAST_TILE_PX), _MOST_TILE_PX)
+    photo, factor = at_size(_rgb(scene), side)
     drawn = []
     for row in rows:
-        tiles, titles = [_marked(photo, row[0].detection, factor, scene)], [_title(row[0])]
+        detection = row[0].detection
+        window = close_up(detection.box_xyxy, scene.image.shape[:2])
+        tiles, titles = [_marked(photo, detection, factor, scene)], [_title(row[0])]
+        if window is not None:
+            corners = [factor * edge for edge in window]
+            tiles[0] = draw_frame(tiles[0], corners, WHITE)
         for column, attribution in enumerate(row):
             share = 1.0
             if scale == 'shared':
                 highest = max(float(other[column].relevance.max()) for other in rows)
                 own = float(attribution.relevance.max())
                 share = max(own, 0.0) / highest if highest > 0 else 0.0
-            heat = draw_heat(photo, attribution.heat * share)
-            tiles.append(_marked(heat, row[0].detection, factor, scene))
+            tiles.append(_heat_tile(scene, attribution, share, window, side))
             titles.append(map_title(attribution))
         drawn.append(side_by_side(tiles, titles))
     whole = joined(drawn, axis=0)
     high = 'highest of each map' if scale == 'per-map' else 'highest of each column'
     return joined([whole, color_bar(whole.shape[1], 'nothing speaks for it', high)], axis=0)
+
+
+def close_up(
+    box_xyxy: Sequence[float], shape_hw: tuple[int, int]
+) -> tuple[int, int, int, int] | None:
+    """The part of a photo around a small object; None where the whole photo shows it well.
+
+    Args:
+        box_xyxy: of the object, px.
+        shape_hw: of the photo.
+
+    Returns:
+        x1, y1, x2, y2 in px, in the form of the photo and inside of it.
+
+    >>> close_up((10, 10, 20, 20), (100, 200))
+    (0, 0, 80, 40)
+    """
+    height, width = shape_hw
+    x1, y1, x2, y2 = box_xyxy
+    share = _CONTEXT * max((x2 - x1) / width, (y2 - y1) / height)
+    if not 0 < share < _CLOSE_UP_BELOW:
+        return None
+    wide, high = max(1, round(share * width)), max(1, round(share * height))
+    left = min(max(round((x1 + x2 - wide) / 2), 0), width - wide)
+    top = min(max(round((y1 + y2 - high) / 2), 0), height - high)
+    return left, top, left + wide, top + high
+
+
+def _heat_tile(
+    scene: Scene,
+    attribution: Attribution,
+    share: float,
+    window: tuple[int, int, int, int] | None,
+    side: int,
+) -> Picture:
+    """A map on the photo, or on a part of it."""
+    photo, heat = _rgb(scene), np.asarray(attribution.heat * share, np.float32)
+    height, width = photo.shape[:2]
+    left, top, right, bottom = window or (0, 0, width, height)
+    if window is not None:
+        heat = cv2.resize(heat, (width, height))[top:bottom, left:right]
+    tile, factor = at_size(photo[top:bottom, left:right], side)
+    x1, y1, x2, y2 = attribution.detection.box_xyxy
+    box = [factor * edge for edge in (x1 - left, y1 - top, x2 - left, y2 - top)]
+    return draw_frame(draw_heat(tile, heat), box, _color(scene, attribution.detection))
 
 
 def overlay(scene: Scene, attribution: Attribution) -> Picture:

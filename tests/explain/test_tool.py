@@ -77,6 +77,13 @@ def test_detections_of_a_folder(call: Call, photos: Path, tmp_path: Path) -> Non
     assert '<script' not in page
 
 
+def test_the_report_in_a_browser(call: Call, photos: Path, tmp_path: Path, browser: Any) -> None:
+    photo = sorted(photos.iterdir())[0]
+    call('detections', photo, '--method', 'odam,rise', '--masks', 8, '--select', 'top:2')
+    text = browser.read_report(tmp_path / 'out/report.html')
+    assert f'Why: {photo.name}' in text and 'How to read it' in text and 'rise' in text
+
+
 def test_a_missed_object_is_explained(
     call: Call, photos: Path, truth: Path, tmp_path: Path
 ) -> None:

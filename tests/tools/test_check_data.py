@@ -105,6 +105,17 @@ class Pictures(HTMLParser):
         assert self.open.pop() == tag
 
 
+def test_the_report_in_a_browser(
+    panoptic: Path, tmp_path: Path, check: Check, browser: Any
+) -> None:
+    photo = next((panoptic / 'train2017').iterdir())
+    photo.unlink()
+    check(CONFIGS / 'upsnet_demo.py', *at(panoptic))
+    text = browser.read_report(tmp_path / 'out/report.html')
+    assert 'Stops:' in text and photo.name in text  # what is wrong comes first
+    assert 'mushroom' in text and 'boxes by size, px' in text
+
+
 def test_a_panoptic_set_is_counted_and_shown(
     panoptic: Path, check: Check, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,1 @@
+"""What captions and retrieved objects are worth: BLEU, CIDEr-D, ROUGE-L, CHAIR, recall at k."""

@@ -26,6 +26,7 @@ _EXPLAIN = 'mmext.explain.registered'
 _FINITE_WEIGHTS = 'mmext.hooks.finite_weights.registered'
 _LAYERS = 'mmext.layers.registered'
 _LANDMARKS = 'mmext.landmarks.registered'
+_LANGUAGE = 'mmext.language.registered'
 _METRICS = 'mmext.metrics.registered'
 _MLFLOW = 'mmext.hooks.mlflow_logging.registered'
 _PIPELINES = 'mmext.pipelines.registered'
@@ -61,11 +62,21 @@ def _child(parent: Registry, *locations: str) -> Registry:
 
 
 MODELS = _child(
-    host.MODELS, _CENTERNET, _LANDMARKS, _LAYERS, _RETINAFACE, _UPSNET, _VPSNET, _YOLACT_EDGE
+    host.MODELS,
+    _CENTERNET,
+    _LANDMARKS,
+    _LANGUAGE,
+    _LAYERS,
+    _RETINAFACE,
+    _UPSNET,
+    _VPSNET,
+    _YOLACT_EDGE,
 )
-DATASETS = _child(host.DATASETS, _LANDMARKS, _PIPELINES, _RETINAFACE, _UPSNET, _VPSNET)
+DATASETS = _child(
+    host.DATASETS, _LANDMARKS, _LANGUAGE, _PIPELINES, _RETINAFACE, _UPSNET, _VPSNET
+)
 TRANSFORMS = _child(
-    host.TRANSFORMS, _CENTERNET, _LANDMARKS, _PIPELINES, _RETINAFACE, _UPSNET, _VPSNET
+    host.TRANSFORMS, _CENTERNET, _LANDMARKS, _LANGUAGE, _PIPELINES, _RETINAFACE, _UPSNET, _VPSNET
 )
 METRICS = _child(host.METRICS, _METRICS)
 HOOKS = _child(

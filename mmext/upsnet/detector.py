@@ -136,6 +136,8 @@ class UPSNet(TwoStagePanopticSegmentor):
         detections = [_select(image, self.test_cfg.rcnn) for image in candidates]
         segments = [_select(image, self.test_cfg.panoptic) for image in candidates]
         self._assign_instance_ids(features, segments, detections, metas)
+        if hasattr(self.roi_head, 'add_embeddings'):  # of `mmext.EmbeddingRoIHead`
+            self.roi_head.add_embeddings(features, detections)
         mask_logits = self._mask_logits(features, detections + segments)
         maps = self.panoptic_fusion_head.predict(
             self.semantic_head(features),

@@ -11,7 +11,7 @@ from sources import PACKAGE, modules, tree
 LEAST_SHARE = 0.8
 WITH_SHAPES = (
     *('functional', 'layers', 'metrics'),
-    *('centernet', 'landmarks', 'retinaface', 'upsnet', 'vpsnet', 'yolact_edge'),
+    *('centernet', 'landmarks', 'language', 'retinaface', 'upsnet', 'vpsnet', 'yolact_edge'),
 )
 
 _SHAPE = re.compile(r'``\[[^\]`]*\]``')

@@ -209,7 +209,8 @@ def _divisor(model: ConfigDict) -> int:
 def _shrink_loader(loader: ConfigDict, model: ConfigDict) -> None:
     loader.update(num_workers=0, persistent_workers=False)
     loader.batch_size = min(loader.batch_size, BATCH)
-    _shrink_pictures(loader.dataset.pipeline, _divisor(model))
+    for part in loader.dataset.get('datasets', [loader.dataset]):
+        _shrink_pictures(part.pipeline, _divisor(model))
 
 
 def _shrink_pictures(pipeline: list, divisor: int) -> None:

@@ -1,0 +1,35 @@
+"""The demo's UPSNet with words for classes: regions are found by words, and by words taken away.
+
+Its classifier compares regions with learned vectors of 5 classes, 11 colors and 5 kinds of ground;
+those of a region (measured on its pixels by `mmext.MeasureTags`) are added up, and brought
+together with it. `mmext find` searches by them. What else is trained, and how, is `upsnet_demo.py`.
+"""
+
+_base_ = './upsnet_demo.py'
+
+classes = ('ball', 'crate', 'tree', 'mushroom', 'fish')
+words = (
+    *classes,
+    *('red', 'orange', 'yellow', 'green', 'blue', 'purple', 'pink', 'brown'),
+    *('white', 'gray', 'black'),
+    *('sky', 'grass', 'water', 'sand', 'road'),
+)
+dim = 64
+model = dict(
+    roi_head=dict(
+        type='mmext.EmbeddingRoIHead',
+        bbox_head=dict(
+            cls_predictor_cfg=dict(
+                type='mmext.EmbeddingClassifier', words=words, classes=classes, dim=dim
+            )
+        ),
+        embedding_loss=dict(
+            type='mmext.JointEmbeddingLoss', dim=dim, num_classes=len(classes), loss_weight=0.5
+        ),
+    )
+)
+train_pipeline = [
+    *_base_.train_pipeline,
+    dict(type='mmext.MeasureTags', words=words, classes={{_base_.metainfo.classes}}),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -1,0 +1,1 @@
+"""Detectors and words: classes as text vectors, search by words, sentences about regions."""

@@ -1,0 +1,10 @@
+"""Imports every file of this room that registers a class (see mmext.registry)."""
+
+from mmext.language import (  # noqa: F401
+    dataset,
+    embedding_classifier,
+    embedding_roi_head,
+    joint_embedding_loss,
+    sigmoid_class_loss,
+    transforms,
+)

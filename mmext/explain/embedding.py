@@ -3,6 +3,8 @@
 Two-stage detectors: what the box head makes its classes of (the input of its last layer), for the
 box as region. Others: the mean of the neck's features in the box, of the level that an FPN would
 give it (Lin 2017, equation 1). Truths and detections go the same way, so they live in one space.
+A detector whose classes are words (``mmext.EmbeddingRoIHead``) has a space of its own for that, in
+which the words lie too.
 
 Shape legend: n boxes, D numbers.
 """
@@ -29,6 +31,8 @@ _BINS = 7
 def embedding_source(network: Network) -> str:
     """Where the vectors of a detector come from, for the record."""
     layer = _class_layer(network.model)
+    if embeds_words(network):
+        return 'the space of the words of roi_head'
     return f'input of {layer}' if layer else f'{detectors.neck_name(network.model)}, pooled'
 
 
@@ -51,12 +55,20 @@ def embed(
     regions = boxes_to_input(boxes, prepared.frame).to(network.device)
     layer = _class_layer(network.model)
     with torch.no_grad():
-        if layer:
+        if embeds_words(network):
+            features = network.features(prepared.inputs)
+            vectors = network.model.roi_head.embed_boxes(features, [regions])
+        elif layer:
             vectors = _by_class_layer(network, prepared, regions, layer)
         else:
             vectors = _pooled(network, prepared, regions)
     vectors = vectors.float() / vectors.float().norm(dim=1, keepdim=True).clamp(min=1e-12)
     return np.asarray(vectors.cpu().numpy(), np.float32)
+
+
+def embeds_words(network: Network) -> bool:
+    """Whether a detector has a space of regions and words."""
+    return hasattr(getattr(network.model, 'roi_head', None), 'embed_boxes')
 
 
 def _class_layer(model: nn.Module) -> str:

@@ -1,8 +1,9 @@
 """An index of objects on disk: vectors, records, and what made them.
 
 A folder: ``vectors.f16`` (``[N, D]`` float16, appended), ``objects.jsonl`` (a line each),
-``meta.json`` (N, D, where the vectors come from, classes). N is what ``meta.json`` says, and it is
-written last: what a killed run has left behind N is overwritten by the next one.
+``meta.json`` (N, D, where the vectors come from, classes), ``words.npz`` (``names`` and
+``embeddings`` ``[W, D]``) of a detector whose classes are words. N is what ``meta.json`` says, and
+it is written last: what a killed run has left behind N is overwritten by the next one.
 
 Shape legend: N objects, D numbers, n boxes.
 """
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmext.errors import InputError, MissingFileError
-from mmext.explain.embedding import embed, embedding_source
+from mmext.explain.embedding import embed, embedding_source, embeds_words
 from mmext.explain.errors import RIGHT, judge_detections
 from mmext.explain.explainer import Explainer
 from mmext.explain.nearest import VectorFile, nearest_rows
@@ -25,6 +26,7 @@ from mmext.explain.scene import Scene
 from mmext.explain.truth import TruePicture, Truth
 
 VERSION = 1
+WORDS = 'words.npz'
 CONTENTS = ('truth', 'predicted', 'both')
 Record = dict[str, Any]
 
@@ -177,6 +179,12 @@ def index_pictures(
         with explainer.network.undisturbed():
             vectors = embed(explainer.network, scene.prepared, boxes)
         writer.add(vectors, [{'image': picture.name, **record} for record in records])
+
+
+def write_words(explainer: Explainer, folder: Path) -> None:
+    """Put the words of a detector that has some beside its vectors, for search by words."""
+    if embeds_words(explainer.network):
+        explainer.network.model.roi_head.embedder.fc_cls.text_table().save(folder / WORDS)
 
 
 def index_facts(explainer: Explainer, **facts: Any) -> dict[str, Any]:

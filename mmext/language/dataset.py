@@ -21,8 +21,8 @@ class PartialCocoDataset(CocoDataset):
 
     Args:
         labelled: classes that the objects of this set were looked through for.
-        share: ``(k, n)`` takes every n-th image from the k-th on, for demos: several sets out of one
-            file; None takes all.
+        share: ``(k, n)`` takes every n-th image from the k-th on, for demos: several sets out of
+            one file; None takes all.
         args, kwargs: of :class:`mmext.CocoDataset`.
 
     Raises:

@@ -98,7 +98,7 @@ class _WithEmbeddings:
         texts = nn.functional.normalize(tags @ vectors, dim=1)
         text_ids = torch.unique(tags, dim=0, return_inverse=True)[1]
         labels = torch.cat([result.pos_gt_labels for result in sampled])
-        return self.embedding_loss(regions, texts, text_ids, labels)  # type: ignore[no-any-return, misc]
+        return self.embedding_loss(regions, texts, text_ids, labels)  # type: ignore[misc]
 
     def _with_tags(self, results: dict, sampled: list[Any]) -> dict:
         """The box losses, and those of the embeddings that the classifier has kept."""

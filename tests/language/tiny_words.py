@@ -1,5 +1,6 @@
 """Detectors with a vocabulary, small enough for tests, and batches for them."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -144,3 +145,31 @@ def _square(box: torch.Tensor) -> np.ndarray:
     left, top, right, bottom = (int(edge) for edge in box)
     mask[top:bottom, left:right] = 1
     return mask
+
+
+def tiny_detector(folder: Path, **changes: Any) -> Path:
+    """A checkpoint of the demo's Mask R-CNN with words, narrow and with random weights."""
+    from mmext.configuration import load_config
+    from mmext.host import import_mmdet
+
+    import_mmdet()
+    init_default_scope('mmdet')
+    config = load_config('mmext::language/mask-rcnn_demo.py')
+    model = config.model
+    model.backbone.update(base_channels=8, stem_channels=8)
+    model.neck.update(in_channels=[8, 16, 32, 64], out_channels=8)
+    model.rpn_head.update(in_channels=8, feat_channels=8)
+    for part in ('bbox', 'mask'):
+        model.roi_head[f'{part}_roi_extractor'].out_channels = 8
+        model.roi_head[f'{part}_head'].update(in_channels=8, conv_out_channels=8)
+    model.roi_head.bbox_head.update(fc_out_channels=16)
+    model.roi_head.bbox_head.cls_predictor_cfg.dim = 8
+    model.test_cfg.rcnn.score_thr = 0.0
+    config.merge_from_dict(changes)
+    torch.manual_seed(0)
+    detector = MODELS.build(model)
+    detector.init_weights()
+    path = folder / 'tiny.pth'
+    meta = dict(cfg=config.pretty_text, dataset_meta=dict(config.metainfo))
+    torch.save(dict(state_dict=detector.state_dict(), meta=meta), path)
+    return path

@@ -32,7 +32,12 @@ def run(arguments: argparse.Namespace) -> None:
     explainer = load_explainer(arguments)
     from pathlib import Path
 
-    from mmext.explain.object_index import IndexWriter, index_facts, index_pictures
+    from mmext.explain.object_index import (
+        IndexWriter,
+        index_facts,
+        index_pictures,
+        write_words,
+    )
     from mmext.explain.truth import count_pictures, true_pictures
     from mmext.explain.written import sha256_of
 
@@ -48,5 +53,6 @@ def run(arguments: argparse.Namespace) -> None:
     pictures = true_pictures(*place, explainer.network.classes, arguments.images)
     with progress_bar('indexed', total, 'pictures') as advance:
         index_pictures(explainer, pictures, writer, arguments.objects, arguments.score_thr, advance)
+    write_words(explainer, arguments.out)
     meta = writer.meta
     print(f'{meta["count"]} objects x {meta["width"]} ({meta["source"]}) in {arguments.out}')

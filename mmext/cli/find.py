@@ -1,0 +1,195 @@
+"""``mmext find``: objects of an index, or of pictures, that fit a description."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmext.cli.arguments import add_cfg_options, add_trust
+from mmext.cli.explain.arguments import add_out, load_explainer, positive
+from mmext.errors import InputError
+from mmext.inference.media import open_source
+from mmext.language.search import Question, query_vector
+from mmext.language.table import TextTable, read_table
+from mmext.progress import progress_bar
+
+if TYPE_CHECKING:
+    from mmext.explain.object_index import ObjectIndex
+
+SUMMARY = 'objects that fit a description in words, or are like another object'
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    parser = argparse.ArgumentParser(description=SUMMARY)
+    parser.add_argument(
+        'where', help='folder that mmext explain index has made; or an image or a folder of images'
+    )
+    parser.add_argument('--text', default='', metavar='WORDS', help='what to look for')
+    parser.add_argument(
+        '--like', metavar='IMAGE:N', help='object N of an image of the index, or N of the index'
+    )
+    parser.add_argument('--minus', default='', metavar='WORDS', help='taken away from --like')
+    parser.add_argument('--plus', default='', metavar='WORDS', help='added to --like')
+    parser.add_argument(
+        '--words', type=Path, metavar='FILE', help='table of words (default: its own)'
+    )
+    parser.add_argument('--objects', choices=('truth', 'predicted', 'all'), default='all',
+                        help='which objects of the index (default all)')  # fmt: skip
+    parser.add_argument('--top', type=positive, default=20, help='how many (default 20)')
+    add_out(parser, 'found')
+    pictures = parser.add_argument_group('for images that are not indexed yet')
+    pictures.add_argument('--checkpoint', help='trained weights')
+    pictures.add_argument('--config', help='config file (default: the one in the checkpoint)')
+    pictures.add_argument(
+        '--score-thr', type=float, default=0.3, help='of detections (default 0.3)'
+    )
+    pictures.add_argument('--device', default='auto', help='cpu, cuda:0, ... (default: GPU if any)')
+    add_cfg_options(parser)
+    add_trust(parser)
+    parser.set_defaults(allow_partial=False)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Find, print and draw as the command line says.
+
+    Raises:
+        InputError: no index, no pictures, no words, or nothing to look for.
+    """
+    arguments = build_parser().parse_args(argv)
+    question = Question(arguments.text, arguments.minus, arguments.plus)
+    index = _open(arguments)
+    words = _words(arguments, index)
+    like = None if arguments.like is None else place_of(arguments.like, index)
+    vector = None if like is None else np.asarray(index.vectors[[like]][0], np.float32)
+    query = query_vector(question, words, vector)
+    if len(query) != index.width:
+        raise InputError(
+            f'{index.folder}: its vectors have {index.width} numbers, those of the words '
+            f'{len(query)}'
+        )
+    wanted = np.array([arguments.objects in ('all', r['of']) for r in index.records], bool)
+    left_out = [[like]] if like is not None else []
+    rows, cosines = index.nearest(query[None], arguments.top, left_out, wanted)
+    found = [
+        dict(index.records[row], row=row, cosine=round(cosine, 4))
+        for row, cosine in zip(rows[0].tolist(), cosines[0].tolist(), strict=True)
+        if row >= 0
+    ]
+    _show(arguments.out, found, None if like is None else index.records[like])
+
+
+def place_of(text: str, index: 'ObjectIndex') -> int:
+    """The row of the object that ``IMAGE:N`` or ``N`` names.
+
+    Raises:
+        InputError: there is none.
+    """
+    name, _, number = text.rpartition(':')
+    if not number.isdigit():
+        raise InputError(f'--like {text}: expected IMAGE:N, or N')
+    if not name:
+        rows = list(range(index.count))
+    else:
+        rows = [
+            row
+            for row, record in enumerate(index.records)
+            if record['image'] == name or Path(record['image']).name == name
+        ]
+    if int(number) >= len(rows):
+        where = name or str(index.folder)
+        raise InputError(f'--like {text}: {where} has {len(rows)} objects in the index')
+    return rows[int(number)]
+
+
+def _open(arguments: argparse.Namespace) -> 'ObjectIndex':
+    """The index, made first if pictures are named."""
+    from mmext.explain.object_index import ObjectIndex
+
+    where = Path(arguments.where)
+    if (where / 'meta.json').is_file():
+        return ObjectIndex(where)
+    if not arguments.checkpoint:
+        raise InputError(
+            f'{where.absolute()} is no index; for pictures name a --checkpoint, for a data set '
+            'make one with mmext explain index'
+        )
+    folder = arguments.out / 'objects.index'
+    _index_pictures(arguments, folder)
+    return ObjectIndex(folder)
+
+
+def _index_pictures(arguments: argparse.Namespace, folder: Path) -> None:
+    """Index the detections of pictures of which nothing is known."""
+    source = open_source(arguments.where)
+    explainer = load_explainer(arguments)
+    from mmext.explain.embedding import embed
+    from mmext.explain.object_index import IndexWriter, index_facts, write_words
+    from mmext.explain.written import sha256_of
+
+    where = Path(arguments.where)
+    facts = index_facts(
+        explainer, objects='predicted', source=str(where.absolute()), score_thr=arguments.score_thr,
+        checkpoint_sha256=sha256_of(Path(arguments.checkpoint)),
+    )  # fmt: skip
+    writer = IndexWriter(folder, facts)
+    done = writer.pictures
+    with progress_bar('indexed', source.length, 'pictures') as advance:
+        source.reader = explainer.network.predictor.loader.read
+        for number, frame in enumerate(source):
+            advance(1)
+            if number < done:
+                continue
+            scene = explainer.detect(frame.image, 100, arguments.score_thr, frame.name)
+            boxes = np.array([d.box_xyxy for d in scene.detections], float).reshape(-1, 4)
+            with explainer.network.undisturbed():
+                vectors = embed(explainer.network, scene.prepared, boxes)
+            file = where / frame.name if where.is_dir() else where
+            writer.add(vectors, [_record(file, detection) for detection in scene.detections])
+    write_words(explainer, folder)
+
+
+def _record(file: Path, detection: Any) -> dict[str, Any]:
+    return dict(
+        image=str(file), box=[round(edge, 2) for edge in detection.box_xyxy], of='predicted',
+        truth=None, predicted=detection.name, score=detection.score, iou=0.0, error='unknown',
+    )  # fmt: skip
+
+
+def _words(arguments: argparse.Namespace, index: 'ObjectIndex') -> TextTable | None:
+    from mmext.explain.object_index import WORDS
+
+    if arguments.words is not None:
+        return read_table(arguments.words)
+    own = index.folder / WORDS
+    return read_table(own) if own.is_file() else None
+
+
+def _show(folder: Path, found: list[dict[str, Any]], like: dict[str, Any] | None) -> None:
+    """Print what was found, and put it on a sheet."""
+    from mmext.drawing.contact_sheet import contact_sheet
+    from mmext.explain.crops import crop_of, words_of
+    from mmext.explain.sheets import jpeg
+
+    if not found:
+        raise InputError('the index has no such object')
+    tiles, captions = [], []
+    if like is not None:
+        tiles.append(crop_of(like))
+        captions.append(('like this', words_of(like)[0]))
+    for record in found:
+        name = record['truth'] or record['predicted']
+        tiles.append(crop_of(record))
+        captions.append((f'{record["cosine"]:.2f} {name}', Path(record['image']).name))
+        box = ', '.join(f'{edge:.0f}' for edge in record['box'])
+        print(f'{record["cosine"]:6.3f}  {name}  ({box})  {record["image"]}')
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / 'found.json').write_text(json.dumps(found, indent=1), 'utf-8')
+    (folder / 'found.jpg').write_bytes(
+        jpeg(contact_sheet(tiles, captions, min(len(tiles), 7)), 1100)
+    )
+    print(folder / 'found.jpg')

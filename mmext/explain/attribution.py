@@ -1,18 +1,27 @@
 """A map of one detection, and how it was made.
 
-Shape legend: ``h x w`` picture.
+Shape legend: ``h x w`` picture, ``H x W`` input, K detections.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from mmext.errors import InputError
 from mmext.explain import relevance
-from mmext.explain.scene import Detection
+from mmext.explain.captum_methods import Settings
+from mmext.explain.geometry import to_original
+from mmext.explain.layers import INPUT
+from mmext.explain.quantities import parse_quantity
+from mmext.explain.scene import Detection, Scene
+
+KINDS = ('anchored', 'matched', 'live')  # of targets that are scores
 
 
 @dataclass(frozen=True)
@@ -21,26 +30,31 @@ class Options:
 
     Attributes:
         layer: of the CAM family, see :func:`.layers.find_layer`.
+        target: what of a detection is explained, see :mod:`.quantities`.
         scale: 'score' or 'logit', of methods that perturb the image.
         masks: random masks of rise.
         patch_px: side of the patch of occlusion, px of the input; 0: a third of the box.
         steps: of integrated gradients.
         samples: of noise, and orders of segments.
+        channels: of a layer that scorecam and ablationcam try.
         block: inputs at once.
         seed: of masks, noise and orders.
     """
 
     layer: str = 'auto'
+    target: str = 'score'
     scale: str = 'score'
     masks: int = 500
     patch_px: int = 0
     steps: int = 32
     samples: int = 16
+    channels: int = 64
     block: int = 8
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ('masks', 'steps', 'samples', 'block'):
+        parse_quantity(self.target)
+        for name in ('masks', 'steps', 'samples', 'channels', 'block'):
             least = 2 if name == 'masks' else 1
             if getattr(self, name) < least:
                 raise InputError(f'{name}: expected {least} or more, got {getattr(self, name)}')
@@ -58,7 +72,8 @@ class Attribution:
         detection: that is explained.
         method: that made the map.
         layer: of the CAM family; 'input' of the others.
-        target: 'anchored', 'matched' or 'live', see :mod:`mmext.explain.targets`.
+        target: 'anchored', 'matched' or 'live', see :mod:`mmext.explain.targets`; of other numbers
+            than the score their name.
         relevance: ``[h, w]`` float32, signed, of the picture.
         levels: the share of each output of the layer; empty for other methods.
         facts: what else is known: ``gap`` of completeness, ``agreement`` of both halves of the
@@ -83,3 +98,45 @@ class Attribution:
         return np.asarray(
             relevance.heat(torch.from_numpy(self.relevance)[None])[0].numpy(), np.float32
         )
+
+
+def attributions(
+    scene: Scene, group: Sequence[Detection], options: Options, method: str, target: Any,
+    maps: Tensor, layer: str = INPUT,
+) -> list[Attribution]:  # fmt: skip
+    """Maps of the input ``[K, H, W]`` as attributions of the picture.
+
+    Args:
+        scene: of the picture.
+        group: K detections.
+        options: how the maps were made.
+        method: that made them.
+        target: that was explained.
+        maps: signed.
+        layer: of the CAM family.
+    """
+    original = to_original(maps.detach().float().cpu(), scene.prepared.frame)
+    is_score = parse_quantity(options.target).is_score
+    kind = type(target).__name__.lower() if is_score else options.target
+    return [
+        Attribution(d, method, layer, kind, np.ascontiguousarray(m.numpy()))
+        for d, m in zip(group, original, strict=True)
+    ]
+
+
+def settings_of(options: Options) -> Settings:
+    """The options of captum's methods."""
+    return Settings(
+        steps=options.steps,
+        samples=options.samples,
+        block=options.block,
+        seed=options.seed,
+        scale=options.scale,
+    )
+
+
+def third_of_box(scene: Scene, detection: Detection) -> int:
+    """A third of the shorter side of the box, px of the input, at least 4."""
+    left, top, right, bottom = detection.box_xyxy
+    scale_w, scale_h = scene.prepared.frame.scale_wh
+    return max(4, round(min((right - left) * scale_w, (bottom - top) * scale_h) / 3))

@@ -9,11 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import torch
 from mmdet.models.detectors import TwoStagePanopticSegmentor
 from torch import Tensor, nn
 
+from mmext.errors import InputError
+
 # modules by these names put out what scores are made of
-_RAW_HEADS = ('bbox_head', 'panoptic_head', 'mask_head', 'mask_iou_head', 'rpn_head', 'query_head')
+_RAW_HEADS = ('bbox_head', 'panoptic_head', 'mask_head', 'mask_iou_head', 'rpn_head', 'query_head',
+              'head')  # fmt: skip
+_OF_CROPS = ('CropLandmarkEstimator',)
 _AUGMENTATIONS: Mapping[str, Any] = {'flip': False, 'views': None}
 
 
@@ -52,6 +57,63 @@ def second_stage_instances(model: Any, inputs: Tensor, samples: Sequence[Any]) -
     else:
         proposals = [sample.proposals for sample in samples]
     return model.roi_head.predict(features, proposals, samples, rescale=True)
+
+
+def boxes_alone(model: Any, inputs: Tensor, samples: Sequence[Any]) -> Any:
+    """The instances in inputs ``[B, 3, H, W]`` without their masks.
+
+    Some make masks by steps that no gradient goes through, and the score does not hang on them.
+
+    Raises:
+        RuntimeError: it is not known how to leave the masks out.
+    """
+    head: Any = getattr(model, 'roi_head', None)
+    if has_proposals(model) and head.with_mask:
+        modules, masks = head._modules, head._modules['mask_head']
+        modules['mask_head'] = None
+        try:
+            return second_stage_instances(model, inputs, samples)
+        finally:
+            modules['mask_head'] = masks
+    if head is None and hasattr(model, 'bbox_head') and hasattr(model, 'mask_head'):
+        return model.bbox_head.predict(model.extract_feat(inputs), samples, rescale=True)
+    raise RuntimeError('it makes no masks that could be left out')
+
+
+def has_region_masks(model: nn.Module) -> bool:
+    """Whether a second stage draws a mask in each box."""
+    head: Any = getattr(model, 'roi_head', None)
+    return has_proposals(model) and bool(head.with_mask) and hasattr(head, '_mask_forward')
+
+
+def region_masks(model: Any, inputs: Tensor, boxes_xyxy: Tensor) -> Tensor:
+    """The logits of masks in the same boxes ``[K, 4]`` of all inputs, px of the input.
+
+    Args:
+        model: of which :func:`has_region_masks`.
+        inputs: ``[B, 3, H, W]``.
+        boxes_xyxy: px of the input.
+
+    Returns:
+        ``[B * K, C, h, w]``, image after image. Of a cascade: those of its last stage.
+    """
+    head, features = model.roi_head, model.extract_feat(inputs)
+    count = len(boxes_xyxy)
+    image = torch.arange(len(inputs), device=boxes_xyxy.device).repeat_interleave(count)
+    rois = torch.cat([image[:, None].to(boxes_xyxy), boxes_xyxy.repeat(len(inputs), 1)], 1)
+    stage = (len(head.mask_head) - 1,) if isinstance(head.mask_head, nn.ModuleList) else ()
+    try:
+        logits: Tensor = head._mask_forward(*stage, features, rois)['mask_preds']
+    except TypeError as error:  # HTC, SCNet: masks that want more than regions
+        raise InputError(
+            f'target mask: {type(head).__name__} makes masks of more than regions'
+        ) from error
+    return logits
+
+
+def sees_crops(model: nn.Module) -> bool:
+    """Whether the features of a model are of crops, not of the picture."""
+    return type(model).__name__ in _OF_CROPS
 
 
 def proposals_are_learned(model: nn.Module) -> bool:
@@ -121,6 +183,10 @@ def _one_pass(model: nn.Module) -> Iterator[None]:
                 if part.get(name):
                     stack.callback(part.__setitem__, name, part[name])
                     part[name] = value
+            if part.get('panoptic_on') and not part.get('instance_on', True):
+                # its segments have scores as well, and come out as instances
+                stack.callback(part.__setitem__, 'instance_on', part['instance_on'])
+                part['instance_on'] = True
         for module in model.modules():
             settings = getattr(module, 'settings', None)
             if settings is not None and getattr(settings, 'flip', False):

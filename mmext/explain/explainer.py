@@ -9,23 +9,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mmext.errors import InputError
-from mmext.explain import captum_methods, gradient_maps, masked_maps
-from mmext.explain.attribution import Attribution, Options
-from mmext.explain.captum_methods import Settings
-from mmext.explain.geometry import to_original
+from mmext.explain import detectors, gradient_maps
+from mmext.explain.attribution import Attribution, Options, attributions
+from mmext.explain.channel_maps import channel_maps, replay
 from mmext.explain.gradient_maps import NotDifferentiable
 from mmext.explain.layers import INPUT, Layer, cells_are_centered, find_layer
+from mmext.explain.making import by_captum, masked, read_out, segmented, target_of
+from mmext.explain.map_targets import segment_detection
 from mmext.explain.methods import FALLBACK, Method, find_method
 from mmext.explain.network import Network
-from mmext.explain.readouts import attention_map, class_map
+from mmext.explain.quantities import parse_quantity
 from mmext.explain.scene import Detection, Scene, candidate, look
-from mmext.explain.segment_maps import segment_maps, segments_of
-from mmext.explain.targets import Anchored, Live, Matched
+from mmext.explain.targets import Matched
 
 
 class Explainer:
@@ -84,6 +83,19 @@ class Explainer:
         with self.network.undisturbed():
             return candidate(scene, box_xyxy, label)
 
+    def segment(self, scene: Scene, name: str) -> Detection:
+        """A segment of the panoptic map as something to explain, see :func:`.segment_detection`.
+
+        Args:
+            scene: of the picture.
+            name: ``road``, ``car 2``.
+
+        Raises:
+            InputError: there is no such segment.
+        """
+        with self.network.undisturbed():
+            return segment_detection(scene, name)
+
     def label_of(self, name: str) -> int:
         """The number of a class.
 
@@ -130,7 +142,8 @@ class Explainer:
 
         Args:
             scene: of a picture.
-            detections: of the scene, or missed ones; None: all of the scene.
+            detections: of the scene, or missed ones; None: all of the scene, or the segment that
+                the options name.
             method: a key of :data:`mmext.explain.methods.METHODS`.
             options: how.
 
@@ -138,6 +151,9 @@ class Explainer:
             InputError: no such method or layer, or one that cannot serve this detector.
         """
         kind, options = find_method(method), options or Options()
+        quantity = parse_quantity(options.target)
+        if detections is None and quantity.kind == 'segment':
+            detections = [self.segment(scene, quantity.name)]
         wanted = list(scene.detections if detections is None else detections)
         done: list[Attribution | None] = [None] * len(wanted)
         perturbed = kind.kind not in ('layer', 'input', 'summary', 'readout')
@@ -167,28 +183,28 @@ class Explainer:
     ) -> list[Attribution]:
         if kind.kind in ('layer', 'summary'):
             return self._layer_maps(scene, group, method, options)
+        if kind.kind == 'channels':
+            return self._channel_maps(scene, group, method, options)
         if kind.kind == 'input':
-            target = scene.target(group, perturbed=False)
+            target = target_of(scene, group, options, perturbed=False)
             slopes = gradient_maps.differentiate(_differentiable(target), None)
             maps = gradient_maps.input_maps(method, slopes, scene.prepared.inputs)
-            return _attributions(scene, group, method, target, maps)
+            return attributions(scene, group, options, method, target, maps)
         if kind.kind == 'readout':
-            return self._read_out(scene, group, method)
-        target = scene.target(group, perturbed=True)
+            return read_out(scene, group, method, options)
+        target = target_of(scene, group, options, perturbed=True)
         if kind.kind == 'segments':
-            return self._segmented(scene, group, method, target, options)
+            return segmented(scene, group, method, target, options)
         if kind.kind == 'masks':
-            return self._masked(scene, group, method, target, options)
-        return self._by_captum(scene, group, method, target, options)
+            return masked(scene, group, method, target, options)
+        return by_captum(scene, group, method, target, options)
 
     def _layer_maps(
         self, scene: Scene, group: list[Detection], method: str, options: Options
     ) -> list[Attribution]:
         name = 'backbone' if method == 'eigencam' and options.layer == 'auto' else options.layer
-        if name == INPUT:
-            raise InputError(f'{method} is made of the features of a layer; for the input: ig')
-        layer = find_layer(self.network.model, name)
-        target = scene.target(group, perturbed=False)
+        layer = self._layer(method, name)
+        target = target_of(scene, group, options, perturbed=False)
         slopes = gradient_maps.differentiate(_differentiable(target), layer)
         may_change = name == 'auto' and layer.module != 'backbone'
         if may_change and not group[0].region_xyxy and gradient_maps.is_confined(slopes):
@@ -196,9 +212,29 @@ class Explainer:
             slopes = gradient_maps.differentiate(_differentiable(target), layer)
         centered = self._placement(layer)
         maps = gradient_maps.layer_maps(method, slopes, centered, scene.prepared.size_hw)
-        made = _attributions(scene, group, method, target, maps, str(layer))
+        made = attributions(scene, group, options, method, target, maps, str(layer))
         shares = gradient_maps.shares_of_levels(slopes).tolist()
         return [replace(a, levels=tuple(row)) for a, row in zip(made, shares, strict=True)]
+
+    def _layer(self, method: str, name: str) -> Layer:
+        if detectors.sees_crops(self.network.model):
+            raise InputError(
+                f'{method}: the features of this detector are of crops, not of the picture; '
+                'take saliency, ig or rise'
+            )
+        if name == INPUT:
+            raise InputError(f'{method} is made of the features of a layer; for the input: ig')
+        return find_layer(self.network.model, name)
+
+    def _channel_maps(
+        self, scene: Scene, group: list[Detection], method: str, options: Options
+    ) -> list[Attribution]:
+        layer = self._layer(method, options.layer)
+        target = target_of(scene, group, options, perturbed=True)
+        run = replay(self.network.model, layer, target, options.block)
+        placed = self._placement(Layer(layer.module))
+        maps = channel_maps(method, run, options.channels, placed, scene.prepared.size_hw)
+        return attributions(scene, group, options, method, target, maps, str(layer))
 
     def _placement(self, layer: Layer) -> list[bool]:
         if layer not in self._centered:
@@ -208,117 +244,8 @@ class Explainer:
             self._centered[layer] = found
         return self._centered[layer]
 
-    def _masked(
-        self, scene: Scene, group: list[Detection], method: str, target: Any, options: Options
-    ) -> list[Attribution]:
-        if method == 'occlusion':
-            settings = _settings(options)
-            maps = torch.stack(
-                [
-                    captum_methods.occlusion(
-                        target, scene.prepared, i, options.patch_px or _third(scene, d), settings
-                    )
-                    for i, d in enumerate(group)
-                ]
-            )
-            return _attributions(scene, group, method, target, maps)
-        draw = masked_maps.Draw(options.masks, options.block, options.seed)
-        if method == 'rise-features':
-            with masked_maps.on_features(self.network, scene.prepared, target) as scores:
-                found = masked_maps.rise(scores, scene.prepared, draw, options.scale)
-        else:
-            scores = masked_maps.on_pixels(target, scene.prepared)
-            found = masked_maps.rise(scores, scene.prepared, draw, options.scale)
-        made = _attributions(scene, group, method, target, found.relevance)
-        return [
-            replace(a, facts={'agreement': float(r), 'kept': found.keep})
-            for a, r in zip(made, found.agreement, strict=True)
-        ]
 
-    def _read_out(self, scene: Scene, group: list[Detection], method: str) -> list[Attribution]:
-        read = dict(cam=class_map, attention=attention_map)[method]
-        maps = []
-        for detection in group:
-            if detection.origin.rule is None:
-                raise InputError(
-                    f'{method} needs the place that a score comes from, and that is unknown: '
-                    f'{detection.origin.reason}'
-                )
-            maps.append(read(self.network, scene.prepared, detection.origin.rule))
-        target = scene.target(group, perturbed=False)
-        return _attributions(scene, group, method, target, torch.stack(maps))
-
-    def _segmented(
-        self, scene: Scene, group: list[Detection], method: str, target: Any, options: Options
-    ) -> list[Attribution]:
-        segments = segments_of(self.network, scene.prepared)
-        maps, facts = segment_maps(
-            target, scene.prepared, len(group), segments, method == 'shapley', _settings(options)
-        )
-        made = _attributions(scene, group, method, target, maps)
-        return [replace(a, facts=f) for a, f in zip(made, facts, strict=True)]
-
-    def _by_captum(
-        self, scene: Scene, group: list[Detection], method: str, target: Any, options: Options
-    ) -> list[Attribution]:
-        settings, maps, facts = _settings(options), [], []
-        for number in range(len(group)):
-            try:
-                if method == 'ig':
-                    path = captum_methods.integrated_gradients(
-                        target, scene.prepared, number, settings
-                    )
-                    maps.append(path.relevance)
-                    facts.append({'gap': path.gap})
-                    continue
-                function = dict(
-                    smoothgrad=captum_methods.smoothed, gradientshap=captum_methods.gradient_shap
-                )[method]
-                maps.append(function(target, scene.prepared, number, settings))
-                facts.append({})
-            except RuntimeError as error:
-                raise NotDifferentiable((str(error).splitlines() or [''])[0]) from error
-        if not all(bool(m.isfinite().all()) for m in maps):
-            raise NotDifferentiable('its derivatives are not finite')
-        made = _attributions(scene, group, method, target, torch.stack(maps))
-        return [replace(a, facts=f) for a, f in zip(made, facts, strict=True)]
-
-
-def _differentiable(target: Any) -> Anchored | Live:
+def _differentiable(target: Any) -> Any:
     if isinstance(target, Matched):
         raise NotDifferentiable('its score has no origin')
     return target
-
-
-def _attributions(
-    scene: Scene,
-    group: Sequence[Detection],
-    method: str,
-    target: Any,
-    maps: Tensor,
-    layer: str = INPUT,
-) -> list[Attribution]:
-    """Maps of the input ``[K, H, W]`` as attributions of the picture."""
-    original = to_original(maps.detach().float().cpu(), scene.prepared.frame)
-    kind = type(target).__name__.lower()
-    return [
-        Attribution(d, method, layer, kind, np.ascontiguousarray(m.numpy()))
-        for d, m in zip(group, original, strict=True)
-    ]
-
-
-def _settings(options: Options) -> Settings:
-    return Settings(
-        steps=options.steps,
-        samples=options.samples,
-        block=options.block,
-        seed=options.seed,
-        scale=options.scale,
-    )
-
-
-def _third(scene: Scene, detection: Detection) -> int:
-    """A third of the shorter side of the box, px of the input, at least 4."""
-    left, top, right, bottom = detection.box_xyxy
-    scale_w, scale_h = scene.prepared.frame.scale_wh
-    return max(4, round(min((right - left) * scale_w, (bottom - top) * scale_h) / 3))

@@ -93,6 +93,20 @@ def recorded(model: nn.Module, cut: bool, needed: Collection[Key] = ()) -> Itera
         yield record
 
 
+def derivatives(value: Tensor, record: Record) -> dict[Key, Tensor]:
+    """The derivatives of a number ``[]`` with respect to the outputs, where they are not 0."""
+    if not value.requires_grad:
+        return {}
+    found = torch.autograd.grad(
+        value, list(record.outputs.values()), retain_graph=True, allow_unused=True
+    )
+    return {
+        key: slope
+        for key, slope in zip(record.outputs, found, strict=True)
+        if slope is not None and slope.any()
+    }
+
+
 def mapped(node: Any, change: Callable[[Tensor], Tensor]) -> Any:
     """The same nest of lists, tuples and dicts with its tensors changed, in their order."""
     if isinstance(node, Tensor):

@@ -11,8 +11,9 @@ class Method(NamedTuple):
 
     Attributes:
         kind: 'layer' (gradient and activation), 'input' (gradient at the pixels), 'path' and
-            'noise' (many gradients), 'masks' (many predictions), 'segments', 'readout' (what the
-            network holds already), 'summary' (of the layer, the same for every detection).
+            'noise' (many gradients), 'channels' (a prediction for each of a layer), 'masks' (many
+            predictions), 'segments', 'readout' (what the network holds already), 'summary' (of the
+            layer, the same for every detection).
         answers: the question, in words.
         distrust: why not to believe it; '' if nothing is known against it.
     """
@@ -41,6 +42,12 @@ METHODS = {
         'summary',
         'what the layer mostly holds',
         'the same map for every detection: no explanation of any',
+    ),
+    'ablationcam': Method('channels', 'which channels the score needs, and where these are active'),
+    'scorecam': Method(
+        'channels',
+        'which channels show the detector what it scores',
+        'differences between the channels are small: near the sum of all',
     ),
     'cam': Method('readout', 'where a dense head sees the class (its map of probabilities)'),
     'attention': Method(

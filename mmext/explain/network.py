@@ -19,6 +19,7 @@ from mmext.errors import InputError
 from mmext.explain import detectors
 from mmext.explain.geometry import Frame, frame_of
 
+_POINTS = ('keypoints', 'keypoint_scores')
 # what moves pixels otherwise than a frame can say
 _UNKNOWN_GEOMETRY = ('Rotate', 'Shear', 'Translate', 'RandomAffine', 'Mosaic', 'MixUp', 'Expand')
 
@@ -90,6 +91,7 @@ class Network:
         inputs: Tensor,
         meta: dict[str, Any],
         proposals_xyxy: Tensor | None = None,
+        masks: bool = True,
     ) -> list[InstanceData]:
         """The detections in inputs ``[B, 3, H, W]``, each as if it were alone.
 
@@ -97,16 +99,19 @@ class Network:
             inputs: of the shape of one prepared image.
             meta: of that image.
             proposals_xyxy: ``[n, 4]`` px of the input, in the place of those of the first stage.
+            masks: False: leave them out, see :func:`.detectors.boxes_alone`.
 
         Returns:
-            B times ``bboxes`` ``[n, 4]`` px of the picture, ``scores``, ``labels``.
+            B times ``bboxes`` ``[n, 4]`` px of the picture, ``scores``, ``labels``, and
+            ``keypoints``, ``keypoint_scores`` if there are.
 
         Raises:
             InputError: the detector puts out no instances.
         """
-        if detectors.hides_instances(self.model):
+        if not masks or detectors.hides_instances(self.model):
             samples = self._samples(inputs, meta, proposals_xyxy)
-            found = detectors.second_stage_instances(self.model, inputs, samples)
+            make = detectors.second_stage_instances if masks else detectors.boxes_alone
+            found = make(self.model, inputs, samples)
             for sample, instances in zip(samples, found, strict=True):
                 sample.pred_instances = instances
             return [_instances(sample) for sample in samples]
@@ -156,7 +161,8 @@ def _instances(sample: DetDataSample) -> InstanceData:
     boxes = getattr(instances.bboxes, 'tensor', instances.bboxes)
     if 'masks' in instances and len(boxes) and not boxes.any():  # the host's SOLO
         boxes = mask_boxes(instances.masks).to(boxes)
-    return InstanceData(bboxes=boxes, scores=instances.scores, labels=instances.labels)
+    points = {name: instances.get(name) for name in _POINTS if name in instances}
+    return InstanceData(bboxes=boxes, scores=instances.scores, labels=instances.labels, **points)
 
 
 def mask_boxes(masks: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mmext.errors import InputError
 from mmext.explain import detectors
-from mmext.explain.heads import Record, recorded, undetached
+from mmext.explain.heads import Record, derivatives, recorded, undetached
 from mmext.explain.network import Network, Prepared
 from mmext.explain.score_rules import Factor, Key, Rule, find_rule
 
@@ -63,7 +63,8 @@ class Traced(NamedTuple):
 def trace(network: Network, prepared: Prepared, most: int, min_score: float) -> Traced:
     """Detect, and find the origins of the best detections.
 
-    A detector that cannot predict under gradients predicts without; the origins then say so.
+    A detector that cannot predict under gradients does it without masks, or without gradients; the
+    origins then say so.
 
     Args:
         network: inside of :meth:`~mmext.explain.network.Network.undisturbed`.
@@ -71,23 +72,30 @@ def trace(network: Network, prepared: Prepared, most: int, min_score: float) -> 
         most: how many detections at most.
         min_score: of these.
     """
-    try:
-        with undetached(), recorded(network.model, cut=True) as record, torch.no_grad():
-            (instances,) = network.predict(prepared.inputs, prepared.meta)
-            chosen = best(instances, most, min_score)
-            with torch.enable_grad():
-                origins = {i: _origin_of(network, instances, i, record) for i in chosen}
-        rois = record.rois
-    except InputError:
-        raise
-    except Exception as error:  # whatever the host raises under gradients that it else does not
-        with torch.no_grad():
-            (instances,) = network.predict(prepared.inputs, prepared.meta)
-        text = (str(error).splitlines() or [''])[0][:_MOST_TEXT]
-        reason = f'{type(network.model).__name__} cannot predict under gradients ({text})'
+    reason = ''
+    for masks in (True, False):
+        try:
+            return _traced(network, prepared, most, min_score, masks)
+        except InputError:
+            raise
+        except Exception as error:  # whatever the host raises under gradients that it else does not
+            reason = reason or (str(error).splitlines() or [''])[0][:_MOST_TEXT]
+    with torch.no_grad():
+        (instances,) = network.predict(prepared.inputs, prepared.meta)
+    reason = f'{type(network.model).__name__} cannot predict under gradients ({reason})'
+    chosen = best(instances, most, min_score)
+    return Traced(_detached(instances), {i: Origin(reason=reason) for i in chosen})
+
+
+def _traced(
+    network: Network, prepared: Prepared, most: int, min_score: float, masks: bool
+) -> Traced:
+    with undetached(), recorded(network.model, cut=True) as record, torch.no_grad():
+        (instances,) = network.predict(prepared.inputs, prepared.meta, masks=masks)
         chosen = best(instances, most, min_score)
-        return Traced(_detached(instances), {i: Origin(reason=reason) for i in chosen})
-    return Traced(_detached(instances), origins, rois)
+        with torch.enable_grad():
+            origins = {i: _origin_of(network, instances, i, record) for i in chosen}
+    return Traced(_detached(instances), origins, record.rois)
 
 
 def best(instances: InstanceData, most: int, min_score: float) -> list[int]:
@@ -109,7 +117,7 @@ def _origin_of(network: Network, instances: InstanceData, number: int, record: R
     score = instances.scores[number]
     if not score.requires_grad:
         return Origin(reason='its score has no path to the raw outputs of a head')
-    found = _slopes(score, record)
+    found = derivatives(score, record)
     # sizes that overflow make 0 * inf of outputs that do not matter; what is left is verified
     finite = all(bool(slope.isfinite().all()) for slope in found.values())
     slopes = {key: slope.nan_to_num(0.0, 0.0, 0.0) for key, slope in found.items()}
@@ -120,7 +128,7 @@ def _origin_of(network: Network, instances: InstanceData, number: int, record: R
     if slopes:
         rule = find_rule(value, outputs, slopes, lengths)
     else:
-        places = _slopes(instances.bboxes[number].sum(), record)
+        places = derivatives(instances.bboxes[number].sum(), record)
         rule = _rule_of_saturated(value, outputs, places, int(instances.labels[number]))
     totals: dict[str, float] = {}
     for key, slope in slopes.items():
@@ -133,20 +141,6 @@ def _origin_of(network: Network, instances: InstanceData, number: int, record: R
         mixed = ', '.join(f'{module} {share:.0%}' for module, share in shares.items())
         return Origin(None, shares, f'its score comes about in no way that is known ({mixed})')
     return Origin(rule, shares)
-
-
-def _slopes(value: Tensor, record: Record) -> dict[Key, Tensor]:
-    """The derivatives of a number ``[]`` with respect to the outputs, where they are not 0."""
-    if not value.requires_grad:
-        return {}
-    found = torch.autograd.grad(
-        value, list(record.outputs.values()), retain_graph=True, allow_unused=True
-    )
-    return {
-        key: slope
-        for key, slope in zip(record.outputs, found, strict=True)
-        if slope is not None and slope.any()
-    }
 
 
 def _rule_of_saturated(

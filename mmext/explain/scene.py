@@ -79,10 +79,8 @@ class Scene:
         usable = [d.stable or not perturbed for d in detections]
         with_region = {bool(d.region_xyxy) for d in detections}
         if all(rules) and all(usable) and len(with_region) == 1:
-            known = [rule for rule in rules if rule is not None]
-            regions = self._regions(detections) if with_region.pop() else None
-            if regions is not None:
-                known = [of_region(rule, number) for number, rule in enumerate(known)]
+            known = [rule for rule in self.rules(detections) if rule is not None]
+            regions = self.regions(detections) if with_region.pop() else None
             return Anchored(self.network, self.prepared, known, regions)
         boxes = torch.tensor([d.box_xyxy for d in detections])
         labels = torch.tensor([d.label for d in detections])
@@ -105,7 +103,15 @@ class Scene:
             found.setdefault((known, known and bool(d.region_xyxy)), []).append(number)
         return list(found.values())
 
-    def _regions(self, detections: Sequence[Detection]) -> Tensor:
+    def rules(self, detections: Sequence[Detection]) -> list[Rule | None]:
+        """How their scores come about; of a second stage, of the rows of :meth:`regions`."""
+        return [
+            of_region(d.origin.rule, number) if d.origin.rule and d.region_xyxy else d.origin.rule
+            for number, d in enumerate(detections)
+        ]
+
+    def regions(self, detections: Sequence[Detection]) -> Tensor:
+        """``[K, 4]``: what the second stage saw of detections, px of the input."""
         regions = torch.tensor([d.region_xyxy for d in detections], dtype=torch.float32)
         return regions.to(self.network.device)
 

@@ -16,6 +16,7 @@ from torch.nn.functional import logsigmoid
 
 MOST_CELLS = 6  # of a score that is made of single cells
 _VALUE_TOLERANCE, _SLOPE_TOLERANCE = 1e-5, 1e-2
+_NEAR_ONE, _STEP_BELOW_ONE = 0.99, 2.0**-22
 
 
 class Key(NamedTuple):
@@ -243,4 +244,6 @@ def _agrees(
     known = [raw_of(f, slopes[f.key]).double() for f in rule.factors]
     largest = max(float(slope.abs().max()) for slope in known)
     gap = max(float((a - b).abs().max()) for a, b in zip(own, known, strict=True))
-    return gap <= _SLOPE_TOLERANCE * largest + 1e-9
+    # 1 - score is rounded to float32's steps below 1, and so are the derivatives
+    rounding = _STEP_BELOW_ONE if score > _NEAR_ONE else 1e-9
+    return gap <= _SLOPE_TOLERANCE * largest + rounding

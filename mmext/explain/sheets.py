@@ -11,7 +11,7 @@ import numpy as np
 from mmext.drawing.colors import WHITE, Color, Picture, class_colors
 from mmext.drawing.heat_maps import at_size, color_bar, draw_frame, draw_heat
 from mmext.drawing.layout import joined, side_by_side
-from mmext.explain.attribution import Attribution
+from mmext.explain.attribution import KINDS, Attribution
 from mmext.explain.scene import Detection, Scene
 
 SCALES = ('per-map', 'shared')
@@ -120,7 +120,8 @@ def map_title(attribution: Attribution) -> str:
     if not attribution.relevance.max() > 0:
         return f'{attribution.method}: no positive evidence'
     layer = '' if attribution.layer in ('input', 'neck') else f' @ {attribution.layer}'
-    return f'{attribution.method}{layer}{" (black box)" if attribution.note else ""}'
+    of = '' if attribution.target in KINDS else f' of {attribution.target}'
+    return f'{attribution.method}{of}{layer}{" (black box)" if attribution.note else ""}'
 
 
 def jpeg(picture: Picture, widest_px: int = 0) -> bytes:

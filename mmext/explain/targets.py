@@ -8,7 +8,7 @@ through the whole prediction, at the image itself alone.
 Shape legend: B inputs, K detections, n detections of one prediction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext, suppress
 
 import torch
@@ -24,6 +24,54 @@ from mmext.functional.boxes import pairwise_iou
 
 SCALES = ('score', 'logit')
 _TOLERANCE = 1e-5
+
+
+class RawOutputs:
+    """The raw outputs of heads for any input, as of one image; the prediction ends there.
+
+    Args:
+        network: inside of ``undisturbed`` whenever it is called.
+        prepared: the image.
+        needed: which outputs.
+        regions_xyxy: ``[K, 4]`` px of the input: what the second stage sees in the place of
+            proposals, the same for every input. None: the proposals of the first stage.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        prepared: Prepared,
+        needed: Collection[Key],
+        regions_xyxy: Tensor | None = None,
+    ) -> None:
+        self.network, self.prepared = network, prepared
+        self.needed, self.regions_xyxy = set(needed), regions_xyxy
+        self._shapes: dict[Key, tuple[int, ...]] = {}
+
+    def __call__(self, inputs: Tensor) -> dict[Key, Tensor]:
+        """The outputs for inputs ``[B, 3, H, W]``.
+
+        Raises:
+            InputError: the heads do not put them out for these.
+        """
+        if len(inputs) > 1 and not self._shapes:
+            with torch.no_grad():
+                self(inputs[:1])
+        model, needed = self.network.model, self.needed
+        with recorded(model, cut=False, needed=needed) as record, suppress(Reached):
+            self.network.predict(inputs, self.prepared.meta, self.regions_xyxy)
+        missing = needed - record.outputs.keys()
+        if missing:
+            raise InputError(f'the heads put out no {sorted(missing)} for this input')
+        if len(inputs) == 1:
+            self._shapes = {key: tuple(record.outputs[key].shape) for key in needed}
+        return record.outputs
+
+    def layout(self, key: Key, tensor: Tensor) -> tuple[int, int]:
+        """Along which axis of an output the images of a batch lie, and how far apart."""
+        single = self._shapes[key]
+        axis = next((a for a, n in enumerate(single) if tensor.shape[a] != n), 0)
+        return axis, single[axis]
 
 
 class Anchored:
@@ -46,15 +94,11 @@ class Anchored:
         regions_xyxy: Tensor | None = None,
     ) -> None:
         self.network, self.prepared, self.rules = network, prepared, tuple(rules)
-        self.regions_xyxy = regions_xyxy
-        self._needed = {factor.key for rule in rules for factor in rule.factors}
-        self._shapes: dict[Key, tuple[int, ...]] = {}
+        needed = {factor.key for rule in rules for factor in rule.factors}
+        self._outputs = RawOutputs(network, prepared, needed, regions_xyxy)
 
     def __call__(self, inputs: Tensor, scale: str = 'score') -> Tensor:
         """The scores or log-odds of inputs ``[B, 3, H, W]``, float64 ``[B, K]``."""
-        if len(inputs) > 1 and not self._shapes:
-            with torch.no_grad():
-                self._outputs(inputs[:1])
         outputs = self._outputs(inputs)
         columns = []
         for rule in self.rules:
@@ -62,22 +106,10 @@ class Anchored:
             columns.append(rule.score(raw) if scale == 'score' else rule.log_odds(raw))
         return torch.stack(columns, 1)
 
-    def _outputs(self, inputs: Tensor) -> dict[Key, Tensor]:
-        model, needed = self.network.model, self._needed
-        with recorded(model, cut=False, needed=needed) as record, suppress(Reached):
-            self.network.predict(inputs, self.prepared.meta, self.regions_xyxy)
-        missing = self._needed - record.outputs.keys()
-        if missing:
-            raise InputError(f'the heads put out no {sorted(missing)} for this input')
-        if len(inputs) == 1:
-            self._shapes = {key: tuple(record.outputs[key].shape) for key in self._needed}
-        return record.outputs
-
     def _raw(self, factor: Factor, tensor: Tensor, count: int) -> Tensor:
         """The numbers of a factor, ``[B]`` or ``[B, length]``."""
-        single = self._shapes[factor.key]
-        axis = next((a for a, n in enumerate(single) if tensor.shape[a] != n), 0)
-        return raw_of(factor, tensor, single[axis], axis, count)
+        axis, stride = self._outputs.layout(factor.key, tensor)
+        return raw_of(factor, tensor, stride, axis, count)
 
 
 def of_region(rule: Rule, number: int) -> Rule:
@@ -160,6 +192,28 @@ class Matched:
         return (overlap * same * instances.scores.double()).amax(1)  # [K]
 
 
+def same_objects(found: InstanceData, boxes_xyxy: Tensor, labels: Tensor, scores: Tensor) -> Tensor:
+    """The numbers ``[K]`` of K known detections among those of another prediction.
+
+    Args:
+        found: ``bboxes`` ``[n, 4]``, ``scores``, ``labels``.
+        boxes_xyxy: ``[K, 4]`` of the known, px of the picture.
+        labels: ``[K]``.
+        scores: ``[K]``.
+
+    Raises:
+        InputError: one of them is not there.
+    """
+    boxes, values = found.bboxes.detach(), found.scores.detach()
+    same = (boxes_xyxy.to(boxes)[:, None] - boxes).abs().amax(2) <= 1  # [K, n]
+    same &= labels.to(found.labels)[:, None] == found.labels
+    distance = (scores.to(values)[:, None] - values).abs()
+    distance = distance.masked_fill(~same, float('inf'))
+    if not distance.numel() or float(distance.amin(1).max()) > 1e-3:
+        raise InputError('the detector does not find the same objects in the image again')
+    return distance.argmin(1)
+
+
 class Live:
     """The scores of detections on the way through the whole prediction, at the image itself.
 
@@ -186,14 +240,7 @@ class Live:
         """The detections of ``[1, 3, H, W]`` with their graph, in the order of the K."""
         with undetached():
             (found,) = self.network.predict(inputs, self.prepared.meta)
-        boxes, scores = found.bboxes.detach(), found.scores.detach()
-        same = (self.boxes_xyxy.to(boxes)[:, None] - boxes).abs().amax(2) <= 1  # [K, n]
-        same &= self.labels.to(found.labels)[:, None] == found.labels
-        distance = (self.scores.to(scores)[:, None] - scores).abs()
-        distance = distance.masked_fill(~same, float('inf'))
-        if not distance.numel() or float(distance.amin(1).max()) > 1e-3:
-            raise InputError('the detector does not find the same objects in the image again')
-        index = distance.argmin(1)
+        index = same_objects(found, self.boxes_xyxy, self.labels, self.scores)
         return InstanceData(
             bboxes=found.bboxes[index], scores=found.scores[index], labels=found.labels[index]
         )

@@ -89,6 +89,64 @@ def two_stage(**changes: Any) -> dict[str, Any]:
     )  # fmt: skip
 
 
+def mask_rcnn() -> dict[str, Any]:
+    settings = two_stage()
+    settings['roi_head'] |= dict(
+        mask_roi_extractor=settings['roi_head']['bbox_roi_extractor'],
+        mask_head=dict(
+            type='FCNMaskHead', num_convs=1, in_channels=C, conv_out_channels=C, num_classes=3
+        ),
+    )
+    rcnn = TWO_STAGE['rcnn'] | dict(mask_thr_binary=0.5)
+    return settings | dict(type='MaskRCNN', test_cfg=TWO_STAGE | dict(rcnn=rcnn))
+
+
+def panoptic_fpn() -> dict[str, Any]:
+    """Its classes are three things and two of stuff."""
+    return mask_rcnn() | dict(
+        type='PanopticFPN',
+        semantic_head=dict(
+            type='PanopticFPNHead', num_things_classes=3, num_stuff_classes=2, in_channels=C,
+            inner_channels=8, start_level=0, end_level=2, norm_cfg=None,
+        ),
+        panoptic_fusion_head=dict(
+            type='HeuristicFusionHead', num_things_classes=3, num_stuff_classes=2,
+        ),
+        test_cfg=mask_rcnn()['test_cfg'] | dict(
+            panoptic=dict(score_thr=0.0, max_per_img=5, mask_thr_binary=0.5, mask_overlap=0.5,
+                          nms=dict(type='nms', iou_threshold=0.5), stuff_area_limit=1)
+        ),
+    )  # fmt: skip
+
+
+def pose_net() -> dict[str, Any]:
+    settings = center_net()
+    settings['bbox_head'] |= dict(
+        type='mmext.CenterNetPoseHead', num_joints=4, flip_pairs=[], num_classes=1
+    )
+    return settings
+
+
+def yolact() -> dict[str, Any]:
+    parts = backbone()
+    return dict(
+        type='YOLACT', **parts,
+        bbox_head=dict(
+            type='YOLACTHead', num_classes=3, in_channels=C, feat_channels=C, num_head_convs=1,
+            num_protos=4, anchor_generator=ANCHORS, bbox_coder=dict(type='DeltaXYWHBBoxCoder'),
+            loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=False, reduction='none'),
+        ),
+        mask_head=dict(
+            type='YOLACTProtonet', in_channels=C, num_protos=4, num_classes=3, max_masks_to_train=5,
+            proto_channels=(8, None, 4), proto_kernel_sizes=(3, -2, 1), with_seg_branch=False,
+        ),
+        test_cfg=dict(
+            nms_pre=50, min_bbox_size=0, score_thr=0.0, iou_thr=0.5, top_k=50, max_per_img=10,
+            mask_thr_binary=0.5,
+        ),
+    )  # fmt: skip
+
+
 def cascade() -> dict[str, Any]:
     heads = [bbox_head() | dict(reg_class_agnostic=True) for _ in range(3)]
     return two_stage(
@@ -139,6 +197,12 @@ DETECTORS: dict[str, Callable[[], dict[str, Any]]] = {
     'cascade': cascade,
     'centernet': center_net,
     'detr': detr,
+}
+SPECIAL: dict[str, Callable[[], dict[str, Any]]] = {
+    'mask_rcnn': mask_rcnn,
+    'panoptic': panoptic_fpn,
+    'pose': pose_net,
+    'yolact': yolact,
 }
 
 
@@ -241,7 +305,7 @@ def build() -> Callable[[str], SmallPredictor]:
 
         init_default_scope('mmdet')
         torch.manual_seed(0)
-        model = MODELS.build(Config(dict(model=DETECTORS[name]())).model)
+        model = MODELS.build(Config(dict(model=(DETECTORS | SPECIAL)[name]())).model)
         with torch.no_grad():
             for key, weight in model.named_parameters():
                 if 'head' in key and key.endswith('weight') and weight.ndim > 1:

@@ -111,3 +111,13 @@ def test_images_of_a_batch_may_lie_along_any_axis() -> None:
     layers = torch.arange(24.0).view(3, 2, 4)  # decoder layers, images, queries
     cell = Factor(KEY, (2, 0, 3))
     assert raw_of(cell, layers, 1, 1, 2).tolist() == [layers[2, 0, 3], layers[2, 1, 3]]
+
+
+def test_a_score_near_one_is_rounded_and_has_its_rule() -> None:
+    """1 - score has float32's steps of 6e-8: the derivative is off by a third, the rule is not."""
+    a = torch.full((1, 2, 3, 3), 15.7).requires_grad_()
+    rule = found(a[0, 1, 2, 0].sigmoid(), {KEY: a})
+    assert rule == Rule((Factor(KEY, (0, 1, 2, 0)),), 'sigmoid')
+    b = torch.tensor([[16.0, 0.3, -1.0, 0.2]]).requires_grad_()
+    row = found(b[0].softmax(0)[0], {KEY: b})
+    assert row == Rule((Factor(KEY, (0, 0), 1, 4, 0),), 'softmax')

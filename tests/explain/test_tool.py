@@ -110,9 +110,24 @@ def test_a_missed_object_is_explained(
     assert again['score'] == row['score']
 
 
+def test_other_numbers_than_the_score(call: Call, photos: Path, tmp_path: Path) -> None:
+    photo = sorted(photos.iterdir())[0]
+    found = {}
+    for target in ('edge:left', 'edge:right', 'score'):
+        call('detections', photo, '--target', target, '--select', 'top:1')
+        (row,) = csv.DictReader((tmp_path / 'out/summary.csv').open())
+        assert row['target'] == ('anchored' if target == 'score' else target)
+        with np.load(tmp_path / f'out/{row["image"]}.npz') as maps:
+            found[target] = maps['relevance'][0] * maps['unit'][0]
+    assert np.abs(found['edge:left'] - found['edge:right']).max() > 0
+    with pytest.raises(InputError, match='made of no raw map'):
+        call('detections', photo, '--target', 'mask')
+
+
 @pytest.mark.parametrize(
     ('words', 'message'),
     [
+        (['--target', 'edge:middle'], "'edge:middle': expected one of score, logit"),
         (['--method', 'odamm'], "no method 'odamm'; there is odam"),
         (['--layer', 'bakbone'], "no layer 'bakbone'; near it are backbone"),
         (['--layer', 'neck:7'], "'neck' has outputs 0 to 0, not 7"),

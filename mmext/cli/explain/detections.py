@@ -18,6 +18,7 @@ from mmext.cli.explain.arguments import (
 )
 from mmext.errors import InputError
 from mmext.explain.methods import METHODS, find_method
+from mmext.explain.quantities import FORMS, parse_quantity
 from mmext.inference.media import open_source
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--method', default='odam', help=f'one or more, as odam,rise,ig; of {", ".join(METHODS)}'
     )
     parser.add_argument(
-        '--target', default='score', metavar='score|logit|box:X1,Y1,X2,Y2,CLASS',
-        help='what is explained: the score, its log-odds, or why there is no CLASS in a box',
+        '--target', default='score', metavar='score|box:X1,Y1,X2,Y2,CLASS|edge:left|...',
+        help='what is explained: box: why there is no CLASS in a box; else one of '
+        + ', '.join(FORMS),
     )  # fmt: skip
     parser.add_argument(
         '--select', default='top:5',
@@ -54,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--masks', type=positive, default=500, help='of rise (default 500)')
     parser.add_argument('--steps', type=positive, default=32, help='of ig (default 32)')
     parser.add_argument('--samples', type=positive, default=16, help='of noise (default 16)')
+    parser.add_argument(
+        '--channels', type=positive, default=64, help='of ablationcam, scorecam (default 64)'
+    )
     parser.add_argument('--patch', type=int, default=0, help='of occlusion, px; 0: by the box')
     parser.add_argument('--batch-size', type=positive, default=8, help='inputs at once')
     parser.add_argument(
@@ -76,6 +81,8 @@ def run(arguments: argparse.Namespace) -> None:
         find_method(name)
     kind, _, value = arguments.select.partition(':')
     _check_selection(kind, value, arguments)
+    if _named_box(arguments.target) is None:
+        parse_quantity(arguments.target)
     source = open_source(arguments.input)
     if source.fps is not None:
         raise InputError(f'{arguments.input}: a video; name an image or a folder of images')
@@ -120,7 +127,9 @@ def _options(arguments: argparse.Namespace) -> 'Options':
 
     return Options(
         layer=arguments.layer,
+        target='score' if _named_box(arguments.target) else arguments.target,
         scale='logit' if arguments.target == 'logit' else 'score',
+        channels=arguments.channels,
         masks=max(arguments.masks, 2),
         patch_px=arguments.patch,
         steps=arguments.steps,
@@ -177,6 +186,7 @@ def _wanted(
     """The scene of a picture, and the objects to explain."""
     kind, _, value = arguments.select.partition(':')
     named = _named_box(arguments.target)
+    quantity = None if named else parse_quantity(arguments.target)
     most = int(value) if kind == 'top' else 100
     least = float(value) if kind == 'score' else _DEFAULT_SCORE
     if kind == 'index':
@@ -184,6 +194,8 @@ def _wanted(
     scene = explainer.detect(frame.image, most, least, frame.name)
     if named is not None:
         return scene, [explainer.missed(scene, named[0], named[1])]
+    if quantity is not None and quantity.kind == 'segment':
+        return scene, [explainer.segment(scene, quantity.name)]
     if kind in _FROM_TRUTH:
         return scene, _by_truth(explainer, scene, truth.of(frame.name), kind)
     if kind == 'class':
@@ -223,12 +235,12 @@ def _by_truth(explainer: 'Explainer', scene: 'Scene', truth: Any, kind: str) -> 
 
 def _named_box(target: str) -> tuple[list[float], str] | None:
     """Box and class of ``box:x1,y1,x2,y2,class``; None of other targets."""
-    if target in ('score', 'logit'):
-        return None
     kind, _, value = target.partition(':')
+    if kind != 'box':
+        return None
     parts = value.split(',', 4)
-    if kind != 'box' or len(parts) != 5:
-        raise InputError(f'--target {target}: expected score, logit or box:X1,Y1,X2,Y2,CLASS')
+    if len(parts) != 5:
+        raise InputError(f'--target {target}: expected box:X1,Y1,X2,Y2,CLASS')
     try:
         box = [float(part) for part in parts[:4]]
     except ValueError:

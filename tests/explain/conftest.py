@@ -190,6 +190,30 @@ def detr() -> dict[str, Any]:
     )  # fmt: skip
 
 
+def deformable_detr(refines: bool = False) -> dict[str, Any]:
+    """Two levels, two heads, three points; refining, its queries become boxes."""
+    parts = backbone()
+    parts['neck'] = dict(type='ChannelMapper', in_channels=[8, 16], out_channels=C, num_outs=2)
+    points = dict(embed_dims=C, num_heads=2, num_levels=2, num_points=3, batch_first=True)
+    attention = dict(embed_dims=C, num_heads=2, dropout=0.0, batch_first=True)
+    ffn = dict(embed_dims=C, feedforward_channels=2 * C, num_fcs=2, ffn_drop=0.0)
+    return dict(
+        type='DeformableDETR', **parts, num_queries=6, num_feature_levels=2,
+        with_box_refine=refines,
+        encoder=dict(num_layers=1, layer_cfg=dict(self_attn_cfg=points, ffn_cfg=ffn)),
+        decoder=dict(
+            num_layers=2, return_intermediate=True, post_norm_cfg=None,
+            layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=points, ffn_cfg=ffn),
+        ),
+        positional_encoding=dict(num_feats=C // 2, normalize=True, offset=-0.5),
+        bbox_head=dict(
+            type='DeformableDETRHead', num_classes=3, embed_dims=C, sync_cls_avg_factor=True,
+            loss_cls=dict(type='FocalLoss', use_sigmoid=True),
+        ),
+        test_cfg=dict(max_per_img=6),
+    )  # fmt: skip
+
+
 DETECTORS: dict[str, Callable[[], dict[str, Any]]] = {
     'retina': retina,
     'fcos': fcos,
@@ -203,6 +227,8 @@ SPECIAL: dict[str, Callable[[], dict[str, Any]]] = {
     'panoptic': panoptic_fpn,
     'pose': pose_net,
     'yolact': yolact,
+    'deformable': deformable_detr,
+    'deformable_refining': lambda: deformable_detr(refines=True),
 }
 
 

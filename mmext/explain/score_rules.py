@@ -181,7 +181,9 @@ def find_rule(
     if count <= MOST_CELLS:
         cells = tuple(Factor(key, tuple(p)) for key, found in places.items() for p in found)
         candidates += _rules_of_cells(cells, outputs, slopes)
-    rows = [_row(key, found, slopes[key], row_lengths) for key, found in places.items()]
+    rows = [
+        _row(key, found, slopes[key], outputs[key], row_lengths) for key, found in places.items()
+    ]
     factors = tuple(row for row in rows if row is not None)
     if len(factors) == len(rows):
         share = 1 / len(factors)
@@ -208,7 +210,11 @@ def _rules_of_cells(
 
 
 def _row(
-    key: Key, places: Sequence[Sequence[int]], slope: Tensor, row_lengths: Sequence[int]
+    key: Key,
+    places: Sequence[Sequence[int]],
+    slope: Tensor,
+    output: Tensor,
+    row_lengths: Sequence[int],
 ) -> Factor | None:
     """The row that all places lie in; None if there is none."""
     varying = [a for a, column in enumerate(zip(*places, strict=True)) if len(set(column)) > 1]
@@ -228,7 +234,11 @@ def _row(
     best = max(places, key=lambda place: float(slope[tuple(place)]))
     index = list(best)
     index[axis] = start
-    return Factor(key, tuple(index), axis, length, best[axis] - start)
+    factor = Factor(key, tuple(index), axis, length, best[axis] - start)
+    if float(slope[tuple(best)]) > 0:
+        return factor
+    # the score is 1 in float32, and its own derivative 0: its number is the largest of the row
+    return factor._replace(column=int(raw_of(factor, output)[0].argmax()))
 
 
 def _agrees(

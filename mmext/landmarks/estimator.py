@@ -86,7 +86,7 @@ class CropLandmarkEstimator(BaseDetector):
             )
         self.input_wh = int(input_size[0]), int(input_size[1])
         self.margin, self.train_cfg = margin, train_cfg
-        self.test_cfg = dict(test_cfg or {})
+        self.test_cfg = {'flip': True, **(test_cfg or {})}
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck) if neck is not None else None
         self.head = MODELS.build({'input_size': self.input_wh, **head})
@@ -101,7 +101,7 @@ class CropLandmarkEstimator(BaseDetector):
         self.permutation = None
         if flip_pairs is not None:
             self.permutation = torch.from_numpy(flip_permutation(self.head.num_points, flip_pairs))
-        if self.test_cfg.get('flip', True) and self.permutation is None:
+        if self.test_cfg['flip'] and self.permutation is None:
             raise InputError(
                 'flip_pairs: state which points swap in a flipped crop (none: an empty list), or '
                 'set test_cfg.flip=False'
@@ -205,7 +205,7 @@ class CropLandmarkEstimator(BaseDetector):
         pixels = sample_crops(images, crops, self.input_wh)
         features = self.extract_feat(pixels)
         points: tuple[Tensor, Tensor]
-        if not self.test_cfg.get('flip', True):
+        if not self.test_cfg['flip']:
             points = self.head.predict(features)
         else:
             assert self.permutation is not None

@@ -98,9 +98,9 @@ class LandmarkHead(BaseModule, metaclass=ABCMeta):
         Returns:
             ``[N, K, 2]`` in sides, ``[N, K]`` in 0..1.
         """
-        outputs = self.forward(features)
+        outputs = self(features)
         if flipped_features is not None and permutation is not None:
-            others = self.unflipped(self.forward(flipped_features), permutation)
+            others = self.unflipped(self(flipped_features), permutation)
             outputs = tuple((a + b) / 2 for a, b in zip(outputs, others, strict=True))
         # places are finer than bf16 has digits
         outputs = tuple(output.float() for output in outputs)

@@ -121,3 +121,6 @@ def test_a_score_near_one_is_rounded_and_has_its_rule() -> None:
     b = torch.tensor([[16.0, 0.3, -1.0, 0.2]]).requires_grad_()
     row = found(b[0].softmax(0)[0], {KEY: b})
     assert row == Rule((Factor(KEY, (0, 0), 1, 4, 0),), 'softmax')
+    c = torch.tensor([[1.0, 40.0, 0.0, 2.0]]).requires_grad_()
+    certain = found(c[0].softmax(0)[1], {KEY: c})
+    assert certain == Rule((Factor(KEY, (0, 0), 1, 4, 1),), 'softmax'), 'its own slope is 0'

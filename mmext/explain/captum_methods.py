@@ -16,6 +16,9 @@ from torch import Tensor
 from mmext.errors import MissingPackageError
 from mmext.explain.network import Prepared
 
+COMPLETE, MORE = 0.005, 8  # of integrated gradients: the gap to reach, and how many times the steps
+_NODES = 4  # of a piece of the way
+_SHORTEST = 1 / 1024  # of pieces that are halved: shorter ones that miss the change have a jump
 Target = Callable[[Tensor, str], Tensor]
 
 
@@ -23,7 +26,7 @@ class Settings(NamedTuple):
     """What the methods are told.
 
     Attributes:
-        steps: of the path of integrated gradients.
+        steps: of the path of integrated gradients, at first.
         samples: of noise.
         noise: its standard deviation, as a share of the range of the input.
         block: inputs at once.
@@ -44,11 +47,30 @@ class Path(NamedTuple):
 
     Attributes:
         relevance: ``[H, W]``, summed over the channels.
-        gap: of completeness: the sum of the relevance, less the change of the score, over it.
+        gap: of completeness: what the sums of the pieces of the way miss of the changes of the
+            score over them, without regard of the sign, over the change of the score. The sum of
+            the whole map misses no more.
+        steps: gradients that were taken.
     """
 
     relevance: Tensor
     gap: float
+    steps: int
+
+
+class _Piece(NamedTuple):
+    """A piece of the way: its ends, 0 to 1; the scores there; its relevance ``[3, H, W]``."""
+
+    start: float
+    end: float
+    values: tuple[float, float]
+    relevance: Tensor
+
+    @property
+    def gap(self) -> float:
+        """By how much the relevance misses the change of the score."""
+        change = self.values[1] - self.values[0]
+        return abs(float(self.relevance.sum()) - change)
 
 
 def integrated_gradients(
@@ -56,27 +78,64 @@ def integrated_gradients(
 ) -> Path:
     """The change of the score along the straight way from the mean color to the picture.
 
+    The way is cut into pieces of a few Gauss-Legendre nodes. How wrong each is, is known: its
+    relevance should sum to the change of the score over it. The worst is halved until the map is
+    complete to :data:`COMPLETE`, or :data:`MORE` times the steps are taken.
+
     Args:
         target: scores of inputs.
         prepared: the image.
         number: of the detection.
         settings: ``steps``, ``block``, ``scale``.
     """
-    forward = _column(target, number, settings.scale)
-    inputs = prepared.inputs.clone().requires_grad_()
-    found = (
-        _captum()
-        .IntegratedGradients(forward)
-        .attribute(
-            inputs, baselines=0.0, n_steps=settings.steps, internal_batch_size=settings.block
-        )
-    )
-    with torch.no_grad():
-        ends = [float(forward(x)) for x in (prepared.inputs, torch.zeros_like(prepared.inputs))]
-    change = ends[0] - ends[1]
-    found = found.detach()
-    gap = abs(float(found.double().sum()) - change) / max(abs(change), 1e-9)
-    return Path(found.sum(1)[0].float(), gap)
+    nodes = min(_NODES, settings.steps)
+    way = _Way(_column(target, number, settings.scale), prepared.inputs, nodes, settings.block)
+    count = max(1, settings.steps // nodes)
+    values = [way.value(i / count) for i in range(count + 1)]
+    pieces = [
+        way.piece(i / count, (i + 1) / count, (values[i], values[i + 1])) for i in range(count)
+    ]
+    change, steps = abs(values[-1] - values[0]), count * nodes
+    while steps + 2 * nodes <= MORE * settings.steps:
+        divisible = [p for p in pieces if p.end - p.start > _SHORTEST]
+        if sum(p.gap for p in pieces) <= COMPLETE * change or not divisible:
+            break
+        worst = max(divisible, key=lambda p: p.gap)
+        pieces = [p for p in pieces if p is not worst]
+        middle = (worst.start + worst.end) / 2
+        there = way.value(middle)
+        pieces += [
+            way.piece(worst.start, middle, (worst.values[0], there)),
+            way.piece(middle, worst.end, (there, worst.values[1])),
+        ]
+        steps += 2 * nodes
+    gap = sum(p.gap for p in pieces) / max(change, 1e-9)
+    relevance = torch.stack([p.relevance for p in pieces]).sum((0, 1))
+    return Path(relevance.float(), gap, steps)
+
+
+class _Way:
+    """The straight way from the mean color to an image ``[1, 3, H, W]``; a place is 0 to 1."""
+
+    def __init__(
+        self, forward: Callable[[Tensor], Tensor], inputs: Tensor, nodes: int, block: int
+    ) -> None:
+        self._forward, self._inputs = forward, inputs
+        self._nodes, self._block = nodes, block
+
+    def value(self, place: float) -> float:
+        """The score there."""
+        with torch.no_grad():
+            return float(self._forward(self._inputs * place))
+
+    def piece(self, start: float, end: float, values: tuple[float, float]) -> _Piece:
+        """From a place to another one with these scores."""
+        explain = _captum().IntegratedGradients(self._forward)
+        found = explain.attribute(
+            (self._inputs * end).requires_grad_(), baselines=self._inputs * start,
+            n_steps=self._nodes, internal_batch_size=self._block,
+        )  # fmt: skip
+        return _Piece(start, end, values, found.detach()[0].double())
 
 
 def smoothed(target: Target, prepared: Prepared, number: int, settings: Settings) -> Tensor:

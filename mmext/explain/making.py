@@ -120,7 +120,7 @@ def by_captum(
             if method == 'ig':
                 path = captum_methods.integrated_gradients(target, scene.prepared, number, settings)
                 maps.append(path.relevance)
-                facts.append({'gap': path.gap})
+                facts.append({'gap': path.gap, 'steps': path.steps})
                 continue
             function = dict(
                 smoothgrad=captum_methods.smoothed, gradientshap=captum_methods.gradient_shap

@@ -3,6 +3,7 @@
 Shape legend: B images, ``H x W`` input with padding, n detections.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from mmext.errors import InputError
 from mmext.explain import detectors
 from mmext.explain.geometry import Frame, frame_of
 
+_HALF = (torch.bfloat16, torch.float16)
 _POINTS = ('keypoints', 'keypoint_scores')
 # what moves pixels otherwise than a frame can say
 _UNKNOWN_GEOMETRY = ('Rotate', 'Shear', 'Translate', 'RandomAffine', 'Mosaic', 'MixUp', 'Expand')
@@ -51,6 +53,8 @@ class Prepared(NamedTuple):
 class Network:
     """A detector, its test pipeline and its classes.
 
+    Weights in half precision are explained by a copy in float32 of the same values.
+
     Args:
         predictor: of the detector, see :class:`mmext.inference.prediction.Predictor`.
     """
@@ -59,7 +63,11 @@ class Network:
         model = predictor.model
         while isinstance(getattr(model, 'module', None), nn.Module):  # DDP, test-time augmentation
             model = model.module
-        self.model: Any = getattr(model, 'plain', model)  # of a fast copy, which has no gradients
+        model = getattr(model, 'plain', model)  # of a fast copy, which has no gradients
+        if any(p.dtype in _HALF for p in model.parameters()):
+            # derivatives of scores near 1 vanish in half precision, and many layers have none there
+            model = copy.deepcopy(model).float()
+        self.model: Any = model
         self.predictor = predictor
         self.classes: tuple[str, ...] = tuple(predictor.classes)
         for step in predictor.pipeline.transforms:

@@ -47,6 +47,27 @@ def test_of_a_saturated_score_only_the_path_knows() -> None:
     assert by_captum.occlusion(SATURATED, image, 0, 1, Settings()).item() == 1
 
 
+def test_the_way_is_walked_in_smaller_steps_where_the_score_bends() -> None:
+    """A kink and a steep rise: equal steps miss what halving the worst piece finds."""
+    image = prepared([[2.0, 1.0]])
+    bent = of_first_channel(lambda x: torch.relu(x[:, 0] - 1.51) + (60 * (x[:, 1] - 0.3)).sigmoid())
+    path = by_captum.integrated_gradients(bent, image, 0, Settings(steps=16))
+    assert path.gap <= by_captum.COMPLETE
+    assert 16 < path.steps <= by_captum.MORE * 16
+    assert path.relevance[0].tolist() == pytest.approx([0.49, 1], abs=0.01)
+    plain = by_captum.integrated_gradients(PRODUCT, image, 0, Settings(steps=16))
+    assert plain.steps == 16, 'no more where they suffice'
+
+
+def test_a_jump_is_not_completed_and_says_so() -> None:
+    image = prepared([[2.0]])
+    jump = of_first_channel(lambda x: x[:, 0] * 0.1 + (x[:, 0] > 1.13).double())
+    path = by_captum.integrated_gradients(jump, image, 0, Settings(steps=8))
+    assert path.gap == pytest.approx(1 / 1.2, abs=1e-3)
+    assert path.relevance.item() == pytest.approx(0.2)
+    assert path.steps <= by_captum.MORE * 8
+
+
 def test_a_product_is_shared_out() -> None:
     image = prepared([[2.0, 3]])
     path = by_captum.integrated_gradients(PRODUCT, image, 0, Settings(steps=8))

@@ -1,4 +1,4 @@
-"""A few of the sweep over families, which is long as a whole; the table of all is in FAMILIES.md."""
+"""A few of the sweep over families, which is long as a whole; FAMILIES.md has the table of all."""
 
 import re
 from pathlib import Path

@@ -67,6 +67,75 @@ def test_no_method_changes_the_model_and_all_are_deterministic(
         assert first.relevance.any()
 
 
+@pytest.mark.parametrize('name', ['retina', 'faster', 'detr'])
+def test_weights_in_half_precision_are_explained_in_float32(
+    name: str, build: Any, picture: np.ndarray
+) -> None:
+    half, rounded = build(name), build(name)
+    half.model.bfloat16()
+    rounded.model.bfloat16().float()
+    before = state(half.model)
+    maps = []
+    for predictor in (half, rounded):
+        explainer = Explainer(predictor)
+        scene = explainer.detect(picture, most=2, min_score=0.0)
+        for method in ('odam', 'ig', 'rise'):
+            made = explainer.attribute(scene, None, method, QUICK)
+            maps += [np.stack([attribution.relevance for attribution in made])]
+    assert same(before, state(half.model))
+    assert all(p.dtype == torch.bfloat16 for p in half.model.parameters())
+    for first, second in zip(maps[:3], maps[3:], strict=True):
+        assert first.dtype == np.float32
+        assert first.any()
+        assert np.array_equal(first, second)
+
+
+def test_a_fast_copy_in_low_precision_is_explained_by_its_model(
+    build: Any, picture: np.ndarray
+) -> None:
+    from mmext.inference.fast import fast
+
+    predictor, plain = build('faster'), build('faster')
+    predictor.model = fast(predictor.model, 'bf16')
+    found = []
+    for used in (predictor, plain):
+        explainer = Explainer(used)
+        scene = explainer.detect(picture, most=1, min_score=0.0)
+        found.append(explainer.attribute(scene)[0])
+    assert found[0].detection == found[1].detection
+    assert np.array_equal(found[0].relevance, found[1].relevance)
+
+
+@pytest.mark.parametrize('name', ['retina', 'faster', 'cascade', 'detr', 'centernet'])
+def test_an_exception_in_the_middle_of_a_map_leaves_all_as_it_was(
+    name: str, predictors: Any, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first or second prediction fails, whatever is hooked and switched by then."""
+    model = predictors[name].model
+    explainer = Explainer(predictors[name])
+    scene = explainer.detect(picture, most=1, min_score=0.0)
+    before, original = state(model), misc.select_single_mlvl
+    once = ('layer', 'input', 'summary')  # kinds that predict once
+    for method, kind in METHODS.items():
+        if kind.kind == 'readout' or method == 'rise-features':  # which has its own `extract_feat`
+            continue
+        left = [0 if kind.kind in once else 1]
+        whole = model.extract_feat
+
+        def fail(*args: Any, left: list[int] = left, whole: Any = whole) -> Any:
+            if not left[0]:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            return whole(*args)
+
+        monkeypatch.setattr(model, 'extract_feat', fail)
+        with pytest.raises(KeyboardInterrupt):
+            explainer.attribute(scene, method=method, options=QUICK)
+        monkeypatch.undo()
+        assert same(dict(before), state(model))
+        assert misc.select_single_mlvl is original
+
+
 def test_an_exception_leaves_all_as_it_was(
     predictors: Any, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:

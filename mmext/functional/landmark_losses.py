@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def masked_mean(values: Tensor, weights: Tensor) -> Tensor:
@@ -101,6 +102,25 @@ def adaptive_wing(
     near = (distances / epsilon).clamp(max=theta / epsilon)
     curved = omega * (near**power).log1p()
     return torch.where(distances < theta, curved, slope * distances - constant)
+
+
+def adaptive_wing_weights(targets: Tensor, weight: float = 10.0, threshold: float = 0.2) -> Tensor:
+    """How much more the cells at and beside a peak count than the ground (section 4.3).
+
+    A cell counts ``1 + weight`` if one of its 3 x 3 neighbors is at least ``threshold``, else 1.
+
+    Args:
+        targets: ``[N, K, H, W]``, 0..1.
+        weight: of the paper.
+        threshold: of the paper.
+
+    Returns:
+        ``[N, K, H, W]``.
+    """
+    if not targets.numel():
+        return torch.ones_like(targets)
+    highest = F.max_pool2d(targets, 3, stride=1, padding=1)
+    return 1 + weight * (highest >= threshold).to(targets.dtype)
 
 
 def smooth_l1(differences: Tensor, beta: float = 1.0) -> Tensor:

@@ -16,12 +16,17 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmext.errors import InputError
-from mmext.functional.landmark_losses import adaptive_wing, masked_mean
+from mmext.functional.landmark_losses import (
+    adaptive_wing,
+    adaptive_wing_weights,
+    masked_mean,
+)
 from mmext.landmarks.deconv_trunk import deconv_trunk
 from mmext.landmarks.heatmap_codec import HeatmapCodec
 from mmext.registry import MODELS
 
 Outputs = tuple[Tensor, ...]
+MAP_LOSSES = ('mse', 'adaptive_wing', 'weighted_adaptive_wing')
 
 
 class LandmarkHead(BaseModule, metaclass=ABCMeta):
@@ -118,7 +123,9 @@ class HeatmapHead(LandmarkHead):
         deconv_channels: widths of transposed convolutions before the maps.
         codec: arguments of :class:`.HeatmapCodec`.
         loss_type: ``'mse'``: mean over all cells and points, those that are not annotated stay in
-            the denominator; ``'adaptive_wing'``: mean over the annotated points' cells.
+            the denominator; ``'weighted_adaptive_wing'``: mean over the annotated points' cells, of
+            which those at and beside a peak count more, as in the paper; ``'adaptive_wing'``: all
+            count alike, as in mmpose.
         stack_weights: weights of the stacks' losses; None: 1 each.
         kwargs: of :class:`LandmarkHead`.
 
@@ -137,8 +144,8 @@ class HeatmapHead(LandmarkHead):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if loss_type not in ('mse', 'adaptive_wing'):
-            raise InputError(f"loss_type: expected 'mse' or 'adaptive_wing', got {loss_type!r}")
+        if loss_type not in MAP_LOSSES:
+            raise InputError(f'loss_type: expected one of {MAP_LOSSES}, got {loss_type!r}')
         self.codec = HeatmapCodec(**(codec or {}))
         self.loss_type, self.stack_weights = loss_type, stack_weights
         self.layers = None
@@ -204,8 +211,11 @@ class HeatmapHead(LandmarkHead):
         return tuple(self.codec.unflipped(maps, self.input_wh)[:, permutation] for maps in outputs)
 
     def _map_loss(self, maps: Tensor, targets: Tensor, counted: Tensor) -> Tensor:
-        if self.loss_type == 'adaptive_wing':
-            return masked_mean(adaptive_wing(maps, targets), counted)
+        if self.loss_type != 'mse':
+            values = adaptive_wing(maps, targets)
+            if self.loss_type == 'weighted_adaptive_wing':
+                values = values * adaptive_wing_weights(targets)
+            return masked_mean(values, counted)
         if not maps.numel():
             return maps.sum() * 0
         return ((maps - targets).square() * counted[..., None, None]).mean()

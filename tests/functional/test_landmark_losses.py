@@ -5,6 +5,7 @@ import torch
 
 from mmext.functional.landmark_losses import (
     adaptive_wing,
+    adaptive_wing_weights,
     masked_mean,
     residual_log_likelihood,
     simcc_kl,
@@ -45,6 +46,19 @@ def test_adaptive_wing_has_gradients_everywhere() -> None:
     assert predicted.grad.isfinite().all()
     assert (predicted.grad[[0, 2]] == 0).all()
     assert predicted.grad[4] < 0 < predicted.grad[3]
+
+
+def test_cells_around_a_peak_count_more() -> None:
+    targets = torch.rand(2, 3, 5, 7, generator=torch.Generator().manual_seed(0)) ** 4
+    before = targets.clone()
+    expected = torch.ones_like(targets)
+    for crop, point, row, column in (targets >= 0.2).nonzero().tolist():
+        rows, columns = slice(max(0, row - 1), row + 2), slice(max(0, column - 1), column + 2)
+        expected[crop, point, rows, columns] = 11
+    assert 1 < expected.mean() < 11
+    assert torch.equal(adaptive_wing_weights(targets), expected)
+    assert torch.equal(targets, before)
+    assert adaptive_wing_weights(targets[:0]).shape == (0, 3, 5, 7)
 
 
 def test_smooth_l1() -> None:

@@ -17,6 +17,7 @@ SMALL = dict(in_channels=8, deconv_channels=(8,))
 HEADS: dict[str, dict[str, Any]] = {
     'heatmap': dict(type='mmext.HeatmapHead', **SMALL),
     'adaptive wing': dict(type='mmext.HeatmapHead', loss_type='adaptive_wing', **SMALL),
+    'weighted wing': dict(type='mmext.HeatmapHead', loss_type='weighted_adaptive_wing', **SMALL),
     'integral': dict(type='mmext.IntegralHead', **SMALL),
     'simcc': dict(type='mmext.SimCCHead', in_channels=8, stride=8),
     'regression': dict(type='mmext.RegressionHead', in_channels=8),
@@ -117,8 +118,9 @@ def test_perfect_outputs_come_back_and_cost_nothing() -> None:
     assert ((found - points) * torch.tensor(SIZE)).abs().max() < 1.0
     assert scores.min() > 0.9
     assert head.loss_by_feat((maps,), points, visible)['loss_heatmap'].item() == 0
-    wing = build('adaptive wing').loss_by_feat((maps,), points, visible)['loss_heatmap']
-    assert wing.item() == pytest.approx(0, abs=1e-6)
+    for name in ('adaptive wing', 'weighted wing'):
+        wing = build(name).loss_by_feat((maps,), points, visible)['loss_heatmap']
+        assert wing.item() == pytest.approx(0, abs=1e-6)
 
     head = build('integral')
     logits = normalized_gaussians(2 * points - 1, (16, 12), 1.0).clamp(min=1e-12).log()
@@ -142,6 +144,19 @@ def test_perfect_outputs_come_back_and_cost_nothing() -> None:
         head = build(name)
         assert head.loss_by_feat((points,), points, visible)['loss_point'].item() == 0
         assert torch.equal(head.predict_by_feat((points,))[0], points)
+
+
+def test_an_error_at_a_peak_costs_eleven_times_as_much_with_weights() -> None:
+    _, points, visible = batch()
+    plain, weighted = build('adaptive wing'), build('weighted wing')
+    maps, _ = plain.codec.encode(points, visible, SIZE, (16, 12))
+    peaks, ground = maps - 0.1 * (maps == maps.amax((2, 3), True)), maps + 0.1 * (maps < 1e-6)
+    for wrong, factor in ((peaks, 11), (ground, 1)):
+        one, other = (
+            head.loss_by_feat((wrong,), points, visible)['loss_heatmap']
+            for head in (plain, weighted)
+        )
+        assert other.item() == pytest.approx(factor * one.item(), rel=1e-4)
 
 
 def test_rle_scores_fall_with_the_deviation_and_its_flow_is_a_density() -> None:

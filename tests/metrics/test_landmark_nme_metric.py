@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmdet.structures import DetDataSample
+from mmengine.logging import MMLogger
 from mmengine.structures import InstanceData
 
 from mmext.metrics.faces.attribute_accuracy import attribute_values, confusion
@@ -104,6 +105,21 @@ def test_bad_input_is_named() -> None:
     data['pred_instances']['keypoints'] = torch.zeros(3, 6, 2)
     with pytest.raises(ValueError, match='5 points annotated, 6 predicted'):
         evaluate('LandmarkNMEMetric', [data])
+
+
+def test_points_that_all_lie_in_one_place_are_noticed(caplog: pytest.LogCaptureFixture) -> None:
+    alike = sample()
+    middles = (BOXES[:, :2] + BOXES[:, 2:]) / 2
+    noise = 1e-3 * torch.rand(3, 5, 2, generator=torch.manual_seed(1))
+    alike['pred_instances']['keypoints'] = middles[:, None] + noise
+    MMLogger.get_instance('places', logger_name='places').addHandler(caplog.handler)
+    metric = METRICS.build(dict(type='LandmarkNMEMetric'))
+    for samples, expected in (([alike], True), ([sample()], False), ([alike, sample()], False)):
+        caplog.clear()
+        metric.process(None, samples)
+        metric.evaluate(len(samples))
+        said = [r.message for r in caplog.records if r.levelname == 'WARNING']
+        assert any('of 3 of 3 objects all points' in text for text in said) == expected
 
 
 def test_attributes_by_hand() -> None:

@@ -22,6 +22,8 @@ from mmext.metrics.landmarks.nme import match_by_box
 from mmext.metrics.sample_fields import to_numpy
 
 Floats = NDArray[np.float64]
+ONE_PLACE = 0.01
+"""Share of the longer side of a box within which points lie in one place."""
 Subsets = Mapping[str, str]
 
 
@@ -65,6 +67,18 @@ class MatchedObjects:
     truth: ImageTruth
     predicted: Floats
     found: NDArray[np.bool_]
+
+    def in_one_place(self) -> NDArray[np.bool_]:
+        """Which of the objects that were found have all predicted points in one place, ``[n]``.
+
+        That is a hundredth of the longer side of their box.
+        """
+        points, boxes = self.predicted[self.found], self.truth.boxes[self.found]
+        if points.shape[1] < 2:
+            return np.zeros(len(points), bool)
+        spread = np.ptp(points, axis=1).max(axis=1, initial=0)
+        longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
+        return np.asarray(spread < ONE_PLACE * longer)
 
 
 def match_sample(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
 
 from mmext.metrics.landmarks.ground_truth import (
     ImageTruth,
@@ -12,9 +13,14 @@ from mmext.metrics.landmarks.ground_truth import (
     read_truths,
 )
 
+_NEARLY_ALL = 0.9
+
 
 class LandmarkMetricBase(BaseMetric):
     """Matches predictions with annotated objects and reduces each image at once.
+
+    Warns where nearly all objects have their points in one place: such a network has learned
+    nothing, however small its loss is (of maps that are 0 nearly everywhere).
 
     Args:
         min_iou: of the true box with the box of a prediction.
@@ -40,6 +46,7 @@ class LandmarkMetricBase(BaseMetric):
         self.min_iou, self.visible_only, self.field = min_iou, visible_only, field
         self.ann_file, self.subsets = ann_file, dict(subsets or {})
         self._truths: dict[Any, ImageTruth] | None = None
+        self._num_found = self._num_in_one_place = 0
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
         """Reduces the images of a batch to what is kept of them.
@@ -60,12 +67,28 @@ class LandmarkMetricBase(BaseMetric):
             matched = match_sample(
                 sample, self._truths, self.field, self.min_iou, self.visible_only
             )
+            in_one_place = matched.in_one_place()
+            self._num_found += len(in_one_place)
+            self._num_in_one_place += int(in_one_place.sum())
             truth = matched.truth.named(matched.name, self.subsets)
             self.results.append(
                 self.reduce_image(
                     MatchedObjects(matched.name, truth, matched.predicted, matched.found)
                 )
             )
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """The values, as of mmengine; ``size`` is the number of images."""
+        found, alike = self._num_found, self._num_in_one_place
+        self._num_found = self._num_in_one_place = 0
+        if found and alike >= _NEARLY_ALL * found:
+            MMLogger.get_current_instance().warning(
+                f'{self.field}: of {alike} of {found} objects all points were predicted in one '
+                'place: the network has not learned where they are; train longer, or look at '
+                'learning rate, batch size and the annotations (mmext check CONFIG)'
+            )
+        values: dict[str, float] = super().evaluate(size)
+        return values
 
     def check_truths(self, truths: Mapping[Any, ImageTruth]) -> None:
         """InputError if the ground truth of a file lacks something."""

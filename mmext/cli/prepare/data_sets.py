@@ -27,6 +27,9 @@ DATA_SETS = {
     'wflw': DataSet(f'{_LANDMARKS}faces_wflw', 'WFLW, 98 points of faces: to COCO key points'),
     'cofw': DataSet(f'{_LANDMARKS}faces_cofw', 'COFW, 29 points of faces: to COCO key points'),
     'aflw': DataSet(f'{_LANDMARKS}faces_aflw', 'AFLW, 19 points of faces: to COCO key points'),
+    'face-labels': DataSet(
+        f'{_LANDMARKS}faces_labels', 'face files with five points: to COCO key points'
+    ),
     'mpii': DataSet(f'{_LANDMARKS}people_mpii', 'MPII, 16 points of persons: to COCO key points'),
     'lsp': DataSet(f'{_LANDMARKS}people_lsp', 'LSP, 14 points of persons: to COCO key points'),
     'coco-keypoints': DataSet(

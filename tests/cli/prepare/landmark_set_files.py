@@ -274,6 +274,24 @@ def write_lspet(root: Path) -> Truth:
     return {'train': whole}
 
 
+def write_face_labels(root: Path) -> Truth:
+    """The first split as one file, the second in a folder as RetinaFace's release has it."""
+    truth: Truth = {}
+    for split, file in (('train', 'train.txt'), ('val', 'val/label.txt')):
+        lines, truth[split] = [], []
+        for number in range(2):
+            name, box = f'{split}/{number}.jpg', [3.0, 4.5, 60.0, 50.0 + number]
+            photo(root / name)
+            points, visible = draw(number, 5), np.array([2, 1, 0, 2, 2])
+            file_marks = {0: '-1 -1 -1', 1: '{} {} 1', 2: '{} {} 0'}
+            fields = [file_marks[v].format(*p) for p, v in zip(points, visible, strict=True)]
+            lines += [f'# {name}', ' '.join([*map(str, box), *fields, '1.0'])]
+            truth[split].append((name, box, triples(points, visible)))
+        (root / file).parent.mkdir(exist_ok=True)
+        (root / file).write_text('\n'.join(lines))
+    return truth
+
+
 def write_whole_body(root: Path, part: str) -> Truth:
     sizes = dict(keypoints=17, foot_kpts=6, face_kpts=68, lefthand_kpts=21, righthand_kpts=21)
     truth: Truth = {}

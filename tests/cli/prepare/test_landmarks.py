@@ -86,6 +86,7 @@ def check(root: Path, name: str, kind: str, truth: files.Truth, photos: str) -> 
         ('mpii', 'mpii', files.write_mpii_released, 'images', ('--splits', 'train')),
         ('lsp', 'lsp', files.write_lsp, '', ()),
         ('lsp', 'lsp', files.write_lspet, '', ('--splits', 'train')),
+        ('face-labels', 'face_5', files.write_face_labels, '', ()),
     ],
 )
 def test_a_set_becomes_coco(
@@ -99,6 +100,7 @@ def test_a_set_becomes_coco(
 ) -> None:
     truth = write(tmp_path)
     prepare(name, tmp_path, *flags)
+    name = name.removesuffix('-labels').replace('face', 'faces')
     check(tmp_path, name, kind, truth, photos)
     said = capsys.readouterr().out
     for split, objects in truth.items():
@@ -272,6 +274,11 @@ WFLW_LIST = 'WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr
         (broken('lsp', files.write_lspet, nothing), 'the extension of LSP has no test split'),
         (lambda root: 'cofw', r'COFW_train_color\.mat: it is in COFW_color\.zip'),
         (lambda root: 'coco-keypoints', 'it comes from COCO, person_keypoints'),
+        (lambda root: 'face-labels', r'neither .*train\.txt nor .*label\.txt: name the files'),
+        (
+            broken('face-labels', files.write_face_labels, replace('train.txt', '-1 -1 -1', '-1')),
+            r'train\.txt:2: expected',
+        ),
         (
             broken(
                 'coco-keypoints',

@@ -53,7 +53,8 @@ class CropLandmarkEstimator(BaseDetector):
             ``'data'`` takes those of the samples, ``'detector'``, ``'image'`` the whole image; auto
             takes the first of detector, data and image that is there. ``score_thr`` (0.3) and
             ``labels`` (all) of the detector's boxes. ``max_crops`` (64) that go through the network
-            at once.
+            at once. ``score_points`` (none): ``'all'`` or numbers of points, by whose mean score
+            the score of an object is multiplied, as mmpose ranks persons for OKS.
         train_cfg, data_preprocessor, init_cfg: of mmdet.
 
     Raises:
@@ -184,6 +185,8 @@ class CropLandmarkEstimator(BaseDetector):
             found, batch_data_samples, pixels.split(counts), scores.split(counts), strict=True
         ):
             objects.keypoints, objects.keypoint_scores = image_points, image_scores
+            if self._scoring:
+                objects.scores = objects.scores * image_scores[:, self._scoring].mean(1)
             if rescale:
                 factor = boxes.new_tensor(sample.metainfo.get('scale_factor', (1.0, 1.0)))
                 objects.bboxes = objects.bboxes / factor.repeat(2)
@@ -267,6 +270,14 @@ class CropLandmarkEstimator(BaseDetector):
             raise InputError(f'test_cfg.boxes: expected one of {BOX_SOURCES}, got {source!r}')
         if source == 'detector' and self.detector is None:
             raise InputError("test_cfg.boxes='detector': the model has no detector")
+        points = self.test_cfg.get('score_points', ())
+        points = range(self.head.num_points) if points == 'all' else points
+        self._scoring = [points] if isinstance(points, int) else list(points)
+        if not set(self._scoring) <= set(range(self.head.num_points)):
+            raise InputError(
+                f"test_cfg.score_points: expected 'all' or numbers from 0 to "
+                f'{self.head.num_points - 1}, got {points!r}'
+            )
         if self.test_cfg.get('max_crops', 64) < 1:
             raise InputError(
                 f'test_cfg.max_crops: expected at least 1, got {self.test_cfg["max_crops"]}'

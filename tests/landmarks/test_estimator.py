@@ -88,6 +88,17 @@ def test_chunks_change_nothing() -> None:
     torch.testing.assert_close(parts.keypoints, whole.keypoints, atol=1e-3, rtol=0)
 
 
+def test_objects_are_scored_by_their_points_if_asked_to() -> None:
+    pictures, given = images(1), boxes(5, 3)
+    (plain,) = predict(build(), pictures, sample(given))
+    assert plain.scores.tolist() == [1, 1, 1]
+    for asked, chosen in (('all', [0, 1, 2, 3, 4]), ((1, 3), [1, 3]), (2, [2])):
+        model = build(test_cfg=dict(score_points=asked))
+        (scored,) = predict(model, pictures, sample(given))
+        torch.testing.assert_close(scored.scores, plain.keypoint_scores[:, chosen].mean(1))
+        assert len(predict(model, pictures, sample(boxes(1, 0)))[0].scores) == 0
+
+
 @pytest.fixture
 def detector(tmp_path: Path) -> dict[str, Any]:
     """A detector and its weights, as arguments of the estimator."""
@@ -211,6 +222,7 @@ def test_whole_images_are_no_crops() -> None:
         (dict(test_cfg=dict(boxes='proposals')), r'test_cfg\.boxes'),
         (dict(test_cfg=dict(boxes='detector')), 'has no detector'),
         (dict(test_cfg=dict(max_crops=0)), 'max_crops'),
+        (dict(test_cfg=dict(score_points=(1, 5))), r'score_points: .* 0 to 4, got \(1, 5\)'),
         (
             dict(data_preprocessor=dict(type='DetDataPreprocessor', mean=[0, 0, 0], std=[1, 1, 1])),
             'leave mean and std out',

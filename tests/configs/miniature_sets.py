@@ -19,6 +19,7 @@ from mmext.cli.prepare.cityscapes_vps import convert_test, convert_train, conver
 from mmext.demo.categories import Category
 from mmext.demo.coco_files import PanopticSplitWriter, Segment
 from mmext.demo.faces import write_face_dataset
+from mmext.demo.figures import write_figure_dataset
 from mmext.demo.panoptic import write_panoptic_dataset
 from mmext.demo.video import write_video_dataset
 from mmext.formats.panoptic_files import encode_id_png
@@ -241,5 +242,8 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     ),
     'demo_faces': lambda root: write_face_dataset(
         root, num_train=8, num_val=2, image_size=(128, 128)
+    ),
+    'demo_figures': lambda root: write_figure_dataset(
+        root, num_train=4, num_val=2, num_train_clips=0, num_val_clips=0, image_size=(96, 96)
     ),
 }

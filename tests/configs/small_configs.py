@@ -119,26 +119,22 @@ def _shrink_retinaface(config: Config) -> None:
         model.test_cfg.views.short_edges_px = tuple(scaled)
 
 
-def _shrink_mask_rcnn(config: Config) -> None:
+def _shrink_rcnn(config: Config) -> None:
+    """Faster and Mask R-CNN, and the key points beside them."""
     model = config.model
     _shrink_resnet(model)
     model.rpn_head.update(in_channels=WIDTH, feat_channels=WIDTH)
+    head = model.roi_head
     for part in ('bbox', 'mask'):
-        model.roi_head[f'{part}_roi_extractor'].update(out_channels=WIDTH)
-        model.roi_head[f'{part}_head'].update(in_channels=WIDTH)
-    model.roi_head.bbox_head.update(fc_out_channels=16)
-    model.roi_head.mask_head.update(conv_out_channels=WIDTH)
-
-
-def _shrink_keypoint_rcnn(config: Config) -> None:
-    model = config.model
-    _shrink_resnet(model)
-    model.rpn_head.update(in_channels=WIDTH, feat_channels=WIDTH)
-    model.roi_head.bbox_roi_extractor.out_channels = WIDTH
-    model.roi_head.bbox_head.update(in_channels=WIDTH, fc_out_channels=16)
-    task = model.roi_head.tasks.keypoints
-    task.update(in_channels=WIDTH, conv_channels=WIDTH)
-    task.roi_extractor.out_channels = WIDTH
+        if f'{part}_head' in head:
+            head[f'{part}_roi_extractor'].update(out_channels=WIDTH)
+            head[f'{part}_head'].update(in_channels=WIDTH)
+            if 'conv_out_channels' in head[f'{part}_head']:
+                head[f'{part}_head'].conv_out_channels = WIDTH
+    head.bbox_head.update(fc_out_channels=16)
+    for task in head.get('tasks', {}).values():
+        task.update(in_channels=WIDTH, conv_channels=WIDTH)
+        task.roi_extractor.out_channels = WIDTH
 
 
 def _shrink_yolact(config: Config) -> None:
@@ -193,8 +189,8 @@ _SHRINK = {
     'mmext.CenterNetTripletDetector': _shrink_triplets,
     'mmext.RetinaFace': _shrink_retinaface,
     'CornerNet': _shrink_cornernet,
-    'FasterRCNN': _shrink_keypoint_rcnn,
-    'MaskRCNN': _shrink_mask_rcnn,
+    'FasterRCNN': _shrink_rcnn,
+    'MaskRCNN': _shrink_rcnn,
     'mmext.CropLandmarkEstimator': _shrink_landmarks,
     'YOLACT': _shrink_yolact,
     'mmext.YolactEdge': _shrink_yolact_edge,

@@ -35,7 +35,8 @@ class LandmarkHead(BaseModule, metaclass=ABCMeta):
     Args:
         num_points: K.
         input_size: width and height of the crops, px; the estimator states it.
-        in_index: which level of the backbone or neck the head sees.
+        in_channels: of the level that the head sees.
+        in_index: which level of the backbone or neck that is.
         init_cfg: of mmengine.
     """
 
@@ -43,10 +44,12 @@ class LandmarkHead(BaseModule, metaclass=ABCMeta):
         self,
         num_points: int,
         input_size: tuple[int, int],
+        in_channels: int | None = None,
         in_index: int = -1,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        self.in_channels = in_channels
         if num_points < 1:
             raise InputError(f'num_points: expected at least 1, got {num_points}')
         self.num_points, self.in_index = num_points, in_index
@@ -67,6 +70,29 @@ class LandmarkHead(BaseModule, metaclass=ABCMeta):
     @abstractmethod
     def unflipped(self, outputs: Outputs, permutation: Tensor) -> Outputs:
         """What raw outputs ``[N, ...]`` of flipped crops say of the crops; ``[K]`` names."""
+
+    def level(self, features: Sequence[Tensor]) -> Tensor:
+        """The level ``[N, C, h, w]`` that the head sees.
+
+        Args:
+            features: all levels of the backbone or neck.
+
+        Raises:
+            InputError: there is no such level, or it has other channels.
+        """
+        count = len(features)
+        if not -count <= self.in_index < count:
+            raise InputError(
+                f'in_index of {type(self).__name__}: there is no level {self.in_index} of {count}; '
+                'they are the out_indices of the backbone, or what the neck makes of them'
+            )
+        level = features[self.in_index]
+        if level.shape[1] != self.in_channels:
+            raise InputError(
+                f'in_channels of {type(self).__name__}: level {self.in_index} of the backbone or '
+                f'neck has {level.shape[1]} channels, the config says {self.in_channels}'
+            )
+        return level
 
     def loss(
         self, features: Sequence[Tensor], points: Tensor, visible: Tensor
@@ -143,7 +169,7 @@ class HeatmapHead(LandmarkHead):
         stack_weights: Sequence[float] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(in_channels=in_channels, **kwargs)
         if loss_type not in MAP_LOSSES:
             raise InputError(f'loss_type: expected one of {MAP_LOSSES}, got {loss_type!r}')
         self.codec = HeatmapCodec(**(codec or {}))
@@ -166,7 +192,7 @@ class HeatmapHead(LandmarkHead):
             InputError: the stacks' maps are of another number of points.
         """
         if self.layers is not None:
-            return (self.layers(features[self.in_index]),)
+            return (self.layers(self.level(features)),)
         if features[-1].shape[1] != self.num_points:
             raise InputError(
                 f'HeatmapHead of {self.num_points} points: in_channels=None takes the maps of the '

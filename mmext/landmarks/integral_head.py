@@ -51,7 +51,7 @@ class IntegralHead(LandmarkHead):
         divergence_weight: float = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(in_channels=in_channels, **kwargs)
         if not sigma > 0:
             raise InputError(f'sigma: expected cells above 0, got {sigma}')
         self.sigma, self.divergence_weight = sigma, divergence_weight
@@ -61,7 +61,7 @@ class IntegralHead(LandmarkHead):
 
     def forward(self, features: Sequence[Tensor]) -> Outputs:
         """Logits ``[N, K, H, W]`` of levels ``[N, C, h, w]``."""
-        return (self.layers(features[self.in_index]),)
+        return (self.layers(self.level(features)),)
 
     def loss_by_feat(self, outputs: Outputs, points: Tensor, visible: Tensor) -> dict[str, Tensor]:
         """``loss_point`` and ``loss_divergence``; points outside of the crop do not count.

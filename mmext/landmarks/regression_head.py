@@ -55,7 +55,7 @@ class RegressionHead(LandmarkHead):
         loss_weight: float = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(in_channels=in_channels, **kwargs)
         if loss_type not in LOSSES:
             raise InputError(f'loss_type: expected one of {LOSSES}, got {loss_type!r}')
         self.loss_type, self.beta, self.loss_weight = loss_type, beta, loss_weight
@@ -73,7 +73,7 @@ class RegressionHead(LandmarkHead):
         Args:
             features: levels ``[N, C, h, w]``.
         """
-        numbers = self.linear(features[self.in_index].mean((2, 3)))
+        numbers = self.linear(self.level(features).mean((2, 3)))
         return tuple(numbers.unflatten(1, (-1, self.num_points, 2)).unbind(1))
 
     def loss_by_feat(self, outputs: Outputs, points: Tensor, visible: Tensor) -> dict[str, Tensor]:

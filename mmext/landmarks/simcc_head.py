@@ -50,7 +50,7 @@ class SimCCHead(LandmarkHead):
         beta: float = 10.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(in_channels=in_channels, **kwargs)
         if any(side % stride for side in self.input_wh):
             raise InputError(f'stride: {stride} does not divide the crops of {self.input_wh} px')
         self.ratio, self.beta = ratio, beta
@@ -71,7 +71,7 @@ class SimCCHead(LandmarkHead):
         Raises:
             InputError: the level is of another size than the stride says.
         """
-        cells = self.maps(features[self.in_index]).flatten(2)
+        cells = self.maps(self.level(features)).flatten(2)
         if cells.shape[2] != self.along_x.in_features:
             raise InputError(
                 f'stride of SimCCHead: maps have {cells.shape[2]} cells, expected '

@@ -259,3 +259,14 @@ def test_a_level_of_another_stride_is_named() -> None:
     head = build('simcc')
     with pytest.raises(ValueError, match='stride of SimCCHead: maps have 192 cells, expected 48'):
         head([torch.zeros(1, 8, 16, 12)])
+
+
+@pytest.mark.parametrize('name', HEADS)
+def test_levels_that_do_not_fit_are_named(name: str) -> None:
+    head = build(name)
+    kind = type(head).__name__
+    with pytest.raises(ValueError, match=f'in_channels of {kind}: level -1 .* has 4 .* says 8'):
+        head([torch.zeros(1, 4, 8, 6)])
+    head.in_index = 1
+    with pytest.raises(ValueError, match=f'in_index of {kind}: there is no level 1 of 1'):
+        head([torch.zeros(1, 8, 8, 6)])

@@ -15,16 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmext.demo.figure_body import SOLIDS
+from mmext.formats.surface_files import NUM_PARTS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-NUM_PARTS = 24
-MIRRORED_PARTS = (
-    *(0, 1, 2, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13),
-    *(16, 15, 18, 17, 20, 19, 22, 21, 24, 23),
-)
-"""The part of the mirror image of each part, 0 is the background."""
 
 
 class Chart(NamedTuple):

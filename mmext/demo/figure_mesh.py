@@ -15,14 +15,12 @@ from scipy.sparse.csgraph import dijkstra
 from mmext.demo.figure_body import SOLIDS, Angles, Shape, build_body, place_body, place_solids
 from mmext.demo.figure_charts import (
     CHARTS,
-    MIRRORED_PARTS,
-    NUM_PARTS,
     SOLID_OF_PART,
     angle_of,
 )
 from mmext.demo.figure_frames import direction
 from mmext.demo.figure_poses import TURN
-from mmext.formats.surface_files import TABLE_SIDE, SurfaceMesh
+from mmext.formats.surface_files import MIRRORED_PARTS, NUM_PARTS, TABLE_SIDE, SurfaceMesh
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -25,7 +25,9 @@ def read_mask(annotation: Json, image: Mapping[str, Any], faults: Faults, where:
     if not written:
         annotation.pop('segmentation', None)
         return
-    mask = _run_lengths(written, image) if isinstance(written, Mapping) else _polygons(written)
+    is_code = isinstance(written, Mapping)
+    size = image['height'], image['width']
+    mask = usable_code(written, *size) if is_code else _polygons(written)
     if mask is None:
         annotation.pop('segmentation')
         faults.add(Fault.BAD_MASK, where)
@@ -33,10 +35,10 @@ def read_mask(annotation: Json, image: Mapping[str, Any], faults: Faults, where:
         annotation['segmentation'] = mask
 
 
-def _run_lengths(code: Mapping[str, Any], image: Mapping[str, Any]) -> Json | None:
-    """A run-length code whose runs fill the image; decoders trust that they do."""
+def usable_code(code: Mapping[str, Any], height: int, width: int) -> Json | None:
+    """A run-length code, None unless its runs fill the image; decoders trust that they do."""
     size, counts = code.get('size'), code.get('counts')
-    shape = [image['height'], image['width']]
+    shape = [height, width]
     if not isinstance(size, list | tuple) or list(size) != shape:
         return None
     runs = _runs(counts) if isinstance(counts, list) else decode_runs(counts)

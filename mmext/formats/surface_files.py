@@ -22,6 +22,12 @@ from mmext.formats.mat_files import load_mat, save_mat
 
 NUM_PARTS = 24
 TABLE_SIDE = 256
+MIRRORED_PARTS = (
+    *(0, 1, 2, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13),
+    *(16, 15, 18, 17, 20, 19, 22, 21, 24, 23),
+)
+"""The part that each one is in a mirror image, 0 is the background."""
+
 MESH_FILE, GEODESICS_FILE = 'mesh.npz', 'geodesics.npy'
 SYMMETRY_FILE = 'UV_symmetry_transforms.mat'
 

@@ -13,7 +13,7 @@ from pycocotools import mask as run_lengths
 from scipy.spatial.transform import Rotation
 
 from mmext.demo.figure_body import POINTS, SOLIDS, Shape, build_body, landmarks, place_body
-from mmext.demo.figure_charts import CHARTS, MIRRORED_PARTS, SOLID_OF_PART, angle_of, turns
+from mmext.demo.figure_charts import CHARTS, SOLID_OF_PART, angle_of, turns
 from mmext.demo.figure_clip import Walker, exact_flow
 from mmext.demo.figure_frames import Frame, rotation
 from mmext.demo.figure_people import KINDS, draw_figures
@@ -28,6 +28,7 @@ from mmext.demo.figure_scene import (
 )
 from mmext.demo.figures import draw_figure_scene, draw_numbered_clip, write_figure_dataset
 from mmext.formats.flow_files import read_flow
+from mmext.formats.surface_files import MIRRORED_PARTS
 from mmext.pipelines.keypoint_coco_dataset import CocoKeypointDataset
 from mmext.registry import METRICS
 

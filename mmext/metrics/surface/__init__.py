@@ -1,0 +1,1 @@
+"""Dense surfaces of persons: geodesic point similarity and its average precision."""

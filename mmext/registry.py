@@ -21,6 +21,7 @@ from mmengine.registry import Registry
 
 _CENTERNET = 'mmext.centernet.registered'
 _DATA_WORKERS = 'mmext.hooks.data_workers.registered'
+_DENSEPOSE = 'mmext.densepose.registered'
 _DUE_VALIDATION = 'mmext.hooks.due_validation.registered'
 _EXPLAIN = 'mmext.explain.registered'
 _FINITE_WEIGHTS = 'mmext.hooks.finite_weights.registered'
@@ -64,6 +65,7 @@ def _child(parent: Registry, *locations: str) -> Registry:
 MODELS = _child(
     host.MODELS,
     _CENTERNET,
+    _DENSEPOSE,
     _LANDMARKS,
     _LANGUAGE,
     _LAYERS,
@@ -72,9 +74,26 @@ MODELS = _child(
     _VPSNET,
     _YOLACT_EDGE,
 )
-DATASETS = _child(host.DATASETS, _LANDMARKS, _LANGUAGE, _PIPELINES, _RETINAFACE, _UPSNET, _VPSNET)
+DATASETS = _child(
+    host.DATASETS,
+    _DENSEPOSE,
+    _LANDMARKS,
+    _LANGUAGE,
+    _PIPELINES,
+    _RETINAFACE,
+    _UPSNET,
+    _VPSNET,
+)
 TRANSFORMS = _child(
-    host.TRANSFORMS, _CENTERNET, _LANDMARKS, _LANGUAGE, _PIPELINES, _RETINAFACE, _UPSNET, _VPSNET
+    host.TRANSFORMS,
+    _CENTERNET,
+    _DENSEPOSE,
+    _LANDMARKS,
+    _LANGUAGE,
+    _PIPELINES,
+    _RETINAFACE,
+    _UPSNET,
+    _VPSNET,
 )
 METRICS = _child(host.METRICS, _METRICS)
 HOOKS = _child(

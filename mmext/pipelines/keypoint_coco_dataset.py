@@ -63,9 +63,21 @@ class CocoKeypointDataset(CocoDataset):
                     f'{num_points} key points as in metainfo, got {len(points) / 3:g}'
                 )
             instance['keypoints'] = points
+            self.complete_instance(instance, annotation, info)
         info['num_keypoints'] = num_points
         info['flip_pairs'] = self.metainfo.get('flip_pairs', ())
         return info
+
+    def complete_instance(
+        self, instance: dict[str, Any], annotation: dict[str, Any], info: dict[str, Any]
+    ) -> None:
+        """What else a kind of file says of an object; nothing here.
+
+        Args:
+            instance: the host's record of it, changed in place.
+            annotation: what the file says.
+            info: the host's record of the image.
+        """
 
     def select_images(self, images: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Images with enough annotated points, in training."""

@@ -9,7 +9,7 @@ brought up to date, once, when somebody reads it.
 arrays by name, and ``followers_frame``, the state in which they are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,10 +32,12 @@ class Follower:
             them in mirror images, ``'per_instance'`` ``[N, ...]`` only loses what the boxes lose.
         mirror: ``[K]``, names in a mirror image
             (:func:`mmext.functional.keypoints.flip_permutation`); None keeps them.
+        reflect: what the values ``[N, ...]`` become in a mirror image, if they change otherwise.
     """
 
     kind: Literal['points', 'per_point', 'per_instance']
     mirror: NDArray[np.int64] | None = None
+    reflect: Callable[[NDArray[Any]], NDArray[Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ def follow(results: Results) -> None:
             array = warp_points(array, change, how.mirror)
         elif how.kind == 'per_point' and how.mirror is not None and mirrored:
             array = array[:, how.mirror]
+        if how.reflect is not None and mirrored:
+            array = how.reflect(array)
         results[name] = array
     results['followers_frame'] = Frame(homography, boxes, frame.is_original)
     results['gt_instances_ids'] = np.arange(len(kept))

@@ -1,0 +1,9 @@
+"""Imports every file of this room that registers a class (see mmext.registry)."""
+
+from mmext.densepose import (  # noqa: F401
+    dataset,
+    pyramid_decoder,
+    surface_task,
+    transforms,
+    trunks,
+)

@@ -1,0 +1,195 @@
+"""The surface of persons on the regions of a two-stage detector: DensePose R-CNN.
+
+Güler, Neverova, Kokkinos, "DensePose", CVPR 2018, with the numbers of detectron2's project.
+
+Shapes: R regions of all images, P points, s cells of a region's side, S = 2 s of the network's
+maps, 2 S of the maps that are read.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmdet.models.task_modules.samplers import SamplingResult
+from mmdet.structures.bbox import get_box_tensor
+from mmdet.utils import ConfigType, InstanceList
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmext.densepose.point_losses import point_losses
+from mmext.densepose.surface_decoding import decode_surface, quantized
+from mmext.densepose.surface_losses import mask_loss, mask_targets
+from mmext.densepose.surface_maps import SurfaceMaps, SurfacePredictor, doubled, doubled_logits
+from mmext.densepose.surface_targets import SurfaceTargets, collect_targets
+from mmext.errors import InputError
+from mmext.registry import MODELS
+
+LOSS_WEIGHTS = dict(mask=5.0, part=1.0, uv=0.01)
+"""detectron2's; ``uv`` is of a sum over the points of 16 images."""
+
+CONFIDENCES = (None, 'wc1', 'wc2')
+_CHUNK = 16  # regions at once in a test: their enlarged maps take memory
+
+
+@MODELS.register_module()
+class DensePoseTask(BaseModule):
+    """A task of :class:`.TaskRoIHead`: part, U and V of the pixels of each region.
+
+    Args:
+        roi_extractor: config of mmdet's or of ours, with square RoIs; of one level with a decoder.
+        trunk: config of ``mmext.SurfaceConvTrunk`` or ``mmext.SurfaceDeepLabTrunk``.
+        decoder: config of ``mmext.PyramidDecoder``; None looks at the levels themselves.
+        num_coarse: 2, body or not, or 15, the 14 coarse parts.
+        confidence: None, ``'wc1'`` or ``'wc2'``: how sure U and V are, learned from their errors.
+        mask_confidence: whether the scores of parts and body are weighted by a learned confidence.
+        loss_weights: of ``mask``, ``part`` and ``uv``; what is not named is detectron2's.
+        average_uv: the mean over points instead of their sum, which depends on the batch.
+        min_overlap: IoU with its person above which a proposal is trained on.
+        init_cfg: of mmengine.
+
+    Raises:
+        InputError: an option is unknown.
+    """
+
+    def __init__(
+        self,
+        roi_extractor: ConfigType,
+        trunk: ConfigType,
+        decoder: ConfigType | None = None,
+        num_coarse: int = 2,
+        confidence: str | None = None,
+        mask_confidence: bool = False,
+        loss_weights: Mapping[str, float] | None = None,
+        average_uv: bool = False,
+        min_overlap: float = 0.7,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        weights = LOSS_WEIGHTS | dict(loss_weights or {})
+        if num_coarse not in (2, 15) or confidence not in CONFIDENCES or len(weights) > 3:
+            raise InputError(
+                'DensePoseTask: expected num_coarse 2 or 15, confidence one of '
+                f'{CONFIDENCES}, loss_weights of {tuple(LOSS_WEIGHTS)}, got {num_coarse}, '
+                f'{confidence!r}, {tuple(weights)}'
+            )
+        self.roi_extractor = MODELS.build(roi_extractor)
+        self.decoder = MODELS.build(decoder) if decoder is not None else None
+        self.trunk = MODELS.build(trunk)
+        self.predictor = SurfacePredictor(
+            self.trunk.out_channels, num_coarse, confidence, mask_confidence
+        )
+        self.loss_weights, self.average_uv = weights, average_uv
+        self.min_overlap = min_overlap
+
+    def forward(self, regions: Tensor) -> SurfaceMaps:
+        """Features of regions ``[R, C, s, s]`` -> maps ``[R, ., S, S]``."""
+        maps: SurfaceMaps = self.predictor(self.trunk(regions))
+        return maps
+
+    def loss(
+        self,
+        features: Sequence[Tensor],
+        sampling_results: Sequence[SamplingResult],
+        batch_gt_instances: InstanceList,
+    ) -> dict[str, Tensor]:
+        """``loss_densepose_mask``, ``_part`` and ``_u``, ``_v`` or, with confidences, ``_uv``.
+
+        Args:
+            features: levels ``[B, C, h, w]``.
+            sampling_results: of each image.
+            batch_gt_instances: with the fields of ``mmext.LoadSurface``.
+
+        Raises:
+            InputError: a field is missing.
+        """
+        targets = collect_targets(
+            [get_box_tensor(sampled.pos_priors) for sampled in sampling_results],
+            [sampled.pos_assigned_gt_inds for sampled in sampling_results],
+            batch_gt_instances,
+            self.min_overlap,
+        )
+        maps = self._maps(self._decoded_levels(features), targets.regions)
+        with torch.autocast(maps.u.device.type, enabled=False):
+            losses = point_losses(maps, targets, self.average_uv)
+            losses['mask'] = _body_loss(maps, targets)
+        found = {}
+        for name, loss in losses.items():
+            weight = self.loss_weights['uv' if name in ('u', 'v', 'uv') else name]
+            found[f'loss_densepose_{name}'] = weight * loss
+        return found
+
+    def predict(
+        self,
+        features: Sequence[Tensor],
+        boxes: Sequence[Tensor],
+        batch_img_metas: Sequence[Mapping[str, Any]],
+        rescale: bool = False,
+    ) -> list[dict[str, Any]]:
+        """What the pixels of each box are.
+
+        Args:
+            features: levels ``[B, C, h, w]``.
+            boxes: ``[n, 4]`` of each image, px of the input.
+            batch_img_metas: with ``scale_factor``.
+            rescale: whether results are in px of the original images.
+
+        Returns:
+            Of each image ``surface``, a list of n arrays ``[3, h, w]`` uint8 (part, and U and V
+            times 255), and ``surface_boxes`` ``[n, 4]`` int64: x, y, w, h of each in whole px.
+        """
+        found = []
+        levels = self._decoded_levels(features)
+        for number, (own, meta) in enumerate(zip(boxes, batch_img_metas, strict=True)):
+            factor = own.new_tensor(meta.get('scale_factor', (1.0, 1.0))).repeat(2)
+            placed = whole_boxes(own / factor if rescale else own)
+            rois = torch.cat([own.new_full((len(own), 1), number), own], dim=1)
+            surfaces = []
+            for chunk, sizes in zip(rois.split(_CHUNK), placed[:, 2:].split(_CHUNK), strict=True):
+                if len(chunk):
+                    surfaces += _pixels(self._maps(levels, chunk), sizes.tolist())
+            found.append(dict(surface=surfaces, surface_boxes=placed))
+        return found
+
+    def _decoded_levels(self, features: Sequence[Tensor]) -> Sequence[Tensor]:
+        """The levels that regions are taken from."""
+        if self.decoder is not None:
+            return [self.decoder(features)]
+        return features[: self.roi_extractor.num_inputs]
+
+    def _maps(self, levels: Sequence[Tensor], rois: Tensor) -> SurfaceMaps:
+        """Maps of regions ``[R, 5]``; one of nothing keeps all weights in the graph."""
+        count = len(rois)
+        if not count:
+            rois = rois.new_tensor([[0.0, 0, 0, 16, 16]])
+        maps: SurfaceMaps = self(self.roi_extractor(levels, rois))
+        return maps.first(count)
+
+
+def whole_boxes(boxes_xyxy: Tensor) -> Tensor:
+    """x, y, w, h of boxes ``[n, 4]``, each cut off to whole px, w and h at least 1; int64."""
+    low, size = boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
+    return torch.cat([low.long(), size.long().clamp(min=1)], dim=1)
+
+
+def _body_loss(maps: SurfaceMaps, targets: SurfaceTargets) -> Tensor:
+    """Of the coarse parts, over all cells of the regions that have masks."""
+    logits = doubled_logits(maps.coarse, maps.coarse_confidence)
+    cells = mask_targets(
+        targets.canvases,
+        targets.frames,
+        targets.regions[:, 1:],
+        targets.object_index,
+        logits.shape[3],
+    )
+    return mask_loss(logits, cells)
+
+
+def _pixels(maps: SurfaceMaps, sizes_wh: Sequence[Sequence[int]]) -> list[Any]:
+    """Part, U and V of the pixels of regions, arrays ``[3, h, w]`` uint8."""
+    coarse = doubled_logits(maps.coarse, maps.coarse_confidence)
+    parts = doubled_logits(maps.parts, maps.part_confidence)
+    u, v = doubled(maps.u), doubled(maps.v)
+    return [
+        quantized(decode_surface(s, i, own_u, own_v, (height, width))).cpu().numpy()
+        for s, i, own_u, own_v, (width, height) in zip(coarse, parts, u, v, sizes_wh, strict=True)
+    ]

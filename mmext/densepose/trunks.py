@@ -1,0 +1,155 @@
+"""What looks at a region before the surface is read off: plain convolutions, or DeepLab's.
+
+Güler et al., "DensePose", CVPR 2018 (eight convolutions); Chen et al., "Rethinking Atrous
+Convolution", arXiv 1706.05587 (ASPP); Wang et al., "Non-local Neural Networks", CVPR 2018. Numbers
+are those of detectron2's project.
+"""
+
+from typing import cast
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmext.errors import InputError
+from mmext.registry import MODELS
+
+_GROUPS = 32
+
+
+@MODELS.register_module()
+class SurfaceConvTrunk(BaseModule):
+    """Convolutions 3 x 3 with ReLU (detectron2's V1ConvX).
+
+    Args:
+        in_channels: of the regions.
+        channels: of each convolution.
+        num_convs: how many.
+        init_cfg: of mmengine.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 256,
+        channels: int = 512,
+        num_convs: int = 8,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        _check(type(self).__name__, in_channels, channels, num_convs)
+        self.out_channels = channels
+        self.convs = nn.ModuleList(
+            nn.Conv2d(channels if number else in_channels, channels, 3, padding=1)
+            for number in range(num_convs)
+        )
+        for conv in self.convs:
+            nn.init.kaiming_normal_(cast(Tensor, conv.weight), mode='fan_out', nonlinearity='relu')
+            nn.init.zeros_(cast(Tensor, conv.bias))
+
+    def forward(self, regions: Tensor) -> Tensor:
+        """``[R, in_channels, s, s]`` -> ``[R, channels, s, s]``."""
+        for conv in self.convs:
+            regions = F.relu(conv(regions))
+        return regions
+
+
+@MODELS.register_module()
+class SurfaceDeepLabTrunk(BaseModule):
+    """Views of several widths (ASPP), then convolutions with GroupNorm (detectron2's DL models).
+
+    Args:
+        in_channels: of the regions, a multiple of the groups.
+        channels: of each convolution, a multiple of the groups.
+        num_convs: how many.
+        dilations: of the views.
+        non_local: whether a non-local block follows the views.
+        num_groups: of the norms.
+        init_cfg: of mmengine.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 256,
+        channels: int = 512,
+        num_convs: int = 8,
+        dilations: tuple[int, ...] = (6, 12, 56),
+        non_local: bool = False,
+        num_groups: int = _GROUPS,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        _check(type(self).__name__, in_channels, channels, num_convs)
+        self.out_channels = channels
+        self.aspp = _Views(in_channels, tuple(dilations), num_groups)
+        self.non_local = _NonLocal(in_channels, num_groups) if non_local else nn.Identity()
+        blocks = [
+            _normed(channels if number else in_channels, channels, 3, 1, num_groups)
+            for number in range(num_convs)
+        ]
+        self.convs = nn.ModuleList(blocks)
+        for block in blocks:
+            nn.init.kaiming_normal_(
+                cast(Tensor, block[0].weight), mode='fan_out', nonlinearity='relu'
+            )
+
+    def forward(self, regions: Tensor) -> Tensor:
+        """``[R, in_channels, s, s]`` -> ``[R, channels, s, s]``."""
+        regions = self.non_local(self.aspp(regions))
+        for block in self.convs:
+            regions = block(regions)
+        return regions
+
+
+class _Views(nn.Module):
+    """ASPP: 1 x 1, dilated 3 x 3 and the mean, side by side; then 1 x 1 and ReLU without norm."""
+
+    def __init__(self, channels: int, dilations: tuple[int, ...], num_groups: int) -> None:
+        super().__init__()
+        self.views = nn.ModuleList(
+            [
+                _normed(channels, channels, 1, 1, num_groups),
+                *(_normed(channels, channels, 3, step, num_groups) for step in dilations),
+            ]
+        )
+        self.mean = _normed(channels, channels, 1, 1, num_groups)
+        self.project = nn.Conv2d((2 + len(dilations)) * channels, channels, 1, bias=False)
+
+    def forward(self, regions: Tensor) -> Tensor:
+        mean = self.mean(regions.mean((2, 3), keepdim=True)).expand_as(regions)
+        merged = torch.cat([*(view(regions) for view in self.views), mean], dim=1)
+        return F.relu(self.project(merged))
+
+
+class _NonLocal(nn.Module):
+    """What each cell adds from all others that resemble it."""
+
+    def __init__(self, channels: int, num_groups: int) -> None:
+        super().__init__()
+        inner = channels // 2
+        self.theta, self.phi, self.g = (nn.Conv2d(channels, inner, 1) for _ in range(3))
+        self.out = nn.Conv2d(inner, channels, 1)
+        self.norm = nn.GroupNorm(num_groups, channels)
+        nn.init.zeros_(self.norm.weight)  # it begins as nothing
+
+    def forward(self, regions: Tensor) -> Tensor:
+        asked = self.theta(regions).flatten(2)  # [R, inner, s s]
+        keys, values = (F.max_pool2d(part(regions), 2).flatten(2) for part in (self.phi, self.g))
+        alike = (asked.mT @ keys).softmax(-1)
+        added = (values @ alike.mT).view(asked.shape[0], -1, *regions.shape[2:])
+        found: Tensor = regions + self.norm(self.out(added))
+        return found
+
+
+def _normed(before: int, after: int, kernel: int, dilation: int, num_groups: int) -> nn.Sequential:
+    padding = dilation * (kernel // 2)
+    conv = nn.Conv2d(before, after, kernel, padding=padding, dilation=dilation, bias=False)
+    return nn.Sequential(conv, nn.GroupNorm(num_groups, after), nn.ReLU(inplace=True))
+
+
+def _check(name: str, *numbers: int) -> None:
+    if min(numbers) < 1:
+        raise InputError(
+            f'{name}: expected in_channels, channels and num_convs from 1, got '
+            + ', '.join(map(str, numbers))
+        )

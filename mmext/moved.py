@@ -72,6 +72,8 @@ _RENAMED = {
     'mmext.cli.drawing_points': 'mmext.drawing.points',
     'mmext.keypoints': 'mmext.pipelines',
     'mmext.retinaface.face_crops': 'mmext.functional.crops',
+    'mmext.vpsnet.data_preprocessor': 'mmext.layers.pair_data_preprocessor',
+    'mmext.vpsnet.sampler': 'mmext.pipelines.video_sampler',
     'mmext.upsnet.class_check_hook': 'mmext.pipelines.data_check_hook',
     'mmext.keypoints.coco_dataset': 'mmext.pipelines.keypoint_coco_dataset',
     'mmext.keypoints.following': 'mmext.pipelines.keypoint_following',

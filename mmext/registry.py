@@ -83,6 +83,7 @@ DATASETS = _child(
     _RETINAFACE,
     _UPSNET,
     _VPSNET,
+    _YOLACT_EDGE,
 )
 TRANSFORMS = _child(
     host.TRANSFORMS,
@@ -94,6 +95,7 @@ TRANSFORMS = _child(
     _RETINAFACE,
     _UPSNET,
     _VPSNET,
+    _YOLACT_EDGE,
 )
 METRICS = _child(host.METRICS, _METRICS)
 HOOKS = _child(
@@ -110,7 +112,7 @@ HOOKS = _child(
     _SYNC_BUFFERS,
 )
 
-DATA_SAMPLERS = _child(host.DATA_SAMPLERS, _VPSNET)
+DATA_SAMPLERS = _child(host.DATA_SAMPLERS, _PIPELINES)
 EVALUATOR = _child(host.EVALUATOR)
 LOG_PROCESSORS = _child(host.LOG_PROCESSORS)
 LOOPS = _child(host.LOOPS)

@@ -119,7 +119,7 @@ class PrecomputedFlow(OpticalFlow):
             raise InputError(
                 f'{path}: flow of {tuple(flow.shape[1:])}, the frame is {meta["ori_shape"][:2]}'
             )
-        return _in_frame_of_input(flow, meta, size_hw)
+        return in_frame_of_input(flow, meta, size_hw)
 
 
 @MODELS.register_module()
@@ -181,7 +181,7 @@ def _grey(frames: Tensor) -> list[npt.NDArray[np.uint8]]:
     return [np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8) for image in images]
 
 
-def _in_frame_of_input(flow: Tensor, meta: dict[str, Any], size_hw: Sequence[int]) -> Tensor:
+def in_frame_of_input(flow: Tensor, meta: dict[str, Any], size_hw: Sequence[int]) -> Tensor:
     """A flow ``[2, H, W]`` of the original image as one of the network input, 0 in its padding.
 
     Args:

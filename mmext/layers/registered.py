@@ -4,6 +4,7 @@ from mmext.layers import (  # noqa: F401
     deform_conv,
     hourglass,
     optical_flow,
+    pair_data_preprocessor,
     roi_align,
     task_roi_head,
 )

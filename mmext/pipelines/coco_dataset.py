@@ -76,7 +76,7 @@ class CocoDataset(SummarizedDataset, HostCocoDataset):
         Returns:
             The data of each image, in the order of the file.
         """
-        records = read_records(self)
+        records = self.read_records()
         classes = self._metainfo.setdefault('classes', classes_of_file(records.categories))
         self.cat2label = labels_by_name(records.categories, classes, self.ann_file)
         self.cat_ids = sorted(self.cat2label, key=self.cat2label.__getitem__)
@@ -100,6 +100,10 @@ class CocoDataset(SummarizedDataset, HostCocoDataset):
         self.summary = self._summarize(records, data_list)
         self.require_objects()
         return data_list
+
+    def read_records(self) -> CocoRecords:
+        """The records of the annotation file."""
+        return read_records(self)
 
     def _category_ids(self, records: CocoRecords) -> list[Any]:
         """Id of each class; those that the file lacks get ids that it does not use."""

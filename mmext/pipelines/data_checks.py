@@ -30,7 +30,8 @@ _PROPOSALS_ADVICE = (
     "It holds the proposals of an RPN: test one with test_evaluator=dict(type='DumpProposals', "
     'output_dir=DIR, proposals_file=NAME.pkl), or take a detector with an RPN, as faster_rcnn'
 )
-_GENERATED = re.compile(r'(.*?\bdemo_(panoptic|faces|video))\b')
+_GENERATED = re.compile(r'(.*?\bdemo_(panoptic|faces|video|walks))\b')
+_WALKS = 'figures --train 8 --val 8 --train-clips 100 --val-clips 24'
 
 
 class DataPath(NamedTuple):
@@ -72,7 +73,8 @@ def check_data(config: Config, loops: Iterable[str]) -> None:
         advice = _PROPOSALS_ADVICE
     elif generated:
         root, kind = generated.groups()
-        advice = f'`python -m mmext.demo {kind} --out {root}` writes it'
+        words = _WALKS if kind == 'walks' else kind
+        advice = f'`python -m mmext.demo {words} --out {root}` writes it'
     raise InputError(
         f'{loop} data not found: {Path(first.path).absolute()}, named by {first.key}{more}. '
         f'{advice}'

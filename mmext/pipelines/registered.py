@@ -3,7 +3,9 @@
 from mmext.pipelines import (  # noqa: F401
     coco_dataset,
     data_check_hook,
+    frame_pairs,
     keypoint_coco_dataset,
     keypoint_transforms,
     loading,
+    video_sampler,
 )

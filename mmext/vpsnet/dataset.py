@@ -5,7 +5,7 @@ The JSON is a COCO panoptic file in which every entry of ``images`` has a ``vide
 Not every frame needs an annotation: models run on all, learn from and are judged by the labelled.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -122,23 +122,3 @@ class CityscapesVPSDataset(VideoPanopticDataset):
     """Cityscapes-VPS, converted by ``tools/prepare_data.py cityscapes-vps``: 8 things, 11 stuff."""
 
     METAINFO = CityscapesPanopticDataset.METAINFO
-
-
-def video_starts(frames: Sequence[tuple[Any, int]]) -> list[int]:
-    """Where videos begin in a sequence of frames.
-
-    Args:
-        frames: ``video_id`` and ``frame_id`` of each.
-
-    Returns:
-        Positions of the first frames, ascending. A video begins with another id, or when the
-        frame number does not grow: two data sets in a row may use the same ids.
-
-    >>> video_starts([('a', 0), ('a', 1), ('b', 0), ('b', 0)])
-    [0, 2, 3]
-    """
-    return [
-        i
-        for i, (video_id, frame_id) in enumerate(frames)
-        if i == 0 or video_id != frames[i - 1][0] or frame_id <= frames[i - 1][1]
-    ]

@@ -1,12 +1,10 @@
 """Imports every file of this room that registers a class (see mmext.registry)."""
 
 from mmext.vpsnet import (  # noqa: F401
-    data_preprocessor,
     dataset,
     detector,
     fuse_neck,
     residual_flow,
-    sampler,
     temporal_spatial_attention,
     track_head,
     tracker,

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
 
+from mmext.pipelines.video_sampler import VideoSampler, deal_videos, video_starts
 from mmext.registry import DATA_SAMPLERS
-from mmext.vpsnet.dataset import video_starts
-from mmext.vpsnet.sampler import VideoSampler, deal_videos
 
 
 class _Frames(BaseDataset):

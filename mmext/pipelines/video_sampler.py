@@ -1,7 +1,8 @@
 """The order of frames for models that look at videos as streams."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 from mmengine.dataset import BaseDataset
 from mmengine.dist import get_dist_info
@@ -9,7 +10,6 @@ from torch.utils.data import Sampler
 
 from mmext.errors import InputError
 from mmext.registry import DATA_SAMPLERS
-from mmext.vpsnet.dataset import video_starts
 
 
 @DATA_SAMPLERS.register_module()
@@ -75,3 +75,23 @@ def deal_videos(videos: list[range], world_size: int) -> list[list[range]]:
         of_rank[rank].append(video)
         loads[rank] += len(video)
     return [sorted(of_this, key=lambda frames: frames.start) for of_this in of_rank]
+
+
+def video_starts(frames: Sequence[tuple[Any, int]]) -> list[int]:
+    """Where videos begin in a sequence of frames.
+
+    Args:
+        frames: ``video_id`` and ``frame_id`` of each.
+
+    Returns:
+        Positions of the first frames, ascending. A video begins with another id, or when the
+        frame number does not grow: two data sets in a row may use the same ids.
+
+    >>> video_starts([('a', 0), ('a', 1), ('b', 0), ('b', 0)])
+    [0, 2, 3]
+    """
+    return [
+        i
+        for i, (video_id, frame_id) in enumerate(frames)
+        if i == 0 or video_id != frames[i - 1][0] or frame_id <= frames[i - 1][1]
+    ]

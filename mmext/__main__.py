@@ -8,6 +8,7 @@ mmext train cfg.py --launcher pytorch``.
 """
 
 import ast
+import difflib
 import runpy
 import sys
 from pathlib import Path
@@ -26,6 +27,25 @@ SHORT_NAMES = {
     'setup': 'setup_mmcv',
 }
 _OF_THE_CHECKOUT = ('setup_env',)
+_GROUPS = {  # of the help
+    'your own data': ('import', 'new', 'check', 'train', 'sweep', 'test', 'infer', 'serve'),
+    'look inside, compare': (
+        'explain', 'benchmark', 'evaluate_panoptic', 'evaluate_video_panoptic',
+    ),
+    'weights, data sets, other programs': (
+        'convert', 'export', 'prepare', 'mlflow_model', 'mlflow_replay',
+    ),
+    'this installation': ('info', 'setup', 'completion', 'demo', 'soak'),
+}  # fmt: skip
+_HEAD = """usage: mmext TOOL ...        mmext TOOL --help says more, mmext --version the version
+       mmext SCRIPT.py ...   any program, as mmdetection's own, with mmext's configs within reach
+
+first steps, from an export of a labeling tool to a page of your own model:
+  mmext import yolo export/ --out data/all.json --val-share 0.2
+  mmext new centernet_small --train data/all_train.json --val data/all_val.json \\
+      --photos export/images --out mine.py
+  mmext train mine.py --work-dir work
+  mmext serve work"""
 
 
 def find_tool(name: str) -> Path:
@@ -40,8 +60,11 @@ def find_tool(name: str) -> Path:
     for path in (TOOLS / f'{SHORT_NAMES.get(name, name)}.py', Path(name)):
         if path.is_file():
             return path
-    known = ', '.join(purposes()) or 'none installed'
-    raise SystemExit(f'mmext: no tool and no script named {name!r} (tools: {known})')
+    tools = purposes()
+    known = ', '.join(tools) or 'none installed'
+    close = difflib.get_close_matches(name, tools, n=1)
+    meant = f'did you mean {close[0]}? ' if close else ''
+    raise SystemExit(f'mmext: no tool and no script named {name!r}; {meant}(tools: {known})')
 
 
 def purposes() -> dict[str, str]:
@@ -56,13 +79,30 @@ def purposes() -> dict[str, str]:
     }
 
 
+def help_text() -> str:
+    """What ``mmext --help`` says."""
+    tools = purposes()
+    width = max(map(len, tools), default=0)
+    grouped = {name for names in _GROUPS.values() for name in names}
+    rest = tuple(name for name in tools if name not in grouped)
+    lines = [_HEAD]
+    for title, names in {**_GROUPS, 'more': rest}.items():
+        there = [name for name in names if name in tools]
+        lines += [f'\n{title}:'] if there else []
+        lines += [f'  {name:{width}}  {tools[name]}' for name in there]
+    return '\n'.join(lines)
+
+
 def main() -> None:
     """Hand the command line over to the tool."""
-    if len(sys.argv) < 2 or sys.argv[1] in ('-h', '--help'):
-        tools = purposes()
-        width = max(map(len, tools), default=0)
-        print(__doc__, *(f'  {name:{width}}  {text}' for name, text in tools.items()), sep='\n')
+    if len(sys.argv) < 2 or sys.argv[1] in ('-h', '--help', 'help'):
+        print(help_text())
         raise SystemExit(0 if len(sys.argv) > 1 else 2)
+    if sys.argv[1] in ('-V', '--version'):
+        import mmext
+
+        print(f'mmext {mmext.__version__}')
+        return
     name, *arguments = sys.argv[1:]
     script = find_tool(name)
     sys.path[0] = str(script.resolve().parent)  # as `python script.py` would have it

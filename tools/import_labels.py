@@ -18,6 +18,7 @@ import importlib
 import json
 import os
 import random
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,7 +91,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     classes = class_names(export, arguments.classes)
     points = point_tables(export, arguments.points)
     root = Path(os.path.commonpath([photo.path.resolve().parent for photo in export.photos]))
-    for file, photos in _shares(export.photos, root, arguments):
+    shares = _shares(export.photos, root, arguments)
+    for file, photos in shares:
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.suffix == '.txt':
             faces = faces_of(export, photos, points, root)
@@ -110,7 +112,23 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f'left out: {count} {what}')
     for name, table in points.items() if not arguments.stuff else ():
         print(f'key points of {name}: {", ".join(table.names)}')
-    print(f'classes: {", ".join(classes)}\nphotos are below {root} (data_prefix.img)')
+    print(f'classes: {", ".join(classes)}\nphotos are below {root} (data_prefix.img). Next:')
+    print(f'  {_next_command([file for file, _ in shares], root, bool(points), arguments)}')
+
+
+def _next_command(
+    files: Sequence[Path], photos: Path, has_points: bool, arguments: argparse.Namespace
+) -> str:
+    """How a config is made of what was written."""
+    system = 'upsnet' if arguments.stuff else 'centernet'
+    if files[0].suffix == '.txt':
+        system = 'retinaface'
+    elif has_points and not arguments.stuff:
+        system = 'centernet/pose-dla34_140e_coco'
+    named = ['--all', str(files[0]), '--folds', '5']
+    if len(files) == 2:
+        named = ['--train', str(files[0]), '--val', str(files[1])]
+    return shlex.join(['mmext', 'new', system, *named, '--photos', str(photos)])
 
 
 def _shares(

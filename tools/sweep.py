@@ -1,4 +1,4 @@
-"""Train a config with many values and find the best: learning rates, depths, sizes, anything in it.
+"""Train a config with many values of anything in it, and find the best.
 
 mmext sweep mine.py --search 'optim_wrapper.optimizer.lr=1e-4:1e-2:log' 'model.backbone.depth=18,34'
 mmext sweep mine.py --search 'train_dataloader.batch_size=2,4,8' --sampler grid

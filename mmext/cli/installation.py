@@ -12,6 +12,9 @@ OPTIONAL = {  # package to import: what it is for, and how it comes
     'onnx': ('ONNX export', 'mmext[export]'),
     'onnxscript': ('ONNX export', 'mmext[export]'),
     'onnxruntime': ('ONNX export, its check', 'mmext[export]'),
+    'captum': ('mmext explain, some of its methods', 'mmext[explain]'),
+    'sklearn': ('mmext explain, planes of objects', 'mmext[explain]'),
+    'optuna': ('mmext sweep', 'mmext[sweep]'),
     'supervision': ('Result.to_supervision', 'supervision'),
     'fiftyone': ('Result.to_fiftyone', 'fiftyone'),
 }

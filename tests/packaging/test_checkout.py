@@ -1,6 +1,7 @@
 """A checkout that is not installed: its tools and configs are those beside the package."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -50,6 +51,18 @@ def test_the_tools_are_named(checkout: Path) -> None:
     done = run(checkout, '-m', 'mmext', 'no_such_tool')
     assert done.returncode == 1
     assert 'no tool and no script named' in done.stderr and 'infer, ' in done.stderr
+    assert 'did you mean train?' in run(checkout, '-m', 'mmext', 'trian').stderr
+
+
+def test_the_help_has_every_tool_in_a_group(checkout: Path) -> None:
+    done = run(checkout, '-m', 'mmext', '--help')
+    tools = {path.stem for path in (checkout / 'tools').glob('*.py')} - {'setup_env'}
+    listed = re.findall(r'^  (\w+)  +[A-Z]', done.stdout, re.MULTILINE)
+    assert done.returncode == 0 and len(listed) == len(set(listed)) == len(tools)
+    assert '\nmore:' not in done.stdout  # a new tool: which group of mmext/__main__.py?
+    assert max(map(len, done.stdout.splitlines())) <= 125
+    version = run(checkout, '-m', 'mmext', '--version').stdout
+    assert re.fullmatch(r'mmext \d+\.\d+\.\d+\n', version)
 
 
 def test_its_configs_are_inherited(checkout: Path) -> None:

@@ -47,6 +47,18 @@ def read_flow(path: str) -> Flow:
     return flow
 
 
+def read_hidden(path: str) -> npt.NDArray[np.bool_] | None:
+    """Where a pixel's content cannot be seen in the other image ``[H, W]``; None if no file says.
+
+    Args:
+        path: as for :func:`read_flow`, which has checked it; ``.npz`` may hold an array ``hidden``.
+    """
+    if not path.endswith('.npz'):
+        return None
+    with np.load(path) as arrays:
+        return np.asarray(arrays['hidden'], bool) if 'hidden' in arrays else None
+
+
 def write_flow(path: str, flow: Flow) -> None:
     """Write a flow [H, W, 2] as ``.flo`` or compressed ``.npz``, by the name of the file.
 

@@ -13,6 +13,8 @@ Shape legend: N maps, C channels, ``h x w`` cells.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -60,13 +62,20 @@ def warp(features: Tensor, flow: Tensor, align_corners: bool = True) -> Tensor:
             f'got {tuple(flow.shape)}'
         )
     dtype = torch.promote_types(features.dtype, torch.float32)
-    with torch.autocast(features.device.type, enabled=False):
+    with _without_autocast(features.device.type):
         sizes = flow.new_tensor([width, height], dtype=dtype)
         positions = _cells(height, width, features.device, dtype) + flow.to(dtype).movedim(1, -1)
         # -1 and 1 are the centers of the outermost cells; a single cell has its center at 0
         grid = positions * (2 / (sizes - 1).clamp(min=1)) - (sizes > 1).to(dtype)
         warped = F.grid_sample(features.to(dtype), grid, align_corners=align_corners)
     return warped.to(features.dtype)
+
+
+def _without_autocast(device_type: str) -> AbstractContextManager[object]:
+    """Nothing where there is none: a graph that is exported has no place for it."""
+    if torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type):
+        return torch.autocast(device_type, enabled=False)
+    return nullcontext()
 
 
 def _cells(height: int, width: int, device: torch.device, dtype: torch.dtype) -> Tensor:

@@ -138,6 +138,14 @@ SYSTEMS = {
             'yolact_edge/yolact-edge_mobilenetv2_coco.py',
         ),
     ),
+    'yolact-edge-video': System(
+        'mmext.yolact_edge.checkpoint_keys:convert_video',
+        'haotian-liu/yolact_edge, a video model',
+        (
+            'yolact_edge/video_r101_youtube-vis.py',
+            'yolact_edge/video_r50_youtube-vis.py',
+        ),
+    ),
 }
 
 

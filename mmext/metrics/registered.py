@@ -1,6 +1,10 @@
 """Imports every file of this room that registers a class (see mmext.registry)."""
 
-from mmext.metrics.coco import detection_metric, keypoint_oks_metric  # noqa: F401
+from mmext.metrics.coco import (  # noqa: F401
+    detection_metric,
+    key_age_metric,
+    keypoint_oks_metric,
+)
 from mmext.metrics.faces import (  # noqa: F401
     attribute_accuracy_metric,
     wider_face_metric,

@@ -1,8 +1,8 @@
 r"""Keys of the released YOLACT and YolactEdge checkpoints and what they are here.
 
-Image models of haotian-liu/yolact_edge, and of dbolya/yolact, whose pyramid has other names. Apart
-from names one order differs: background is class 0 there and the last one here. Anchors, box deltas
-and coefficients have the same order and scale.
+Image and video models of haotian-liu/yolact_edge, and image models of dbolya/yolact, whose pyramid
+has other names. Apart from names one order differs: background is class 0 there and the last one
+here. Anchors, box deltas and coefficients have the same order and scale.
 """
 
 from __future__ import annotations
@@ -38,7 +38,29 @@ def convert(source: Mapping[str, Tensor]) -> Converted:
         InputError: a key that no line knows (as those of the flow network of a video model), or
             the classifier is missing or not of three anchors.
     """
-    converted = rename_keys(source, [*_resnet(), *_mobilenet(), *_pyramid(), *_heads()])
+    return _converted(source, [*_resnet(), *_mobilenet(), *_pyramid(), *_heads()])
+
+
+def convert_video(source: Mapping[str, Tensor]) -> Converted:
+    """A released video model with ResNet-50 or ResNet-101.
+
+    Args:
+        source: its state dict.
+
+    Returns:
+        The state of :class:`~mmext.yolact_edge.video_detector.VideoYolactEdge` with the same parts.
+
+    Raises:
+        InputError: as :func:`convert`, or there is no flow network: it is an image model.
+    """
+    converted = _converted(source, [*_resnet(), *_pyramid(), *_heads(), *_propagation()])
+    if not any(key.startswith('propagation.') for key in converted.state):
+        raise InputError('no key is of a flow network: the weights are those of an image model')
+    return converted
+
+
+def _converted(source: Mapping[str, Tensor], table: list[Rename | Drop]) -> Converted:
+    converted = rename_keys(source, table)
     for kind in ('weight', 'bias'):
         key = f'bbox_head.conv_cls.{kind}'
         if key not in converted.state:
@@ -126,3 +148,22 @@ def _heads() -> Iterator[Rename]:
         yield Rename(rf'prediction_layers\.0\.{theirs}\.(weight|bias)', rf'bbox_head.{ours}.\1')
     yield Rename(r'proto_net\.(\d+)\.(weight|bias)', r'mask_head.protonet.\1.\2')
     yield Rename(r'semantic_seg_conv\.(weight|bias)', r'mask_head.segm_branch.segm_conv.\1')
+
+
+def _propagation() -> Iterator[Rename]:
+    """Levels of the flow network count from 1, the finest; what is raised comes from 2 and 3."""
+    yield Rename(r'flow_net_pre_convs\.convs\.0\.0\.(weight|bias)', r'propagation.encoder.0.\1')
+    yield Rename(r'spa\.refine_convs\.(\d)\.0\.(weight|bias)', r'propagation.corrections.\1.0.\2')
+    yield Rename(r'flow_net\.(conv\d\.\d\.0)\.(weight|bias)', r'propagation.flow_net.\1.\2')
+    for level in range(1, _LEVELS + 1):
+        for theirs, ours in (('conv', 'flow'), ('scale', 'scale'), ('bias', 'bias')):
+            yield Rename(
+                rf'flow_net\.pred{level}\.{theirs}\.(weight|bias)',
+                rf'propagation.flow_net.predictions.{level - 1}.{ours}.\1',
+            )
+    for level in range(2, _LEVELS + 1):
+        for theirs, ours in (('upfeat', 'raise_features'), ('upflow', 'raise_flows')):
+            yield Rename(
+                rf'flow_net\.{theirs}{level}\.(weight)',
+                rf'propagation.flow_net.{ours}.{level - 2}.\1',
+            )

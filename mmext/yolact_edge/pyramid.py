@@ -40,9 +40,18 @@ class LateralPhase(BaseModule):
         Returns:
             One ``[B, M, H_i, W_i]`` for each.
         """
-        merged = [self.lateral_convs[-1](maps[-1])]
-        for level, conv in zip(maps[-2::-1], self.lateral_convs[-2::-1], strict=True):
-            merged.append(conv(level) + resize_like(merged[-1], level))
+        return self.merge(self.laterals(maps))
+
+    def laterals(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """The maps with M channels each, not merged."""
+        return [conv(level) for conv, level in zip(self.lateral_convs, maps, strict=True)]
+
+    @staticmethod
+    def merge(laterals: Sequence[Tensor]) -> list[Tensor]:
+        """Laterals ``[B, M, H_i, W_i]``, each with those below it added."""
+        merged = [laterals[-1]]
+        for lateral in laterals[-2::-1]:
+            merged.append(lateral + resize_like(merged[-1], lateral))
         return merged[::-1]
 
 

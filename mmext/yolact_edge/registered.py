@@ -3,8 +3,14 @@
 from mmext.yolact_edge import (  # noqa: F401
     anchor_generator,
     box_head,
+    dataset,
     detector,
+    mask_tracker,
     mobilenet_v2,
+    propagation,
     prototype_head,
     pyramid,
+    transforms,
+    video_detector,
+    video_training,
 )

@@ -22,7 +22,9 @@ from mmext.demo.faces import write_face_dataset
 from mmext.demo.figures import write_figure_dataset
 from mmext.demo.panoptic import write_panoptic_dataset
 from mmext.demo.video import write_video_dataset
+from mmext.formats.flow_files import write_flow
 from mmext.formats.panoptic_files import encode_id_png
+from mmext.yolact_edge.dataset import VideoInstanceDataset
 
 Json = dict[str, Any]
 
@@ -227,6 +229,48 @@ def _write_landmarks(root: Path, name: str, kind: str, points: int, folder: str)
         (root / 'annotations' / f'{name}_{split}.json').write_text(json.dumps(content))
 
 
+def write_youtube_vis(root: Path) -> None:
+    """YouTube-VIS 2019: every third frame of two clips is annotated, all are there."""
+    _write_walks(root, 'figures')
+    photos = root / 'train_all_frames' / 'JPEGImages'
+    photos.parent.mkdir()
+    (root / 'figures' / 'train_clips').rename(photos)
+    content = json.loads((root / 'figures/annotations/youtube_vis_train.json').read_text())
+    names = VideoInstanceDataset.METAINFO['classes']
+    content['categories'] = [dict(id=i, name=name) for i, name in enumerate(names, 1)]
+    for video in content['videos']:
+        video['file_names'] = video['file_names'][::3]
+    for track in content['annotations']:
+        for key in ('bboxes', 'segmentations', 'areas'):
+            track[key] = track[key][::3]
+    (root / 'annotations').mkdir()
+    for split in ('train', 'val'):
+        (root / f'annotations/{split}.json').write_text(json.dumps(content))
+    _write_flying_chairs(root.with_name('FlyingChairs_release'))
+
+
+def _write_flying_chairs(root: Path) -> None:
+    """Four pairs of noise that moves."""
+    (root / 'data').mkdir(parents=True)
+    for number in range(1, 5):
+        noise = np.random.default_rng(number).integers(0, 255, (40, 60, 3), np.uint8)
+        for kind, image in (('img1', noise), ('img2', np.roll(noise, number, axis=1))):
+            cv2.imwrite(str(root / f'data/{number:05d}_{kind}.ppm'), image)
+        flow = np.tile(np.array([number, 0], np.float32), (40, 60, 1))
+        write_flow(str(root / f'data/{number:05d}_flow.flo'), flow)
+
+
+def _write_walks(root: Path, folder: str = '') -> None:
+    write_figure_dataset(
+        root / folder,
+        num_train=1,
+        num_val=1,
+        num_train_clips=2,
+        num_val_clips=1,
+        image_size=(96, 96),
+    )
+
+
 WRITERS: dict[str, Callable[[Path], Any]] = {
     'coco': write_coco,
     'cityscapes': write_cityscapes,
@@ -240,6 +284,8 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     'demo_video': lambda root: write_video_dataset(
         root, num_train=2, num_val=1, image_size=(96, 64)
     ),
+    'youtube_vis_2019': write_youtube_vis,
+    'demo_walks': _write_walks,
     'demo_faces': lambda root: write_face_dataset(
         root, num_train=8, num_val=2, image_size=(128, 128)
     ),

@@ -174,6 +174,8 @@ def _shrink_yolact_edge(config: Config) -> None:
     model.mask_head.update(
         in_channels=WIDTH, proto_channels=(WIDTH, None, 32), proto_kernel_sizes=(3, -2, 1)
     )
+    if model.get('propagation'):
+        model.propagation.update(channels=WIDTH, encoded_channels=4)
 
 
 def _shrink_resnet(model: ConfigDict) -> None:
@@ -194,6 +196,8 @@ _SHRINK = {
     'mmext.CropLandmarkEstimator': _shrink_landmarks,
     'YOLACT': _shrink_yolact,
     'mmext.YolactEdge': _shrink_yolact_edge,
+    'mmext.YolactEdgeFlowStage': _shrink_yolact_edge,
+    'mmext.YolactEdgeJointStage': _shrink_yolact_edge,
 }
 
 

@@ -23,14 +23,26 @@ Box = tuple[int, int, int, int]
 
 def small_model(**changes: Any) -> BaseDetector:
     """The demo's detector with 8 channels and random weights."""
-    config = Config.fromfile(ROOT / 'configs/yolact_edge_demo.py').model
+    return _build(_narrow('yolact_edge_demo.py'), changes)
+
+
+def small_video_model(**changes: Any) -> BaseDetector:
+    """The demo's video detector with 8 channels and random weights."""
+    config = _narrow('yolact_edge_video_demo.py')
+    config.update(type='mmext.VideoYolactEdge')
+    config.propagation.update(channels=WIDTH, encoded_channels=4)
+    return _build(config, changes)
+
+
+def _narrow(file: str) -> Any:
+    config = Config.fromfile(ROOT / 'configs' / file).model
     config.backbone.update(base_channels=WIDTH, stem_channels=WIDTH)
     config.neck.update(in_channels=[WIDTH * n for n in (1, 2, 4)], out_channels=WIDTH)
     config.bbox_head.update(in_channels=WIDTH, feat_channels=WIDTH)
     config.mask_head.update(
         in_channels=WIDTH, proto_channels=(WIDTH, None, 32), proto_kernel_sizes=(3, -2, 1)
     )
-    return _build(config, changes)
+    return config
 
 
 def host_model(**changes: Any) -> BaseDetector:

@@ -1,0 +1,38 @@
+"""The demo of YolactEdge on videos, second stage: flow from the figures' known motion."""
+
+_base_ = [
+    '../_base_/models/yolact-edge-video_demo.py',
+    '../_base_/datasets/demo_walks.py',
+    '../_base_/schedules/demo.py',
+]
+
+load_from = 'work_dirs/image_walks_demo/iter_450.pth'
+
+model = dict(type='mmext.YolactEdgeFlowStage')
+train_dataloader = dict(
+    batch_size=8,
+    dataset=dict(
+        _delete_=True,
+        type='mmext.ClipFlowDataset',
+        data_root={{_base_.data_root}},
+        metainfo={{_base_.metainfo}},  # of the heads, which stay as they are
+        data_prefix=dict(img='train_clips/', flow='train_flow/'),
+        max_distance=4,
+        pipeline=[
+            dict(
+                type='mmext.BothFrames',
+                transforms=[
+                    dict(type='mmext.LoadImageFromFile'),
+                    dict(type='Resize', scale=(192, 192), keep_ratio=True),
+                    dict(type='RandomFlip', prob=0.5),
+                ],
+            ),
+            dict(type='mmext.PackFlowPair'),
+        ],
+    ),
+)
+auto_scale_lr = dict(base_batch_size=8)
+max_iters = 400
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_iters)]
+default_hooks = dict(checkpoint=dict(interval=max_iters))

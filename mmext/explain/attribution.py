@@ -4,7 +4,7 @@ Shape legend: ``h x w`` picture, ``H x W`` input, K detections.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -36,6 +36,8 @@ class Options:
         patch_px: side of the patch of occlusion, px of the input; 0: a third of the box.
         steps: of integrated gradients.
         samples: of noise, and orders of segments.
+        smooth: standard deviation of the Gaussian that spreads a map, over the side of a square of
+            the area of the box; 0: the map as it is.
         channels: of a layer that scorecam and ablationcam try.
         block: inputs at once.
         seed: of masks, noise and orders.
@@ -48,6 +50,7 @@ class Options:
     patch_px: int = 0
     steps: int = 32
     samples: int = 16
+    smooth: float = 0.0
     channels: int = 64
     block: int = 8
     seed: int = 0
@@ -58,6 +61,8 @@ class Options:
             least = 2 if name == 'masks' else 1
             if getattr(self, name) < least:
                 raise InputError(f'{name}: expected {least} or more, got {getattr(self, name)}')
+        if not 0 <= self.smooth <= 1:
+            raise InputError(f'smooth: expected 0 to 1, got {self.smooth}')
         if self.patch_px < 0:
             raise InputError(f'patch: expected 0 (a third of the box) or more, got {self.patch_px}')
         if self.scale not in ('score', 'logit'):
@@ -80,6 +85,7 @@ class Attribution:
             masks.
         note: what a reader has to know; ''.
         seconds: of all detections together.
+        smooth: see :class:`Options`.
     """
 
     detection: Detection
@@ -91,6 +97,16 @@ class Attribution:
     facts: dict[str, float] = field(default_factory=dict)
     note: str = ''
     seconds: float = 0.0
+    smooth: float = 0.0
+
+    def smoothed(self, share: float) -> 'Attribution':
+        """The same map, spread by a Gaussian of ``share`` of the side of the box."""
+        if not share:
+            return self
+        left, top, right, bottom = self.detection.box_xyxy
+        side = max((right - left) * (bottom - top), 1.0) ** 0.5
+        maps = relevance.smoothed(torch.from_numpy(self.relevance)[None], share * side)
+        return replace(self, relevance=maps[0].numpy(), smooth=share)
 
     @cached_property
     def heat(self) -> npt.NDArray[np.float32]:

@@ -30,7 +30,7 @@ from mmext.explain.truth import TruePicture
 
 LEAST_AREA_PX, LEAST_IOU, LEAST_SCORE = 60, 0.6, 0.5
 OF_A_PICTURE = 2
-RANDOM = ', random weights'
+RANDOM, SMOOTHED = ', random weights', ', smoothed'
 
 
 @dataclass
@@ -78,15 +78,17 @@ def check_maps(
         explainer: of the detector.
         pictures: of a data set.
         methods: keys of :data:`mmext.explain.methods.METHODS`.
-        options: of the methods.
+        options: of the methods; with ``smooth``, each map is measured as it is and smoothed.
         most_deleted: objects of which deletion and insertion are measured.
         advance: told about every picture.
 
     Raises:
         InputError: no object was found well enough.
     """
+    smooth, options = options.smooth, replace(options, smooth=0.0)
     names = [
-        *methods, *CONTROLS,
+        *(name + kind for name in methods for kind in ('', SMOOTHED)[: 1 + bool(smooth)]),
+        *CONTROLS,
         *(name + RANDOM for name in methods if find_method(name).kind in ('layer', 'input')),
     ]  # fmt: skip
     check = Check({name: Measured() for name in names})
@@ -101,6 +103,12 @@ def check_maps(
             columns = {
                 name: explainer.attribute(scene, detections, name, options) for name in methods
             }
+            if smooth:
+                columns = {
+                    name + kind: made if not kind else [a.smoothed(smooth) for a in made]
+                    for name, made in columns.items()
+                    for kind in ('', SMOOTHED)
+                }
             _measure_all(check, explainer, scene, found, columns, most_deleted)
             _measure_random(check, strange, scene, found, columns, options)
             if len(check.examples) < 3:

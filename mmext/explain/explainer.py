@@ -164,7 +164,7 @@ class Explainer:
                 made = self._with_fallback(scene, group, method, kind, options)
                 seconds = time.monotonic() - started
                 for number, attribution in zip(numbers, made, strict=True):
-                    done[number] = replace(attribution, seconds=seconds)
+                    done[number] = replace(attribution, seconds=seconds).smoothed(options.smooth)
         return [attribution for attribution in done if attribution is not None]
 
     def _with_fallback(

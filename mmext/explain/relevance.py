@@ -206,6 +206,27 @@ def _weights(length: int, size: int, centered: bool) -> Tensor:
     return (1 - (place[:, None] - cells).abs()).clamp(min=0)
 
 
+def smoothed(maps: Tensor, sigma_px: float) -> Tensor:
+    """Maps ``[K, H, W]`` spread by a Gaussian; what a pixel has is shared out inside of the map.
+
+    Args:
+        maps: any values; their sums stay.
+        sigma_px: standard deviation, above 0.
+
+    >>> smoothed(torch.tensor([[[0., 9, 0]]]), 1.0).sum().item()
+    9.0
+    """
+    rows, columns = (_spread(length, sigma_px).to(maps) for length in maps.shape[1:])
+    return rows @ maps @ columns.T
+
+
+def _spread(length: int, sigma_px: float) -> Tensor:
+    """``[length, length]``: how much of each pixel (column) goes to each (row)."""
+    places = torch.arange(length, dtype=torch.float64)
+    bell = torch.exp(-(((places[:, None] - places) / sigma_px) ** 2) / 2)
+    return bell / bell.sum(0)
+
+
 def heat(relevance: Tensor) -> Tensor:
     """The positive part of maps ``[K, H, W]``, each divided by its maximum, 0 to 1.
 

@@ -121,7 +121,9 @@ def map_title(attribution: Attribution) -> str:
         return f'{attribution.method}: no positive evidence'
     layer = '' if attribution.layer in ('input', 'neck') else f' @ {attribution.layer}'
     of = '' if attribution.target in KINDS else f' of {attribution.target}'
-    return f'{attribution.method}{of}{layer}{" (black box)" if attribution.note else ""}'
+    marks = ' (smoothed)' if attribution.smooth else ''
+    marks += ' (black box)' if attribution.note else ''
+    return f'{attribution.method}{of}{layer}{marks}'
 
 
 def jpeg(picture: Picture, widest_px: int = 0) -> bytes:

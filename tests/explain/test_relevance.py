@@ -18,6 +18,7 @@ from mmext.explain.relevance import (
     layercam,
     odam,
     on_input,
+    smoothed,
     xgradcam,
 )
 
@@ -123,3 +124,16 @@ def test_levels_are_added_as_they_are() -> None:
 def test_a_map_without_positive_relevance_stays_empty() -> None:
     shown = heat(torch.tensor([[[-1.0, -2]], [[0, 0]], [[-1, 4]]]))
     assert shown.tolist() == [[[0, 0]], [[0, 0]], [[0, 1]]]
+
+
+def test_smoothing_keeps_the_sum_and_is_scipys_inside() -> None:
+    from scipy.ndimage import gaussian_filter
+
+    maps = torch.randn(2, 40, 50, generator=torch.Generator().manual_seed(0)).double()
+    found = smoothed(maps, 2.0)
+    torch.testing.assert_close(found.sum((1, 2)), maps.sum((1, 2)))
+    plain = gaussian_filter(maps[1].numpy(), 2.0, mode='constant', truncate=8)
+    assert abs(found[1].numpy() - plain)[16:-16, 16:-16].max() < 1e-6
+    corner = torch.zeros(1, 9, 9)
+    corner[0, 0, 0] = 1
+    assert smoothed(corner, 3.0).sum().item() == pytest.approx(1, abs=1e-6)

@@ -153,7 +153,8 @@ def test_the_exit_code_of_wrong_input(
 
 
 def test_check_tells_maps_from_noise(call: Call, tmp_path: Path) -> None:
-    call('check', '--split', 'val', '--method', 'saliency,eigencam', '--deletions', 2)
+    words = ['--method', 'saliency,eigencam', '--deletions', 2, '--smooth', 0.3]
+    call('check', '--split', 'val', *words)
     rows = {row['map']: row for row in csv.DictReader((tmp_path / 'out/check.csv').open())}
 
     def value(name: str, column: str) -> float:
@@ -165,6 +166,8 @@ def test_check_tells_maps_from_noise(call: Call, tmp_path: Path) -> None:
     assert value('saliency', 'deletion') < value('random', 'deletion')
     assert -1 <= value('saliency, random weights', 'likeness') < 0.9
     assert (tmp_path / 'out/report.html').exists()
+    assert value('saliency, smoothed', 'in_mask') != value('saliency', 'in_mask')
+    assert 'random, smoothed' not in rows
 
 
 def test_activations_of_a_layer(call: Call, photos: Path, tmp_path: Path) -> None:

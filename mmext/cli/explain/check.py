@@ -45,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--layer', default='auto', help='of odam, gradcam, ... (default: auto)')
     parser.add_argument('--masks', type=positive, default=200, help='of rise (default 200)')
+    parser.add_argument(
+        '--smooth', type=float, default=1 / 16, metavar='SHARE',
+        help='each map also smoothed, by a Gaussian of this share of the side of the box (default '
+        '1/16; 0: only as they are)',
+    )  # fmt: skip
     parser.add_argument('--steps', type=positive, default=16, help='of ig (default 16)')
     parser.add_argument(
         '--deletions', type=positive, default=3,
@@ -76,7 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
     pictures = true_pictures(*place, explainer.network.classes, arguments.images)
     options = Options(
         layer=arguments.layer, masks=max(2, arguments.masks), steps=arguments.steps,
-        seed=arguments.seed,
+        seed=arguments.seed, smooth=arguments.smooth,
     )  # fmt: skip
     with progress_bar('explained', total, 'pictures') as advance:
         check = check_maps(explainer, pictures, methods, options, arguments.deletions, advance)

@@ -53,6 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument('--truth', type=Path, metavar='FILE.json', help='COCO instances file')
     parser.add_argument('--layer', default='auto', help='of odam, gradcam, ... (default: auto)')
+    parser.add_argument(
+        '--smooth', type=float, default=0.0, metavar='SHARE',
+        help='spread the maps by a Gaussian of this share of the side of the box (default 0)',
+    )  # fmt: skip
     parser.add_argument('--masks', type=positive, default=500, help='of rise (default 500)')
     parser.add_argument('--steps', type=positive, default=32, help='of ig (default 32)')
     parser.add_argument('--samples', type=positive, default=16, help='of noise (default 16)')
@@ -130,6 +134,7 @@ def _options(arguments: argparse.Namespace) -> 'Options':
         target='score' if _named_box(arguments.target) else arguments.target,
         scale='logit' if arguments.target == 'logit' else 'score',
         channels=arguments.channels,
+        smooth=arguments.smooth,
         masks=max(arguments.masks, 2),
         patch_px=arguments.patch,
         steps=arguments.steps,

@@ -28,6 +28,7 @@ def draw_instances(
     palette: Any = None,
     min_named_px: float = 0.0,
     notes: Sequence[str] = (),
+    ids: npt.NDArray[np.integer[Any]] | None = None,
 ) -> Picture:
     """The image with boxes, masks, class names and scores.
 
@@ -43,13 +44,18 @@ def draw_instances(
         palette: see :func:`mmext.drawing.colors.class_colors`.
         min_named_px: boxes with a shorter side are counted in the legend.
         notes: ``[n]``, what is said of each beside name and score; empty: nothing.
+        ids: ``[n]`` from 1, numbers that objects keep in a video: they decide about the shade, and
+            are said where there are no notes. None: the rank in the class decides.
 
     Returns:
         A new picture of the same size.
     """
     if not len(labels):
         return image.copy()
-    shades = _shades(labels, scores, class_colors(palette, max(len(classes), labels.max() + 1)))
+    colors = class_colors(palette, max(len(classes), labels.max() + 1))
+    shades = _shades(labels, scores, colors, ids)
+    if ids is not None and not notes:
+        notes = [f'#{number}' for number in ids.tolist()]
     by_score = np.arange(len(labels)) if scores is None else np.argsort(-scores, kind='stable')
     extents = _mask_boxes(masks, len(labels)) if boxes_xyxy is None else boxes_xyxy
     sizes = extents[:, 2:] - extents[:, :2]
@@ -73,10 +79,14 @@ def draw_instances(
 
 
 def _shades(
-    labels: npt.NDArray[np.integer[Any]], scores: Floats | None, colors: Sequence[Color]
+    labels: npt.NDArray[np.integer[Any]],
+    scores: Floats | None,
+    colors: Sequence[Color],
+    ids: npt.NDArray[np.integer[Any]] | None,
 ) -> list[Color]:
-    """``[n]``: the color of the class, in the shade of the object's rank in it."""
-    numbered = zip(labels.tolist(), ranks(labels, scores), strict=True)
+    """``[n]``: the color of the class, in the shade of the object's number or rank in it."""
+    numbers = ranks(labels, scores) if ids is None else [number - 1 for number in ids.tolist()]
+    numbered = zip(labels.tolist(), numbers, strict=True)
     return [shade(colors[label], number) for label, number in numbered]
 
 

@@ -58,6 +58,7 @@ class Scene:
             ``attributes`` ``[N, A]``, see :func:`mmext.drawing.points.attribute_notes`.
         panoptic_map: ``[H, W]``, see :func:`mmext.drawing.segments.draw_panoptic`; is drawn instead
             of boxes and masks.
+        ids: ``[N]`` from 1, numbers that the objects keep in a video; None: they have none.
         tracked: whether instance numbers mean the same in every frame, and are written.
     """
 
@@ -68,15 +69,16 @@ class Scene:
     masks: npt.NDArray[Any] | None = None
     fields: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     panoptic_map: Ids | None = None
+    ids: npt.NDArray[Any] | None = None
     tracked: bool = False
 
 
 class Frame(NamedTuple):
-    """A frame of a clip: its picture, and panoptic maps ``[H, W]`` of any size."""
+    """A frame of a clip: its picture, and panoptic maps ``[H, W]`` of any size, or scenes."""
 
     picture: Picture
-    truth_ids: Ids | None
-    ids: Ids
+    truth_ids: Ids | Scene | None
+    ids: Ids | Scene
 
 
 def draw_scene(image: Picture, scene: Scene, classes: Classes) -> Picture:
@@ -103,6 +105,7 @@ def draw_scene(image: Picture, scene: Scene, classes: Classes) -> Picture:
             classes.palette,
             min_named_px=_MIN_NAMED_PX if fields.keys() - {'centers'} else 0.0,
             notes=notes,
+            ids=scene.ids,
         )
     return draw_points(drawn, boxes, fields, classes.meta) if fields else drawn
 
@@ -150,12 +153,14 @@ def draw_clip(frames: Sequence[Frame], classes: Classes) -> Picture:
     for frame in frames:
         picture = resized(frame.picture, size)
         maps = [frame.ids] if frame.truth_ids is None else [frame.truth_ids, frame.ids]
-        cells = [
-            draw_panoptic(picture, _fit(ids, picture), classes.names, classes.palette, named=False)
-            for ids in maps
-        ]
-        columns.append(joined(cells, axis=0))
+        columns.append(joined([_clip_cell(picture, ids, classes) for ids in maps], axis=0))
     return joined(columns, axis=1)
+
+
+def _clip_cell(picture: Picture, shown: Ids | Scene, classes: Classes) -> Picture:
+    if isinstance(shown, Scene):
+        return draw_scene(picture, shown, classes)
+    return draw_panoptic(picture, _fit(shown, picture), classes.names, classes.palette, named=False)
 
 
 def _scaled(name: str, values: npt.NDArray[Any], factors: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -112,7 +112,7 @@ class VideoInstanceDataset(CocoDataset):
         return [
             dict(
                 image,
-                video_id=f'{image["video_id"]}, pass {number}',
+                video_id=f'{image["video_id"]}_pass_{number}',
                 key_frame=(image['frame_id'] - number) % self.key_passes == 0,
             )
             for number in range(self.key_passes)

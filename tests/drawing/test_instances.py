@@ -72,3 +72,21 @@ def test_a_dark_box_on_a_dark_photo_has_a_light_rim() -> None:
     box = np.array([[20.0, 40, 80, 90]])
     drawn = draw_instances(dark, box, np.array([0]), None, None, ('x',), [(30, 0, 0)])
     assert (drawn[60, :30] > 200).any()
+
+
+def test_numbers_decide_about_the_shade() -> None:
+    """And not the scores, which change from frame to frame."""
+    masks = np.zeros((2, 200, 200), bool)
+    masks[0, 10:90, 10:90] = masks[1, 110:190, 110:190] = True
+    inside = [
+        [
+            draw_instances(
+                grey(200, 200), None, np.array([0, 0]), np.array(scores), masks, CLASSES, PALETTE,
+                ids=np.array(ids),
+            )[y, y].tolist()
+            for y in (80, 180)
+        ]
+        for scores, ids in (([0.9, 0.6], [4, 2]), ([0.5, 0.8], [4, 2]), ([0.9, 0.6], [2, 4]))
+    ]  # fmt: skip
+    assert inside[0] == inside[1] == inside[2][::-1]
+    assert inside[0][0] != inside[0][1]

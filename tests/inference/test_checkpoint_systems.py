@@ -61,6 +61,11 @@ LISTS = {
     'upsnet_r101_cityscapes': ('upsnet', 'upsnet/upsnet_r101_cityscapes_released.py', 0),
     'vpsnet_fusetrack': ('vpsnet', 'vpsnet/vpsnet_r50_cityscapes-vps_released.py', 1),
     'yolact-edge_r101': ('yolact-edge', 'yolact_edge.py', 0),
+    'yolact-edge-video_r101': (
+        'yolact-edge-video',
+        'yolact_edge/video_r101_youtube-vis.py',
+        0,
+    ),
     'yolact-edge_mobilenetv2': (
         'yolact-edge',
         'yolact_edge/yolact-edge_mobilenetv2_coco.py',

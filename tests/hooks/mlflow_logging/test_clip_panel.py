@@ -79,3 +79,27 @@ def test_records_are_an_image_of_the_evaluation():
     (clip,) = panels([sample('a', i, 3) for i in range(3)])
     names = [str(record) for record in clip.records('val', 40, CLASSES)]
     assert any('val~clip_a+step+40' in name for name in names)
+
+
+def test_instances_with_numbers_are_a_clip():
+    """Drawn in the color of their number, which no other frame gives to another object."""
+    samples = [sample('a', i, 3) for i in range(3)]
+    for i, one in enumerate(samples):
+        del one.pred_panoptic_seg, one.gt_sem_seg
+        mask = torch.zeros(2, *SIZE, dtype=torch.bool)
+        mask[0, 8:16, 4 * i : 4 * i + 8] = mask[1, 20:28, 30:40] = True
+        order = [1, 0] if i == 1 else [0, 1]  # whoever has the better score comes first
+        one.pred_instances = InstanceData(
+            bboxes=torch.tensor([[4.0 * i, 8, 4 * i + 8, 16], [30, 20, 40, 28]])[order],
+            labels=torch.tensor([1, 1]),
+            scores=torch.tensor([0.9, 0.8]),
+            masks=mask[order],
+            instances_ids=torch.tensor([3, 1])[order],
+        )
+    (clip,) = panels(samples)
+    list(clip.records('val', 40, CLASSES, first=True))
+    height, width = clip.drawn.shape[0] // 2, clip.drawn.shape[1] // 3
+    assert clip.drawn.shape[2] == 3 and height > 0
+    scale = width / SIZE[1]
+    middles = [clip.drawn[int(height + 25 * scale), int(i * width + 36 * scale)] for i in range(3)]
+    assert (middles[0] == middles[1]).all() and (middles[0] == middles[2]).all()

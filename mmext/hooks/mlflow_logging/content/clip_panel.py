@@ -1,7 +1,8 @@
 """A clip in one picture: frames side by side, truth above prediction, a colour for each object.
 
 For detectors of videos: data samples whose meta has ``video_id``, and panoptic maps whose instance
-numbers are the ids of objects (mmdet's encoding, label + number * 1000).
+numbers are the ids of objects (mmdet's encoding, label + number * 1000), or instances with
+``instances_ids``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mmext.drawing.panels import Classes, Frame, draw_clip
+from mmext.drawing.panels import Classes, Frame, Scene, draw_clip
 from mmext.hooks.mlflow_logging.content.images import image_records
 from mmext.hooks.mlflow_logging.delivery.records import Record
 
@@ -29,7 +30,7 @@ class ClipCollector:
         """Whether the next frame is one of the clip; to be asked once for every frame."""
         meta = getattr(sample, 'metainfo', {})
         video_id = meta.get('video_id')
-        if video_id is None or 'pred_panoptic_seg' not in sample:
+        if video_id is None or not ('pred_panoptic_seg' in sample or has_ids(sample)):
             return False
         if self._video_id is None:
             length = int(meta.get('video_length', _FRAMES))
@@ -64,8 +65,17 @@ class ClipPanel:
     ) -> Iterator[Record]:
         """Draw it; see :meth:`.panel_collector.Panel.records`."""
         if first and step > 0:
-            void = len(classes.names)
-            bare = [f._replace(ids=np.full_like(f.ids, void)) for f in self.frames]
+            bare = [f._replace(ids=_nothing(f.ids, len(classes.names))) for f in self.frames]
             yield from image_records(f'{mode}/{self.name}', draw_clip(bare, classes), 0)
         self.drawn = draw_clip(self.frames, classes)
         yield from image_records(f'{mode}/{self.name}', self.drawn, step)
+
+
+def has_ids(sample: Any) -> bool:
+    """Whether the predicted instances of a data sample have numbers that they keep."""
+    return 'instances_ids' in getattr(sample, 'pred_instances', {})
+
+
+def _nothing(shown: Any, void: int) -> Any:
+    """A map or scene of the same form without anything in it."""
+    return Scene(shown.frame_hw) if isinstance(shown, Scene) else np.full_like(shown, void)

@@ -59,7 +59,8 @@ class PanelCollector:
         inputs = data_batch['inputs']
         found: list[Panel | ClipPanel | None]
         found = [self._panel(start + i, inputs[i], outputs[i]) for i in wanted]
-        found += [self._clip.add(_clip_frame(inputs[i], outputs[i])) for i in of_clip]
+        resized = self._resized_truth
+        found += [self._clip.add(_clip_frame(inputs[i], outputs[i], resized)) for i in of_clip]
         return [panel for panel in found if panel is not None]
 
     def _panel(self, position: int, image: Any, sample: Any) -> 'Panel | None':
@@ -129,9 +130,14 @@ def sheet_records(panels: Sequence[Panel | ClipPanel], mode: str, step: int) -> 
         yield records.blob(jpeg.tobytes(), f'panels/{mode}_{step:06d}.jpg')
 
 
-def _clip_frame(image: Any, sample: Any) -> Frame:
+def _clip_frame(image: Any, sample: Any, resized_truth: bool) -> Frame:
     """A frame of a video with the ids of its objects."""
-    truth = truth_scene(sample, tuple(image.shape[-2:]))
+    input_hw = tuple(image.shape[-2:])
+    if 'pred_panoptic_seg' not in sample:
+        original = tuple(sample.metainfo.get('ori_shape', input_hw))[:2]
+        truth = truth_scene(sample, input_hw if resized_truth else original)
+        return Frame(_to_picture(image), truth, predicted_scene(sample, original))
+    truth = truth_scene(sample, input_hw)
     ids = None if truth is None else truth.panoptic_map
     return Frame(_to_picture(image), ids, _map(sample.pred_panoptic_seg))
 
@@ -146,6 +152,8 @@ def predicted_scene(sample: Any, frame_hw: tuple[int, int], score_thr: float = 0
             instances = instances[best[instances.scores[best] >= score_thr]]
             scene.scores = _numpy(instances.scores)
         _add_instances(scene, instances)
+        if 'instances_ids' in instances:
+            scene.ids = _numpy(instances.instances_ids)
     panoptic = getattr(sample, 'pred_panoptic_seg', None)
     semantic = getattr(sample, 'pred_sem_seg', None)
     if panoptic is not None:

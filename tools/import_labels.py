@@ -29,7 +29,7 @@ from mmext.formats.exports.face_content import faces_of
 from mmext.formats.exports.key_points import point_tables
 from mmext.formats.exports.labeled import LabeledPhoto
 from mmext.formats.exports.panoptic_content import panoptic_content
-from mmext.formats.folds import group_of
+from mmext.formats.folds import groups_of
 from mmext.formats.wider_face_files import write_faces
 
 FORMATS = ('yolo', 'voc', 'labelme', 'cvat', 'label_studio')
@@ -142,9 +142,9 @@ def _shares(
     if wanted < 1:
         raise InputError('--val-share: one photo cannot be shared between two files')
     groups: dict[str, list[int]] = {}
-    for index, photo in enumerate(photos):
-        name = Path(os.path.relpath(photo.path, root)).as_posix()
-        groups.setdefault(group_of(name, arguments.group), []).append(index)
+    names = [Path(os.path.relpath(photo.path, root)).as_posix() for photo in photos]
+    for index, group in enumerate(groups_of(names, arguments.group)):
+        groups.setdefault(group, []).append(index)
     drawn = list(groups.values())
     if len(drawn) < 2:
         raise InputError(f'--group {arguments.group}: all photos are one group')

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mmext.errors import InputError
 from mmext.formats.coco_tables import check_form
-from mmext.formats.folds import folds_of, group_of
+from mmext.formats.folds import folds_of, groups_of
 from mmext.formats.json_files import parse_json
 
 
@@ -48,7 +48,7 @@ def write_folds(file: Path, count: int, by: str | None, seed: int) -> list[Fold]
         if annotation.get('image_id') in of_image:
             of_image[annotation['image_id']].append(annotation)
     contents = [Counter(_categories(of_image[image['id']])) for image in content['images']]
-    groups = [group_of(str(image.get('file_name')), by) for image in content['images']]
+    groups = groups_of([str(image.get('file_name')) for image in content['images']], by)
     folds = folds_of(groups, contents, count, seed)
     written = []
     for fold in range(count):

@@ -47,6 +47,22 @@ def group_of(name: str, by: str | None) -> str:
     return str(match[1] if match.re.groups and match[1] is not None else match[0])
 
 
+def groups_of(names: Sequence[str], by: str | None) -> list[str]:
+    """The group of each of some files, see :func:`group_of`.
+
+    Raises:
+        InputError: it is a pattern that none of them matches: nothing would be kept together.
+
+    >>> groups_of(['a_1.jpg', 'a_2.jpg', 'b.jpg'], '(.*)_')
+    ['a', 'a', 'b.jpg']
+    """
+    groups = [group_of(name, by) for name in names]
+    is_pattern = by is not None and by != FOLDER
+    if is_pattern and names and not any(re.search(str(by), name) for name in names):
+        raise InputError(f'group: {by!r} matches no file name, as {names[0]!r}')
+    return groups
+
+
 def folds_of(
     groups: Sequence[str], contents: Sequence[Mapping[Any, int]], count: int, seed: int = 0
 ) -> list[int]:
@@ -67,7 +83,9 @@ def folds_of(
     for index, group in enumerate(groups):
         members.setdefault(group, []).append(index)
     if len(members) < count:
-        raise InputError(f'folds: {count} of {len(members)} groups cannot be made')
+        raise InputError(
+            f'folds: {count} of {len(members)} groups cannot be made: fewer folds, or other groups'
+        )
     amounts = {group: _amount(indices, contents) for group, indices in members.items()}
     totals: Counter[Any] = sum(amounts.values(), Counter())
     order = list(members)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmext.errors import InputError
-from mmext.formats.folds import folds_of, group_of
+from mmext.formats.folds import folds_of, group_of, groups_of
 
 
 @given(
@@ -52,3 +52,11 @@ def test_groups_by_name() -> None:
     assert group_of('other.jpg', r'clip\d+') == 'other.jpg'
     with pytest.raises(InputError, match='is no pattern'):
         group_of('x', '(')
+
+
+def test_a_pattern_that_keeps_nothing_together_is_refused() -> None:
+    names = ['clip3_001.jpg', 'clip3_002.jpg', 'other.jpg']
+    assert groups_of(names, r'clip\d+') == ['clip3', 'clip3', 'other.jpg']
+    assert groups_of(names, None) == names and groups_of([], 'x') == []
+    with pytest.raises(InputError, match=r"'film.*' matches no file name, as 'clip3_001.jpg'"):
+        groups_of(names, r'film\d+')

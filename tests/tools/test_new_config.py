@@ -204,6 +204,28 @@ def test_folds_hold_each_image_out_once(
     assert 'mine_fold1.py is there already' in capsys.readouterr().err
 
 
+def test_folders_stay_together_and_nothing_is_written_for_a_wrong_group(
+    files: list[str], tmp_path: Path, tool: Tool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads((tmp_path / 'train.json').read_text())
+    places = [f'{folder}/{i}.png' for folder in 'abc' for i in range(3)]
+    content['images'] = [
+        dict(id=i, file_name=place, width=64, height=64) for i, place in enumerate(places)
+    ]
+    content['annotations'] = []
+    (tmp_path / 'all.json').write_text(json.dumps(content))
+    flags = ['centernet_small', f'--all={tmp_path}/all.json', *files[2:], '--folds=3']
+    assert run_tool(tool('new_config').main, [*flags, '--group=clip(.)']) == 2
+    assert "'clip(.)' matches no file name, as 'a/0.png'" in capsys.readouterr().err
+    assert not list(tmp_path.glob('*fold*'))
+    tool('new_config').main([*flags, '--group=folder'])
+    held = []
+    for number in (1, 2, 3):
+        read = json.loads((tmp_path / f'all_fold{number}_val.json').read_text())
+        held.append({image['file_name'].partition('/')[0] for image in read['images']})
+    assert sorted(map(sorted, held)) == [['a'], ['b'], ['c']]
+
+
 @pytest.mark.parametrize('flags', [['--folds=3'], ['--train=x.json'], ['--all=x.json'], []])
 def test_which_files_are_meant_must_be_clear(flags: list[str], tool: Tool) -> None:
     with pytest.raises(SystemExit):

@@ -225,7 +225,8 @@ def _load(source: str) -> Any:
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)
     try:
-        return CheckpointLoader.load_checkpoint(source, map_location='cpu')
+        logger = 'silent' if Path(source).is_file() else 'current'  # a download is worth a line
+        return CheckpointLoader.load_checkpoint(source, map_location='cpu', logger=logger)
     finally:
         socket.setdefaulttimeout(timeout)
 

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from mmext.configuration import load_config
-from mmext.errors import InputError
+from mmext.errors import InputError, MissingFileError
 from mmext.host import import_mmdet
 from mmext.host_repairs.stored_config import read_stored_config
 from mmext.inference.checkpoints import check_exists
@@ -111,6 +111,8 @@ class Model:
     def _read(self, picture: Picture) -> tuple[npt.NDArray[np.uint8], str]:
         """A picture as BGR ``[H, W, 3]``, and its name."""
         if isinstance(picture, str | Path):
+            if '://' not in str(picture) and not Path(picture).is_file():
+                raise MissingFileError(f'no picture at {Path(picture).absolute()}')
             return np.asarray(self.predictor.loader.read(str(picture)), np.uint8), str(picture)
         if isinstance(picture, Image.Image):
             return np.asarray(picture.convert('RGB'))[..., ::-1].copy(), ''

@@ -225,7 +225,7 @@ class Result:
 
     def __repr__(self) -> str:
         width, height = self.size_wh
-        parts = [f'{width} x {height} px', f'{len(self)} objects']
+        parts = [f'{width} x {height} px', f'{len(self)} object{"" if len(self) == 1 else "s"}']
         if self.panoptic_map is not None:
             parts.append(f'{len(self.segments)} segments')
         return f'Result({", ".join([*([self.name] if self.name else []), *parts])})'

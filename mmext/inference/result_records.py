@@ -99,7 +99,7 @@ def _shapes(result: 'Result', index: int) -> list[tuple[str, dict[str, Any]]]:
     shapes += [('polygonlabels', dict(points=(p * per_px).tolist())) for p in polygons]
     if not polygons:
         low, high = result.boxes_xyxy[index].astype(float).reshape(2, 2)
-        (x, y), (w, h) = low * per_px, (high - low) * per_px
+        (x, y), (w, h) = (low * per_px).tolist(), ((high - low) * per_px).tolist()
         shapes.append(('rectanglelabels', dict(x=x, y=y, width=w, height=h, rotation=0)))
     if result.keypoints is not None:
         for x, y in (result.keypoints[index].astype(float) * per_px).tolist():

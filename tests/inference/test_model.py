@@ -90,7 +90,7 @@ def test_grey_pictures_become_three_channels(upsnet: mmext.Model, photo: np.ndar
         (np.zeros((4, 4, 3), np.float32), 'expected uint8'),
         (np.zeros((4, 4, 4), np.uint8), 'expected 3 channels, got 4'),
         ([3], 'got int'),
-        ('/nowhere/x.jpg', '/nowhere/x.jpg'),
+        ('/nowhere/x.jpg', '^no picture at /nowhere/x.jpg$'),
     ],
     ids=['floats', 'alpha', 'a number', 'no file'],
 )

@@ -57,6 +57,7 @@ def test_objects_as_arrays_and_table() -> None:
     assert lines[2].split() == ['dog', '0.900', '10', '5', '30', '25']
     certain = found.above(0.5)
     assert certain.names == ['dog'] and len(found) == 2
+    assert repr(certain) == 'Result(street.jpg, 80 x 40 px, 1 object)'
 
 
 def test_nothing_found() -> None:
@@ -116,6 +117,7 @@ def test_label_studio_records() -> None:
     assert np.allclose(corners.min(axis=0), [100 * 10.5 / WIDTH, 100 * 5.5 / HEIGHT])
     assert np.allclose(corners.max(axis=0), [100 * 29.5 / WIDTH, 100 * 24.5 / HEIGHT])
     box = result().to_label_studio()['result'][1]
+    assert {type(number) for number in box['value'].values()} <= {float, int, list}
     assert box['type'] == 'rectanglelabels' and box['score'] == pytest.approx(0.2)
     sides = {key: box['value'][key] for key in ('x', 'y', 'width', 'height')}
     assert sides == dict(x=50, y=25, width=50, height=75)

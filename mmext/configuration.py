@@ -70,11 +70,24 @@ def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
 def _read(path: str) -> Config:
     file = locate_config(path)
     if not file.is_file():
-        raise InputError(f'config file not found: {file.absolute()}')
+        raise InputError(f'config file not found: {file.absolute()}{_nearest(path)}')
     try:
         return Config.fromfile(file, import_custom_modules=False)
     except Exception as error:
         raise InputError(f'config file {path} cannot be read: {_reason(error)}') from error
+
+
+def _nearest(name: str) -> str:
+    """Which config of a package may be meant, for a message."""
+    package, mark, inner = name.partition('::')
+    if not mark:
+        return ''
+    folder = locate_config(f'{package}::')
+    known = {file.relative_to(folder).as_posix() for file in folder.rglob('*.py')}
+    shipped = sorted(each for each in known if not each.startswith('_base_'))
+    longer = [each for each in shipped if each.startswith(inner.removesuffix('.py'))]
+    close = longer or difflib.get_close_matches(inner, shipped, n=1)
+    return f'; did you mean {package}::{close[0]}?' if close else ''
 
 
 def _import_modules(config: Config, path: str) -> None:

@@ -100,6 +100,23 @@ def test_says_where_a_missing_file_was_looked_for(
 
 
 @pytest.mark.parametrize(
+    ('name', 'meant'),
+    [
+        ('mmext::centernt.py', 'did you mean mmext::centernet.py?'),
+        (
+            'mmdet::rtmdet/rtmdet_tiny.py',
+            'did you mean mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py?',
+        ),
+        ('mmext::nothing_like_it.py', 'nothing_like_it.py'),
+    ],
+)
+def test_the_config_that_may_be_meant(name: str, meant: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_config(name)
+    assert str(caught.value).endswith(meant)
+
+
+@pytest.mark.parametrize(
     ('option', 'meant'),
     [
         ('model.backbone.dept', 'model.backbone.depth'),

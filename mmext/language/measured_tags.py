@@ -4,7 +4,7 @@ Shape legend: P pixels, ``h x w`` image.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -22,6 +22,37 @@ _GRAY_BELOW, _BLACK_BELOW, _WHITE_ABOVE = 45, 45, 190  # saturation, value, valu
 _BROWN_BELOW = 150  # value: dark orange is brown
 _STRIP_SHARE = 0.15  # of the height of an object
 _NOTHING = 255
+
+
+class Tags(NamedTuple):
+    """What is said of an object: its class, color, and the ground below; '' where unknown."""
+
+    name: str
+    color: str
+    ground: str
+
+
+def tags_of(
+    image_bgr: npt.NDArray[np.uint8],
+    mask: npt.NDArray[np.bool_],
+    name: str,
+    classes: Sequence[str],
+    semantic: npt.NDArray[Any] | None,
+    colors: Sequence[str] = COLORS,
+) -> Tags:
+    """The tags of an object.
+
+    Args:
+        image_bgr: ``[h, w, 3]``.
+        mask: ``[h, w]``.
+        name: of its class.
+        classes: those of the semantic map.
+        semantic: ``[h, w]``, 255 is void; None: nothing is known of the ground.
+        colors: that may be said; none: no color is.
+    """
+    color = color_of(image_bgr[mask], colors) if colors and mask.any() else ''
+    below = -1 if semantic is None else ground_below(mask, semantic)
+    return Tags(name, color, classes[below] if 0 <= below < len(classes) else '')
 
 
 def color_of(pixels_bgr: npt.NDArray[np.uint8], among: Sequence[str] = COLORS) -> str:

@@ -1,6 +1,8 @@
 """Imports every file of this room that registers a class (see mmext.registry)."""
 
 from mmext.language import (  # noqa: F401
+    caption_head,
+    captioner,
     dataset,
     embedding_classifier,
     embedding_roi_head,

@@ -1,4 +1,4 @@
-"""What objects are told apart by besides their class: tags, measured after ``PackDetInputs``.
+"""What is said of objects: tags and sentences, measured on their pixels.
 
 Shape legend: n objects, W words, ``h x w`` the image.
 """
@@ -7,56 +7,116 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from mmcv.transforms import BaseTransform
 
 from mmext.errors import InputError
-from mmext.language.measured_tags import COLORS, color_of, ground_below
+from mmext.language.measured_tags import COLORS, Tags, tags_of
+from mmext.language.sentences import image_sentence, region_sentence
 from mmext.language.table import plain_name
 from mmext.registry import TRANSFORMS
 
 
-@TRANSFORMS.register_module()
-class MeasureTags(BaseTransform):
-    """Adds ``tags`` ``[n, W]`` to ``gt_instances``: class, color, and what lies below, as measured.
-
-    The words are those of the classifier, in its order. A class is a tag if it is among them; the
-    color is the one nearest to the median of the object's pixels; the ground is the stuff class
-    that covers most of the strip below the object, where the sample has a semantic map.
-
-    Args:
-        words: W names.
-        classes: names of the labels; those of the semantic map come after the things, as the data
-            set has them.
-
-    Raises:
-        InputError: objects without masks.
-    """
+class _Measuring(BaseTransform):
+    """What both transforms know of words and classes."""
 
     def __init__(self, words: Sequence[str], classes: Sequence[str]) -> None:
         self.words = [plain_name(word) for word in words]
         self.classes = [plain_name(name) for name in classes]
         self.colors = [color for color in COLORS if color in self.words]
 
+    def measure(
+        self,
+        image: npt.NDArray[np.uint8],
+        masks: npt.NDArray[Any],
+        labels: Sequence[int],
+        ground: npt.NDArray[Any] | None,
+    ) -> list[Tags]:
+        """Tags of objects: BGR ``[h, w, 3]``, masks ``[n, h, w]``, semantic map ``[h, w]``."""
+        return [
+            tags_of(
+                image, mask.astype(bool), self.classes[label], self.classes, ground, self.colors
+            )
+            for mask, label in zip(masks, labels, strict=True)
+        ]
+
+
+@TRANSFORMS.register_module()
+class MeasureTags(_Measuring):
+    """Adds ``tags`` ``[n, W]`` to ``gt_instances`` of a packed sample: class, color, ground.
+
+    The words are those of the classifier, in its order; what is not among them is no tag. The
+    color is the one nearest to the median of the object's pixels; the ground is the class of the
+    semantic map, where the sample has one, that covers most of the strip below the object.
+
+    Args:
+        words: W names.
+        classes: names of the labels; those of the semantic map come after the things, as the
+            data set has them.
+        captions: also add ``captions``, a sentence of the tags of each object, and put
+            ``gt_caption`` of the image into the meta.
+
+    Raises:
+        InputError: objects without masks.
+    """
+
+    def __init__(
+        self, words: Sequence[str], classes: Sequence[str], captions: bool = False
+    ) -> None:
+        super().__init__(words, classes)
+        self.captions = captions
+
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Measure the tags of a packed sample."""
         sample = results['data_samples']
         truth = sample.gt_instances
-        tags = torch.zeros(len(truth), len(self.words), dtype=torch.bool)
         if len(truth) and 'masks' not in truth:
             raise InputError('mmext.MeasureTags needs masks: LoadAnnotations(with_mask=True)')
-        image = np.ascontiguousarray(results['inputs'].numpy().transpose(1, 2, 0))  # BGR [h, w, 3]
+        image = np.ascontiguousarray(results['inputs'].numpy().transpose(1, 2, 0))
         ground = sample.gt_sem_seg.sem_seg[0].numpy() if 'gt_sem_seg' in sample else None
-        for number in range(len(truth)):
-            mask = truth.masks.masks[number].astype(bool)
-            said = [self.classes[int(truth.labels[number])]]
-            if self.colors and mask.any():
-                said.append(color_of(image[mask], self.colors))
-            below = -1 if ground is None else ground_below(mask, ground)
-            if 0 <= below < len(self.classes):
-                said.append(self.classes[below])
-            for word in said:
+        masks = truth.masks.masks if len(truth) else np.zeros((0, 1, 1))
+        found = self.measure(image, masks, truth.labels.tolist(), ground)
+        truth.tags = torch.zeros(len(truth), len(self.words), dtype=torch.bool)
+        for row, tags in enumerate(found):
+            for word in tags:
                 if word in self.words:
-                    tags[number, self.words.index(word)] = True
-        truth.tags = tags
+                    truth.tags[row, self.words.index(word)] = True
+        if self.captions:
+            truth.captions = [region_sentence(tags) for tags in found]
+            corners = getattr(truth.bboxes, 'tensor', truth.bboxes)
+            left = corners[:, 0].tolist() if len(truth) else []
+            sample.set_metainfo({'gt_caption': image_sentence(found, left)})
+        return results
+
+
+@TRANSFORMS.register_module()
+class RegionCaptions(_Measuring):
+    """Puts the sentences that are true of an image into the results, at the image's own size.
+
+    For evaluation, before anything changes the image's size: ``region_captions`` (a list of
+    ``(box, sentence)``, x1, y1, x2, y2 px) and ``gt_caption``, keys for the ``meta_keys`` of
+    ``PackDetInputs``.
+
+    Args:
+        words: with the colors among them.
+        classes: as of :class:`MeasureTags`.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add the sentences."""
+        if 'gt_masks' not in results:
+            raise InputError('mmext.RegionCaptions needs masks: LoadAnnotations(with_mask=True)')
+        kept = np.flatnonzero(~np.asarray(results['gt_ignore_flags'], bool))
+        boxes = results['gt_bboxes']
+        boxes = np.asarray(boxes.tensor if hasattr(boxes, 'tensor') else boxes)
+        labels = np.asarray(results['gt_bboxes_labels'])[kept].tolist()
+        found = self.measure(
+            results['img'], results['gt_masks'].masks[kept], labels, results.get('gt_seg_map')
+        )
+        corners = boxes[kept].tolist()
+        results['region_captions'] = [
+            (box, region_sentence(tags)) for box, tags in zip(corners, found, strict=True)
+        ]
+        results['gt_caption'] = image_sentence(found, [box[0] for box in corners])
         return results

@@ -10,6 +10,10 @@ from mmext.metrics.faces import (  # noqa: F401
     wider_face_metric,
 )
 from mmext.metrics.landmarks import nme_metric, pck_metric  # noqa: F401
-from mmext.metrics.language import caption_metric, retrieval_metric  # noqa: F401
+from mmext.metrics.language import (  # noqa: F401
+    caption_metric,
+    region_caption_metric,
+    retrieval_metric,
+)
 from mmext.metrics.panoptic import quality_metric, video_quality_metric  # noqa: F401
 from mmext.metrics.surface import surface_metric  # noqa: F401

@@ -67,7 +67,7 @@ def start(config: Config, work_dir: Path, mlflow: str = 'off') -> Runner:
 
 def _shrink_model(config: Config) -> None:
     model = config.model
-    backbone = model.backbone
+    backbone = model.get('detector', model).backbone
     if backbone.type == 'ResNet':
         backbone.depth = min(backbone.depth, _MAX_RESNET_DEPTH)
     _SHRINK[model.type](config)
@@ -178,6 +178,14 @@ def _shrink_yolact_edge(config: Config) -> None:
         model.propagation.update(channels=WIDTH, encoded_channels=4)
 
 
+def _shrink_captioner(config: Config) -> None:
+    model = config.model
+    small_upsnet.shrink(inner := Config(dict(model=model.detector)), WIDTH)
+    model.detector = inner.model
+    model.detector.semantic_head.norm_cfg.num_groups = 4
+    model.roi_extractor.out_channels = model.caption_head.in_channels = WIDTH
+
+
 def _shrink_resnet(model: ConfigDict) -> None:
     model.backbone.update(depth=18, base_channels=WIDTH, stem_channels=WIDTH)
     model.neck.update(in_channels=[WIDTH * 2**i for i in range(4)], out_channels=WIDTH)
@@ -198,12 +206,14 @@ _SHRINK = {
     'mmext.YolactEdge': _shrink_yolact_edge,
     'mmext.YolactEdgeFlowStage': _shrink_yolact_edge,
     'mmext.YolactEdgeJointStage': _shrink_yolact_edge,
+    'mmext.Captioner': _shrink_captioner,
 }
 
 
 def _divisor(model: ConfigDict) -> int:
     """By how much pictures are made smaller; hourglasses halve them seven times."""
-    return 4 if 'Hourglass' in model.backbone.type or 'Point' in model.type else 8
+    backbone = model.get('detector', model).backbone
+    return 4 if 'Hourglass' in backbone.type or 'Point' in model.type else 8
 
 
 def _shrink_loader(loader: ConfigDict, model: ConfigDict) -> None:

@@ -147,8 +147,8 @@ def _square(box: torch.Tensor) -> np.ndarray:
     return mask
 
 
-def tiny_detector(folder: Path, **changes: Any) -> Path:
-    """A checkpoint of the demo's Mask R-CNN with words, narrow and with random weights."""
+def tiny_config() -> Any:
+    """The demo's Mask R-CNN with words, narrow."""
     from mmext.configuration import load_config
     from mmext.host import import_mmdet
 
@@ -165,9 +165,19 @@ def tiny_detector(folder: Path, **changes: Any) -> Path:
     model.roi_head.bbox_head.update(fc_out_channels=16)
     model.roi_head.bbox_head.cls_predictor_cfg.dim = 8
     model.test_cfg.rcnn.score_thr = 0.0
-    config.merge_from_dict(changes)
+    return config
+
+
+def tiny_model() -> Any:
+    """The model of it, as a config."""
+    return tiny_config().model
+
+
+def tiny_detector(folder: Path) -> Path:
+    """A checkpoint of it, with random weights."""
+    config = tiny_config()
     torch.manual_seed(0)
-    detector = MODELS.build(model)
+    detector = MODELS.build(config.model)
     detector.init_weights()
     path = folder / 'tiny.pth'
     meta = dict(cfg=config.pretty_text, dataset_meta=dict(config.metainfo))

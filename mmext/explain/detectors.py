@@ -27,7 +27,8 @@ def raw_heads(model: nn.Module) -> dict[str, nn.Module]:
     found = {}
     for name, module in model.named_modules():
         parts = name.split('.')
-        stage = len(parts) > 1 and parts[-1].isdigit() and parts[-2] in _RAW_HEADS
+        lists = (*_RAW_HEADS, 'stacks')  # of stages of a cascade, of an hourglass
+        stage = len(parts) > 1 and parts[-1].isdigit() and parts[-2] in lists
         if (parts[-1] in _RAW_HEADS or stage) and not isinstance(module, nn.ModuleList):
             found[name] = module
     return found

@@ -7,7 +7,8 @@ python tools/infer.py street.mp4 --checkpoint vpsnet.pth --out drawn.mp4
 A video model gets the frames of a video or camera as one: its objects keep their numbers and
 colours. With --out FILE.mp4 the drawn frames alone are written, at constant memory. Otherwise
 writes to --out: pictures/ (photo and prediction side by side; a video for a video),
-predictions.panoptic.json with its PNGs, and predictions.instances.json, in COCO's formats.
+predictions.panoptic.json with its PNGs, and predictions.instances.json, in COCO's formats;
+surfaces of persons as predictions.surfaces/*.npz, one by one, and *.png, the whole picture.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from mmext.host import import_mmdet
 from mmext.inference.checkpoints import check_exists
 from mmext.inference.media import Source, open_source
 from mmext.inference.output_places import check_output_file, check_output_folder, writing
+from mmext.inference.surface_results import read_texture
 
 if TYPE_CHECKING:
     from mmext.inference.onnx_predictor import OnnxPredictor
@@ -64,6 +66,12 @@ def build_parser() -> argparse.ArgumentParser:
         help='key points in videos: a One Euro filter takes out their trembling (default: on)',
     )
     parser.add_argument(
+        '--texture',
+        type=Path,
+        metavar='FILE.png',
+        help='persons in another skin: 6 rows of 4 square tiles, one for each part of the surface',
+    )
+    parser.add_argument(
         '--allow-partial',
         action='store_true',
         help='accept a checkpoint that lacks some of the weights',
@@ -90,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     else:
         check_output_folder('--out', arguments.out)
     check_exists(arguments.checkpoint)
+    texture = read_texture(arguments.texture) if arguments.texture else None
     trust_checkpoints(arguments)
     config = load_config(arguments.config, arguments.cfg_options) if arguments.config else None
 
@@ -106,6 +115,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments.allow_partial,
         arguments.precision,
     )
+    predictor.texture = texture
     count = predict(source, predictor, arguments)
     report_left_out(source)
     if not count and source.skipped:

@@ -16,6 +16,8 @@ from mmext.drawing.instances import draw_instances
 from mmext.drawing.layout import joined, resized, side_by_side, viewing_size
 from mmext.drawing.points import attribute_notes, draw_points
 from mmext.drawing.segments import Ids, draw_panoptic
+from mmext.drawing.surfaces import draw_iso_lines, stretched, transfer_texture
+from mmext.functional.surface_pasting import SurfaceImage
 
 CLIP_FRAME_WIDTH_PX = 240
 _META_OF_POINTS = ('skeleton', 'attributes', 'mesh_triangles')
@@ -60,6 +62,9 @@ class Scene:
             of boxes and masks.
         ids: ``[N]`` from 1, numbers that the objects keep in a video; None: they have none.
         tracked: whether instance numbers mean the same in every frame, and are written.
+        surface: the surfaces of persons, drawn as iso-lines instead of masks.
+        texture: an atlas that is drawn on the surfaces instead, see
+            :func:`mmext.drawing.surfaces.transfer_texture`.
     """
 
     frame_hw: tuple[int, int]
@@ -71,6 +76,8 @@ class Scene:
     panoptic_map: Ids | None = None
     ids: npt.NDArray[Any] | None = None
     tracked: bool = False
+    surface: SurfaceImage | None = None
+    texture: Picture | None = None
 
 
 class Frame(NamedTuple):
@@ -91,6 +98,8 @@ def draw_scene(image: Picture, scene: Scene, classes: Classes) -> Picture:
         drawn = draw_panoptic(image, ids, classes.names, classes.palette, numbered=scene.tracked)
     else:
         masks, notes, table = scene.masks, [], classes.meta.get('attributes')
+        if scene.surface is not None:
+            image, masks = _with_surface(image, scene), None
         if boxes is not None and table and 'attributes' in fields:
             notes = attribute_notes(boxes, fields['attributes'], table)
         if masks is not None and masks.shape[1:] != image.shape[:2]:
@@ -108,6 +117,15 @@ def draw_scene(image: Picture, scene: Scene, classes: Classes) -> Picture:
             ids=scene.ids,
         )
     return draw_points(drawn, boxes, fields, classes.meta) if fields else drawn
+
+
+def _with_surface(image: Picture, scene: Scene) -> Picture:
+    """A copy under the surfaces of persons, or in another skin."""
+    assert scene.surface is not None
+    surface = stretched(scene.surface, (image.shape[0], image.shape[1]))
+    if scene.texture is not None:
+        return transfer_texture(image, surface, scene.texture)
+    return draw_iso_lines(image, surface)
 
 
 def draw_panel(image: Picture, truth: Scene | None, prediction: Scene, classes: Classes) -> Picture:

@@ -94,6 +94,16 @@ SYSTEMS = {
             'landmarks/hourglass8_pytorch-pose_mpii.py',
         ),
     ),
+    'densepose': System(
+        'mmext.densepose.checkpoint_keys:convert',
+        'DensePose of detectron2 (schedule s1x), saved by torch',
+        (
+            'densepose.py',
+            'densepose/r101_fpn_coco.py',
+            'densepose/r50-deeplab_fpn_coco.py',
+            'densepose/r50-wc2m_fpn_coco.py',
+        ),
+    ),
     'keypoint-rcnn': System(
         'mmext.landmarks.checkpoint_keys:convert_keypoint_rcnn',
         'Keypoint R-CNN of detectron2, ResNet-50 with FPN, saved by torch',

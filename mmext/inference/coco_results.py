@@ -16,13 +16,14 @@ from mmext.functional.panoptic_labels import INSTANCE_OFFSET
 from mmext.inference.media import Frame
 from mmext.inference.output_places import writing
 from mmext.inference.prediction import panoptic_map
+from mmext.inference.surface_results import write_surfaces
 from mmext.metrics.panoptic.write_results import PanopticResultsWriter
 from mmext.pipelines.data_checks import data_paths
 
 
 class ResultsWriter:
-    """Writes ``predictions.panoptic/*.png``, ``predictions.panoptic.json`` and
-    ``predictions.instances.json``, each if the model predicts it.
+    """Writes ``predictions.panoptic/*.png``, ``predictions.panoptic.json``,
+    ``predictions.instances.json`` and ``predictions.surfaces/*``, each if the model predicts it.
 
     Args:
         folder: where to.
@@ -43,6 +44,8 @@ class ResultsWriter:
         if 'pred_instances' in sample:
             category_ids = [category['id'] for category in self.categories]
             instances = instance_records(sample, frame.image_id, category_ids)
+            if 'surface' in sample.pred_instances:
+                write_surfaces(Path(f'{self._prefix}.surfaces'), frame, sample.pred_instances)
         if 'pred_panoptic_seg' in sample:
             self._write_panoptic(frame, sample)
         if instances is not None:

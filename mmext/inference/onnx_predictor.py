@@ -45,6 +45,7 @@ class OnnxPredictor:
         self.classes = description.classes
         self.thing_classes = frozenset(self.classes)
         self.dataset_meta = description.meta
+        self.texture: Any = None
         self.kind = f'{description.system} in ONNX'
         self.loader = LoadImage()
         self.config = Config()  # none is known: categories of results are 1, 2, 3, ...
@@ -76,7 +77,9 @@ class OnnxPredictor:
         """Return the prediction on the image ``[H, W, 3]`` (BGR), as RGB."""
         from mmext.inference.prediction import draw_prediction
 
-        return draw_prediction(image[..., ::-1].copy(), sample, self.dataset_meta, min_score)
+        return draw_prediction(
+            image[..., ::-1].copy(), sample, self.dataset_meta, min_score, self.texture
+        )
 
     def _predict(self, image: npt.NDArray[np.uint8]) -> DetDataSample:
         network_input, factors = self._prepare(image)

@@ -32,6 +32,7 @@ from mmext.drawing.panels import Classes, Scene, draw_scene
 from mmext.errors import InputError
 from mmext.formats.json_files import read_json
 from mmext.formats.panoptic_files import category_table
+from mmext.functional.surface_pasting import SurfaceImage, paste_surfaces
 from mmext.host_repairs.configs import adapt_config
 from mmext.host_repairs.faults import repair_host
 from mmext.host_repairs.stored_config import read_stored_config
@@ -68,6 +69,7 @@ class Predictor:
         self.palette = dataset_meta.get('palette')
         self.config = config
         self.dataset_meta = dataset_meta
+        self.texture: Picture | None = None
         self.pipeline = Compose(image_pipeline(config))
         self.loader = image_loader(config)
 
@@ -108,7 +110,7 @@ class Predictor:
     ) -> Picture:
         """Return the prediction on the image (BGR), as RGB."""
         rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-        return draw_prediction(rgb, sample, self.dataset_meta, min_score)
+        return draw_prediction(rgb, sample, self.dataset_meta, min_score, self.texture)
 
 
 def load_predictor(
@@ -190,7 +192,11 @@ def image_loader(config: Config) -> LoadImage:
 
 
 def draw_prediction(
-    image: Picture, sample: DetDataSample, dataset_meta: Mapping[str, Any], min_score: float
+    image: Picture,
+    sample: DetDataSample,
+    dataset_meta: Mapping[str, Any],
+    min_score: float,
+    texture: Picture | None = None,
 ) -> Picture:
     """Draw what the model predicts: the panoptic map, or else boxes and all that they have.
 
@@ -201,6 +207,10 @@ def draw_prediction(
             :func:`mmext.drawing.colors.class_colors`; and what
             :func:`mmext.drawing.points.draw_points` takes.
         min_score: instances below are not drawn; a panoptic map is drawn as it is.
+        texture: an atlas for the surfaces of persons, which are then drawn alone.
+
+    Raises:
+        InputError: a texture for a prediction without surfaces.
     """
     classes = Classes.of(dataset_meta)
     scene = Scene((image.shape[0], image.shape[1]))
@@ -213,8 +223,20 @@ def draw_prediction(
     scene.labels, scene.scores = instances.labels, instances.scores
     scene.boxes_xyxy = instances.bboxes
     scene.masks = instances.masks if 'masks' in instances else None
-    scene.fields = {name: instances[name] for name in _POINT_FIELDS if name in instances}
+    if 'surface' in instances:
+        scene.surface = surface_image(instances, scene.frame_hw)
+    if texture is not None:
+        if scene.surface is None:
+            raise InputError('texture: the model predicts no surface of persons')
+        skin = Scene(scene.frame_hw, surface=scene.surface, texture=texture)
+        return draw_scene(image, skin, classes)
     return draw_scene(image, scene, classes)
+
+
+def surface_image(instances: Any, size_hw: tuple[int, int]) -> SurfaceImage:
+    """The surfaces of all persons of ``pred_instances``, arrays, in one map of the image."""
+    surfaces, boxes = list(instances.surface), np.asarray(instances.surface_boxes)
+    return paste_surfaces(surfaces, boxes, size_hw, np.asarray(instances.scores))
 
 
 def panoptic_map(sample: DetDataSample) -> npt.NDArray[np.int64]:

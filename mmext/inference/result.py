@@ -16,8 +16,9 @@ from mmdet.structures import DetDataSample
 from PIL import Image
 
 from mmext.functional.panoptic_labels import INSTANCE_OFFSET
+from mmext.functional.surface_pasting import SurfaceImage
 from mmext.inference.coco_results import instance_records
-from mmext.inference.prediction import draw_prediction, panoptic_map
+from mmext.inference.prediction import draw_prediction, panoptic_map, surface_image
 from mmext.inference.result_records import (
     fiftyone_detections,
     label_studio_prediction,
@@ -104,6 +105,25 @@ class Result:
         return self._field('keypoint_scores')
 
     @property
+    def surfaces(self) -> list[npt.NDArray[np.uint8]] | None:
+        """Part, U and V of each object's pixels, n arrays ``[3, h, w]``; U and V times 255."""
+        surfaces = self._field('surface')
+        return None if surfaces is None else list(surfaces)
+
+    @property
+    def surface_boxes(self) -> npt.NDArray[np.int64] | None:
+        """Where they are: x, y, w, h in whole px, ``[n, 4]``."""
+        return self._field('surface_boxes')
+
+    @cached_property
+    def surface_map(self) -> SurfaceImage | None:
+        """The surfaces of all objects in one map of the picture."""
+        if self.surfaces is None:
+            return None
+        height, width = self.image.shape[:2]
+        return surface_image(self._instances, (height, width))
+
+    @property
     def mesh(self) -> npt.NDArray[np.float32] | None:
         """``[n, V, 3]``: the vertices of a face, x and y in px, z in the same unit."""
         return self._field('mesh')
@@ -164,14 +184,18 @@ class Result:
             sample.pred_instances = instances[instances.scores >= min_score]
         return Result(self.image, sample, self.meta, self.name)
 
-    def plot(self, min_score: float = 0.3) -> Image.Image:
+    def plot(self, min_score: float = 0.3, texture: Any = None) -> Image.Image:
         """The prediction drawn on the picture: the panoptic map, or the objects.
 
         Args:
             min_score: objects below are not drawn.
+            texture: an RGB atlas in which persons are dressed, see
+                :func:`mmext.drawing.surfaces.transfer_texture`.
         """
         rgb = np.asarray(cv2.cvtColor(self.image, cv2.COLOR_BGR2RGB), np.uint8)
-        return Image.fromarray(draw_prediction(rgb, self.sample, dict(self.meta), min_score))
+        return Image.fromarray(
+            draw_prediction(rgb, self.sample, dict(self.meta), min_score, texture)
+        )
 
     def save(self, path: str | Path, min_score: float = 0.3) -> None:
         """Write the drawing to a file; its suffix says the format."""

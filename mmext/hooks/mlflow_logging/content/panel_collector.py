@@ -15,6 +15,7 @@ import torch
 from mmext.drawing.layout import sheet
 from mmext.drawing.panels import Classes, Frame, Scene, draw_panel, draw_question
 from mmext.functional.panoptic_labels import INSTANCE_OFFSET
+from mmext.functional.surface_pasting import paste_surfaces
 from mmext.hooks.mlflow_logging.content.clip_panel import ClipCollector, ClipPanel
 from mmext.hooks.mlflow_logging.content.images import image_records
 from mmext.hooks.mlflow_logging.delivery import records
@@ -154,6 +155,9 @@ def predicted_scene(sample: Any, frame_hw: tuple[int, int], score_thr: float = 0
         _add_instances(scene, instances)
         if 'instances_ids' in instances:
             scene.ids = _numpy(instances.instances_ids)
+        if 'surface' in instances:
+            boxes = _numpy(instances.surface_boxes)
+            scene.surface = paste_surfaces(instances.surface, boxes, frame_hw, scene.scores)
     panoptic = getattr(sample, 'pred_panoptic_seg', None)
     semantic = getattr(sample, 'pred_sem_seg', None)
     if panoptic is not None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from mmext.formats.checkpoint_keys import Converted, Drop, Rename, rename_keys
+from mmext.formats.detectron2_keys import detector_keys
 
 _UNUSED = 'of a convolution that the released network builds but does not use'
 _DEPTH = 4  # of all published hourglasses
@@ -140,19 +141,9 @@ def convert_keypoint_rcnn(source: Mapping[str, Tensor]) -> Converted:
     Raises:
         ValueError: a key that the released network does not have.
     """
-    first, second = r'proposal_generator\.rpn_head\.', r'roi_heads\.'
-    boxes, points = 'roi_head.bbox_head', 'roi_head.tasks.keypoints'
+    second, points = r'roi_heads\.', 'roi_head.tasks.keypoints'
     table: list[Rename | Drop] = [
-        Rename(r'backbone\.bottom_up\.stem\.conv1\.weight', 'backbone.conv1.weight'),
-        Rename(r'backbone\.bottom_up\.stem\.conv1\.norm\.(.+)', r'backbone.bn1.\1'),
-        *(line for stage in range(2, 6) for line in _detectron2_stage(stage)),
-        Rename(rf'{first}conv\.(.+)', r'rpn_head.rpn_conv.\1'),
-        Rename(rf'{first}objectness_logits\.(.+)', r'rpn_head.rpn_cls.\1'),
-        Rename(rf'{first}anchor_deltas\.(.+)', r'rpn_head.rpn_reg.\1'),
-        Rename(rf'{second}box_head\.fc1\.(.+)', rf'{boxes}.shared_fcs.0.\1'),
-        Rename(rf'{second}box_head\.fc2\.(.+)', rf'{boxes}.shared_fcs.1.\1'),
-        Rename(rf'{second}box_predictor\.cls_score\.(.+)', rf'{boxes}.fc_cls.\1'),
-        Rename(rf'{second}box_predictor\.bbox_pred\.(.+)', rf'{boxes}.fc_reg.\1'),
+        *detector_keys(),
         *(
             Rename(
                 rf'{second}keypoint_head\.conv_fcn{number}\.(.+)',
@@ -161,24 +152,8 @@ def convert_keypoint_rcnn(source: Mapping[str, Tensor]) -> Converted:
             for number in range(1, 9)
         ),
         Rename(rf'{second}keypoint_head\.score_lowres\.(.+)', rf'{points}.deconv.\1'),
-        Drop(r'pixel_(?:mean|std)', 'the data preprocessor of the config has them'),
-        Drop(r'proposal_generator\.anchor_generator\..+', 'the config has the anchors'),
     ]
     return rename_keys(source, table)
-
-
-def _detectron2_stage(stage: int) -> tuple[Rename, ...]:
-    """A stage of its ResNet, whose norms are part of the convolutions, and its pyramid level."""
-    source = rf'backbone\.bottom_up\.res{stage}\.(\d+)'
-    target, level = rf'backbone.layer{stage - 1}.\1', stage - 2
-    return (
-        Rename(rf'{source}\.conv(\d)\.norm\.(.+)', rf'{target}.bn\2.\3'),
-        Rename(rf'{source}\.conv(\d)\.weight', rf'{target}.conv\2.weight'),
-        Rename(rf'{source}\.shortcut\.norm\.(.+)', rf'{target}.downsample.1.\2'),
-        Rename(rf'{source}\.shortcut\.weight', rf'{target}.downsample.0.weight'),
-        Rename(rf'backbone\.fpn_lateral{stage}\.(.+)', rf'neck.lateral_convs.{level}.conv.\1'),
-        Rename(rf'backbone\.fpn_output{stage}\.(.+)', rf'neck.fpn_convs.{level}.conv.\1'),
-    )
 
 
 def _levels(count: int) -> str:

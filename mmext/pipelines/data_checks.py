@@ -19,7 +19,7 @@ _ADVICE = (
     'Put the data set there, name its place with --cfg-options data_root=DIR, or train on the '
     'generated data set, which needs no download: `python -m mmext.demo panoptic --out '
     'data/demo_panoptic`, then configs/upsnet_demo.py (or faces, retinaface_demo.py; video, '
-    'vpsnet_demo.py)'
+    'vpsnet_demo.py; figures, densepose_demo.py)'
 )
 # arguments of the host's data sets that name a file below their data_root
 _FILES = (
@@ -30,7 +30,7 @@ _PROPOSALS_ADVICE = (
     "It holds the proposals of an RPN: test one with test_evaluator=dict(type='DumpProposals', "
     'output_dir=DIR, proposals_file=NAME.pkl), or take a detector with an RPN, as faster_rcnn'
 )
-_GENERATED = re.compile(r'(.*?\bdemo_(panoptic|faces|video|walks))\b')
+_GENERATED = re.compile(r'(.*?\bdemo_(panoptic|faces|video|walks|figures))\b')
 _WALKS = 'figures --train 8 --val 8 --train-clips 100 --val-clips 24'
 
 
@@ -107,9 +107,11 @@ def data_paths(config: Config, loop: str) -> Iterator[DataPath]:
                 yield from _local(f'{place}.{name}', part.get(name), root)
             for name, prefix in (part.get('data_prefix') or {}).items():
                 yield from _local(f'{place}.data_prefix.{name}', prefix, root)
+            for number, step in enumerate(part.get('pipeline') or ()):
+                yield from _local(f'{place}.pipeline.{number}.mirror', step.get('mirror'), '')
     evaluator = config.get(f'{loop}_evaluator')
     for place, part in walk(evaluator or {}, f'{loop}_evaluator'):
-        for name in ('ann_file', 'seg_prefix'):
+        for name in ('ann_file', 'seg_prefix', 'surface'):
             yield from _local(f'{place}.{name}', part.get(name), '')
 
 

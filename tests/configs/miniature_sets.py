@@ -271,6 +271,24 @@ def _write_walks(root: Path, folder: str = '') -> None:
     )
 
 
+def write_densepose_coco(root: Path) -> None:
+    """DensePose-COCO's layout with generated figures and their surface in place of SMPL's."""
+    write_figure_dataset(
+        root, num_train=4, num_val=2, num_train_clips=0, num_val_clips=0, image_size=(96, 96)
+    )
+    (root / 'train2017').rename(root / 'train2014')
+    (root / 'val2017').rename(root / 'val2014')
+    annotations = root / 'annotations'
+    (annotations / 'densepose_train2017.json').rename(annotations / 'densepose_train2014.json')
+    val = (annotations / 'densepose_val2017.json').read_text()
+    for split in ('valminusminival', 'minival'):
+        (annotations / f'densepose_{split}2014.json').write_text(val)
+    (root / 'densepose').mkdir()
+    (root / 'surface').rename(root / 'densepose' / 'surface')
+    tables = root / 'densepose' / 'surface' / 'UV_symmetry_transforms.mat'
+    tables.rename(root / 'densepose' / tables.name)
+
+
 WRITERS: dict[str, Callable[[Path], Any]] = {
     'coco': write_coco,
     'cityscapes': write_cityscapes,
@@ -292,4 +310,5 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     'demo_figures': lambda root: write_figure_dataset(
         root, num_train=4, num_val=2, num_train_clips=0, num_val_clips=0, image_size=(96, 96)
     ),
+    'densepose_coco': write_densepose_coco,
 }

@@ -120,7 +120,7 @@ def _shrink_retinaface(config: Config) -> None:
 
 
 def _shrink_rcnn(config: Config) -> None:
-    """Faster and Mask R-CNN, and the key points beside them."""
+    """Faster and Mask R-CNN, the key points and the surface beside them."""
     model = config.model
     _shrink_resnet(model)
     model.rpn_head.update(in_channels=WIDTH, feat_channels=WIDTH)
@@ -133,8 +133,14 @@ def _shrink_rcnn(config: Config) -> None:
                 head[f'{part}_head'].conv_out_channels = WIDTH
     head.bbox_head.update(fc_out_channels=16)
     for task in head.get('tasks', {}).values():
-        task.update(in_channels=WIDTH, conv_channels=WIDTH)
         task.roi_extractor.out_channels = WIDTH
+        if 'trunk' not in task:
+            task.update(in_channels=WIDTH, conv_channels=WIDTH)
+            continue
+        task.decoder.update(in_channels=WIDTH, channels=WIDTH, out_channels=WIDTH)
+        task.trunk.update(in_channels=WIDTH, channels=WIDTH, num_convs=1)
+        if 'DeepLab' in task.trunk.type:
+            task.trunk.num_groups = 4
 
 
 def _shrink_yolact(config: Config) -> None:
@@ -188,7 +194,8 @@ def _shrink_captioner(config: Config) -> None:
 
 def _shrink_resnet(model: ConfigDict) -> None:
     model.backbone.update(depth=18, base_channels=WIDTH, stem_channels=WIDTH)
-    model.neck.update(in_channels=[WIDTH * 2**i for i in range(4)], out_channels=WIDTH)
+    stages = model.backbone.get('num_stages', 4)
+    model.neck.update(in_channels=[WIDTH * 2**i for i in range(stages)], out_channels=WIDTH)
 
 
 _SHRINK = {

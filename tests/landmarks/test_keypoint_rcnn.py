@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from detectron2_shapes import Shapes, detector_shapes, with_bias
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import ConfigDict
@@ -191,45 +192,13 @@ def test_bad_points_and_names() -> None:
         build(num_convs=0)
 
 
-def detectron2_shapes() -> dict[str, tuple[int, ...]]:
+def detectron2_shapes() -> Shapes:
     """Names and shapes of ``keypoint_rcnn_R_50_FPN``, written by the rules of its modules."""
-    shapes: dict[str, tuple[int, ...]] = {'pixel_mean': (3, 1, 1), 'pixel_std': (3, 1, 1)}
-
-    def conv(name: str, out: int, before: int, kernel: int) -> None:
-        shapes[f'{name}.weight'] = (out, before, kernel, kernel)
-        for field in ('weight', 'bias', 'running_mean', 'running_var'):
-            shapes[f'{name}.norm.{field}'] = (out,)
-
-    def with_bias(name: str, *shape: int, outputs: int | None = None) -> None:
-        shapes[f'{name}.weight'], shapes[f'{name}.bias'] = shape, (outputs or shape[0],)
-
-    conv('backbone.bottom_up.stem.conv1', 64, 3, 7)
-    before = 64
-    for stage, blocks in zip(range(2, 6), (3, 4, 6, 3), strict=True):
-        out = 256 * 2 ** (stage - 2)
-        for block in range(blocks):
-            name = f'backbone.bottom_up.res{stage}.{block}'
-            if block == 0:
-                conv(f'{name}.shortcut', out, before, 1)
-            conv(f'{name}.conv1', out // 4, before, 1)
-            conv(f'{name}.conv2', out // 4, out // 4, 3)
-            conv(f'{name}.conv3', out, out // 4, 1)
-            before = out
-        with_bias(f'backbone.fpn_lateral{stage}', 256, out, 1, 1)
-        with_bias(f'backbone.fpn_output{stage}', 256, 256, 3, 3)
-    heads = (('conv', 256, 3), ('objectness_logits', 3, 1), ('anchor_deltas', 12, 1))
-    for name, out, kernel in heads:
-        with_bias(f'proposal_generator.rpn_head.{name}', out, 256, kernel, kernel)
-    with_bias('roi_heads.box_head.fc1', 1024, 12544)
-    with_bias('roi_heads.box_head.fc2', 1024, 1024)
-    with_bias('roi_heads.box_predictor.cls_score', 2, 1024)
-    with_bias('roi_heads.box_predictor.bbox_pred', 4, 1024)
+    shapes = detector_shapes()
     for number in range(1, 9):
         width = 256 if number == 1 else 512
-        with_bias(f'roi_heads.keypoint_head.conv_fcn{number}', 512, width, 3, 3)
-    with_bias('roi_heads.keypoint_head.score_lowres', 512, 17, 4, 4, outputs=17)
-    for level in range(5):
-        shapes[f'proposal_generator.anchor_generator.cell_anchors.{level}'] = (3, 4)
+        with_bias(shapes, f'roi_heads.keypoint_head.conv_fcn{number}', 512, width, 3, 3)
+    with_bias(shapes, 'roi_heads.keypoint_head.score_lowres', 512, 17, 4, 4, outputs=17)
     return shapes
 
 

@@ -11,6 +11,11 @@ checkpoint, with the same results; elsewhere score threshold and suppression are
     xywh = numpy.hstack([boxes[0, :, :2], boxes[0, :, 2:] - boxes[0, :, :2]])
     faces = cv2.dnn.NMSBoxes(xywh, scores[0], 0.5, 0.4)
 
+Of a mmext.VideoYolactEdge two files are written, `NAME.key.onnx` for key frames and
+`NAME.between.onnx` for the frames between them, of one --size (by default that of the test
+pipeline). The first also gives the state `middle`, `coarse`, `encoded` that the second takes beside
+`image`. --calibrate VIDEO also writes `NAME-int8.*.onnx`, calibrated on its frames.
+
 Of mmext.CropLandmarkEstimator the file takes crops of the config's size as `image` and gives
 `points` [N, K, 2] in pixels of the crop and `scores` [N, K]; the crops are yours.
 """
@@ -23,10 +28,11 @@ from pathlib import Path
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
 from mmext.cli.arguments import add_cfg_options, add_trust, trust_checkpoints
 from mmext.configuration import load_config
-from mmext.errors import run_tool
+from mmext.errors import InputError, run_tool
 from mmext.host import import_mmdet
 from mmext.inference.checkpoints import check_exists
 from mmext.inference.onnx_export import check_packages, export_onnx, load_network, not_exported
+from mmext.inference.onnx_video import export_video_model, is_video_model
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -46,6 +52,11 @@ def build_parser() -> argparse.ArgumentParser:
         metavar=('HEIGHT', 'WIDTH'),
         help='fix the size of the images (default: any size)',
     )
+    parser.add_argument(
+        '--calibrate',
+        metavar='VIDEO',
+        help='of a video model: also static INT8, in the ranges that frames of this video have',
+    )
     return parser
 
 
@@ -57,6 +68,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     trust_checkpoints(arguments)
     config = load_config(arguments.config, arguments.cfg_options)
     import_mmdet()
+    if is_video_model(config):
+        size = tuple(arguments.size) if arguments.size else None
+        for line in export_video_model(
+            config, arguments.checkpoint, arguments.out, size, arguments.calibrate
+        ):
+            print(line)
+        return
+    if arguments.calibrate:
+        raise InputError('--calibrate is for video models; this config is of none')
     network, description = load_network(config, arguments.checkpoint)
     size = tuple(arguments.size) if arguments.size else None
     gap = export_onnx(network, arguments.out, size, description)

@@ -5,7 +5,8 @@ python tools/infer.py street.mp4 --checkpoint work_dirs/upsnet_demo/iter_700.pth
 python tools/infer.py street.mp4 --checkpoint vpsnet.pth --out drawn.mp4
 
 A video model gets the frames of a video or camera as one: its objects keep their numbers and
-colours. With --out FILE.mp4 the drawn frames alone are written, at constant memory. Otherwise
+colours. A camera gives its newest frame each time; what comes in between is dropped.
+With --out FILE.mp4 the drawn frames alone are written, at constant memory. Otherwise
 writes to --out: pictures/ (photo and prediction side by side; a video for a video),
 predictions.panoptic.json with its PNGs, and predictions.instances.json, in COCO's formats;
 surfaces of persons as predictions.surfaces/*.npz, one by one, and *.png, the whole picture.
@@ -28,14 +29,14 @@ from mmext.cli.arguments import (
 from mmext.configuration import load_config
 from mmext.errors import InputError, run_tool
 from mmext.host import import_mmdet
+from mmext.inference.camera import LatestFrames
 from mmext.inference.checkpoints import check_exists
 from mmext.inference.media import Source, open_source
 from mmext.inference.output_places import check_output_file, check_output_folder, writing
 from mmext.inference.surface_results import read_texture
 
 if TYPE_CHECKING:
-    from mmext.inference.onnx_predictor import OnnxPredictor
-    from mmext.inference.prediction import Predictor
+    from mmext.inference.streaming import AnyPredictor
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -118,15 +119,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     predictor.texture = texture
     count = predict(source, predictor, arguments)
     report_left_out(source)
+    if isinstance(source, LatestFrames):
+        print(source.account())
     if not count and source.skipped:
         raise InputError(f'{arguments.input}: no image could be read and predicted')
     what = 'pictures' if to_video else 'pictures and COCO results'
     print(f'{count} {what} in {arguments.out}')
 
 
-def predict(
-    source: Source, predictor: 'Predictor | OnnxPredictor', arguments: argparse.Namespace
-) -> int:
+def predict(source: Source, predictor: 'AnyPredictor', arguments: argparse.Namespace) -> int:
     """Predict, draw and write every frame; return the number of drawn ones.
 
     Whatever ends the loop early, the results of the frames before it are written.

@@ -76,7 +76,9 @@ def open_source(spec: str) -> Source:
             return Images([path], path.parent)
         return Video(str(path), path.stem)
     if spec.isdigit():
-        return Video(int(spec), f'camera{spec}')
+        from mmext.inference.camera import LatestFrames  # is itself a source
+
+        return LatestFrames(Video(int(spec), f'camera{spec}'))
     raise InputError(f'input not found: {path.absolute()} is no image, folder or video')
 
 

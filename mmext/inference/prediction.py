@@ -43,6 +43,7 @@ from mmext.pipelines.loading import LoadImage
 
 if TYPE_CHECKING:
     from mmext.inference.onnx_predictor import OnnxPredictor
+    from mmext.inference.onnx_video import GraphPredictor
 
 _POINT_FIELDS = (
     *('mesh', 'keypoints', 'keypoint_scores', 'attributes'),
@@ -119,7 +120,7 @@ def load_predictor(
     device: str,
     allow_partial: bool = False,
     precision: str = 'fp32',
-) -> 'Predictor | OnnxPredictor':
+) -> 'Predictor | OnnxPredictor | GraphPredictor':
     """Build the model, load its weights and make it fast; or open an ONNX file.
 
     Args:
@@ -134,7 +135,10 @@ def load_predictor(
     """
     if checkpoint_path.endswith('.onnx'):
         from mmext.inference.onnx_predictor import load_onnx
+        from mmext.inference.onnx_video import load_pair
 
+        if (pair := load_pair(Path(checkpoint_path))) is not None:
+            return pair
         return load_onnx(Path(checkpoint_path), config, device, precision)
     repair_host()
     checkpoint = load_checkpoint(checkpoint_path)
@@ -223,6 +227,8 @@ def draw_prediction(
     scene.labels, scene.scores = instances.labels, instances.scores
     scene.boxes_xyxy = instances.bboxes
     scene.masks = instances.masks if 'masks' in instances else None
+    scene.ids = instances.instances_ids if 'instances_ids' in instances else None
+    scene.fields = {name: instances[name] for name in _POINT_FIELDS if name in instances}
     if 'surface' in instances:
         scene.surface = surface_image(instances, scene.frame_hw)
     if texture is not None:

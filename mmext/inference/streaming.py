@@ -17,10 +17,11 @@ from mmext.progress import progress_bar
 if TYPE_CHECKING:
     from mmext.inference.coco_results import ResultsWriter
     from mmext.inference.onnx_predictor import OnnxPredictor
+    from mmext.inference.onnx_video import GraphPredictor
     from mmext.inference.point_smoothing import PointSmoother
     from mmext.inference.prediction import Predictor
 
-    AnyPredictor = Predictor | OnnxPredictor
+    AnyPredictor = Predictor | OnnxPredictor | GraphPredictor
 
 _LISTED = 20
 
@@ -96,7 +97,8 @@ def _predicted(
     """The frames with their predictions; if a batch of pictures fails, one by one."""
     video = None if source.fps is None else source.name
     try:
-        samples = predictor([frame.image for frame in batch], video, done)
+        first = batch[0].image_id if video is not None else done  # of a camera, some were dropped
+        samples = predictor([frame.image for frame in batch], video, int(first))
     except Exception as error:
         if video is not None:
             raise

@@ -2,6 +2,7 @@
 
 from mmext.densepose import (  # noqa: F401
     dataset,
+    mirror_rcnn,
     pyramid_decoder,
     surface_task,
     transforms,

@@ -7,6 +7,7 @@ maps, 2 S of the maps that are read.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from mmdet.utils import ConfigType, InstanceList
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from mmext.densepose.mirror import read_mirror
 from mmext.densepose.point_losses import point_losses
 from mmext.densepose.surface_decoding import decode_surface, quantized
 from mmext.densepose.surface_losses import mask_loss, mask_targets
@@ -45,6 +47,8 @@ class DensePoseTask(BaseModule):
         loss_weights: of ``mask``, ``part`` and ``uv``; what is not named is detectron2's.
         average_uv: the mean over points instead of their sum, which depends on the batch.
         min_overlap: IoU with its person above which a proposal is trained on.
+        mirror: the file or folder that ``mmext.LoadSurface`` takes; in a detector that looks at
+            mirrored images too (``mmext.MirrorRCNN``) both views are averaged.
         init_cfg: of mmengine.
 
     Raises:
@@ -62,6 +66,7 @@ class DensePoseTask(BaseModule):
         loss_weights: Mapping[str, float] | None = None,
         average_uv: bool = False,
         min_overlap: float = 0.7,
+        mirror: str | Path | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -80,6 +85,7 @@ class DensePoseTask(BaseModule):
         )
         self.loss_weights, self.average_uv = weights, average_uv
         self.min_overlap = min_overlap
+        self.mirror = read_mirror(mirror) if mirror is not None else None
 
     def forward(self, regions: Tensor) -> SurfaceMaps:
         """Features of regions ``[R, C, s, s]`` -> maps ``[R, ., S, S]``."""
@@ -124,6 +130,7 @@ class DensePoseTask(BaseModule):
         boxes: Sequence[Tensor],
         batch_img_metas: Sequence[Mapping[str, Any]],
         rescale: bool = False,
+        mirrored: Sequence[Tensor] | None = None,
     ) -> list[dict[str, Any]]:
         """What the pixels of each box are.
 
@@ -132,21 +139,23 @@ class DensePoseTask(BaseModule):
             boxes: ``[n, 4]`` of each image, px of the input.
             batch_img_metas: with ``scale_factor``.
             rescale: whether results are in px of the original images.
+            mirrored: levels of the mirrored images, with ``batch_input_shape`` in the metas.
 
         Returns:
             Of each image ``surface``, a list of n arrays ``[3, h, w]`` uint8 (part, and U and V
             times 255), and ``surface_boxes`` ``[n, 4]`` int64: x, y, w, h of each in whole px.
         """
         found = []
-        levels = self._decoded_levels(features)
+        views = [self._decoded_levels(view) for view in (features, mirrored) if view is not None]
         for number, (own, meta) in enumerate(zip(boxes, batch_img_metas, strict=True)):
             factor = own.new_tensor(meta.get('scale_factor', (1.0, 1.0))).repeat(2)
             placed = whole_boxes(own / factor if rescale else own)
             rois = torch.cat([own.new_full((len(own), 1), number), own], dim=1)
+            width = float(meta['batch_input_shape'][1]) if len(views) > 1 else 0.0
             surfaces = []
             for chunk, sizes in zip(rois.split(_CHUNK), placed[:, 2:].split(_CHUNK), strict=True):
                 if len(chunk):
-                    surfaces += _pixels(self._maps(levels, chunk), sizes.tolist())
+                    surfaces += _pixels(self._averaged(views, chunk, width), sizes.tolist())
             found.append(dict(surface=surfaces, surface_boxes=placed))
         return found
 
@@ -155,6 +164,19 @@ class DensePoseTask(BaseModule):
         if self.decoder is not None:
             return [self.decoder(features)]
         return features[: self.roi_extractor.num_inputs]
+
+    def _averaged(
+        self, views: Sequence[Sequence[Tensor]], rois: Tensor, width: float
+    ) -> list[Tensor]:
+        """Body, parts, U and V of regions ``[R, 5]`` at the size that is read, over all views."""
+        maps = _enlarged(self._maps(views[0], rois))
+        if len(views) == 1 or self.mirror is None:
+            return maps
+        turned = rois.clone()
+        turned[:, 1], turned[:, 3] = width - rois[:, 3], width - rois[:, 1]
+        coarse, parts, u, v = _enlarged(self._maps(views[1], turned))
+        others = self.mirror.maps(coarse, parts, (u, v))
+        return [(one + other) / 2 for one, other in zip(maps, others, strict=True)]
 
     def _maps(self, levels: Sequence[Tensor], rois: Tensor) -> SurfaceMaps:
         """Maps of regions ``[R, 5]``; one of nothing keeps all weights in the graph."""
@@ -184,12 +206,19 @@ def _body_loss(maps: SurfaceMaps, targets: SurfaceTargets) -> Tensor:
     return mask_loss(logits, cells)
 
 
-def _pixels(maps: SurfaceMaps, sizes_wh: Sequence[Sequence[int]]) -> list[Any]:
-    """Part, U and V of the pixels of regions, arrays ``[3, h, w]`` uint8."""
-    coarse = doubled_logits(maps.coarse, maps.coarse_confidence)
-    parts = doubled_logits(maps.parts, maps.part_confidence)
-    u, v = doubled(maps.u), doubled(maps.v)
+def _enlarged(maps: SurfaceMaps) -> list[Tensor]:
+    """Body, parts, U and V at twice the size, weighted by their confidence."""
     return [
-        quantized(decode_surface(s, i, own_u, own_v, (height, width))).cpu().numpy()
-        for s, i, own_u, own_v, (width, height) in zip(coarse, parts, u, v, sizes_wh, strict=True)
+        doubled_logits(maps.coarse, maps.coarse_confidence),
+        doubled_logits(maps.parts, maps.part_confidence),
+        doubled(maps.u),
+        doubled(maps.v),
+    ]
+
+
+def _pixels(maps: Sequence[Tensor], sizes_wh: Sequence[Sequence[int]]) -> list[Any]:
+    """Part, U and V of the pixels of regions, arrays ``[3, h, w]`` uint8."""
+    return [
+        quantized(decode_surface(s, i, u, v, (height, width))).cpu().numpy()
+        for s, i, u, v, (width, height) in zip(*maps, sizes_wh, strict=True)
     ]

@@ -25,7 +25,8 @@ class TaskRoIHead(StandardRoIHead):
     A task is a module with two methods. ``loss(features, sampling_results, batch_gt_instances)``
     returns losses by name. ``predict(features, boxes, batch_img_metas, rescale)`` gets the boxes
     ``[n, 4]`` of each image, in px of the input, and returns for each image the fields of its
-    objects by name; with ``rescale`` in px of the original images.
+    objects by name; with ``rescale`` in px of the original images. A task that has ``mirror`` gets
+    besides ``mirrored``, the features of the mirrored images, while :attr:`mirrored` holds them.
 
     Args:
         tasks: name -> config of a task.
@@ -39,6 +40,7 @@ class TaskRoIHead(StandardRoIHead):
         super().__init__(**kwargs)
         self.tasks = nn.ModuleDict({name: MODELS.build(task) for name, task in tasks.items()})
         self._sampled: list[SamplingResult] = []
+        self.mirrored: Sequence[Tensor] | None = None
 
     def bbox_loss(
         self, x: Sequence[Tensor], sampling_results: list[SamplingResult]
@@ -89,7 +91,10 @@ class TaskRoIHead(StandardRoIHead):
         results = self.predict_bbox(x, metas, rpn_results_list, self.test_cfg, rescale=False)
         boxes = [objects.bboxes.clone() for objects in results]
         tasks = cast('Mapping[str, Any]', self.tasks)
-        fields = {name: task.predict(x, boxes, metas, rescale) for name, task in tasks.items()}
+        fields = {
+            name: task.predict(x, boxes, metas, rescale, **self._views_of(task))
+            for name, task in tasks.items()
+        }
         if self.with_mask:
             results = self.predict_mask(x, metas, results, rescale=rescale)
         for number, (objects, meta) in enumerate(zip(results, metas, strict=True)):
@@ -101,6 +106,12 @@ class TaskRoIHead(StandardRoIHead):
                 for field, values in own[number].items():
                     objects.set_field(values, field)
         return results
+
+    def _views_of(self, task: Any) -> dict[str, Sequence[Tensor]]:
+        """The other views of the images that a task makes use of."""
+        if self.mirrored is None or getattr(task, 'mirror', None) is None:
+            return {}
+        return dict(mirrored=self.mirrored)
 
 
 def _refuse_twice(task: str, names: set[str]) -> None:

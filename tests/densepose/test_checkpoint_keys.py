@@ -83,5 +83,5 @@ def test_what_is_unknown_is_named() -> None:
     weights = {
         key: torch.zeros(1) for key in ('roi_heads.densepose_predictor.embed_lowres.weight',)
     }
-    with pytest.raises(ValueError, match='unknown: roi_heads.densepose_predictor.embed_lowres'):
+    with pytest.raises(ValueError, match=r'unknown: roi_heads\.densepose_predictor\.embed_lowres'):
         SYSTEMS['densepose'].convert(weights)

@@ -84,6 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise InputError(f'--trials: expected at least 1, got {arguments.trials}')
 
     from mmext.cli.sweep_plan import default_work_dir, plan_of
+    from mmext.hooks.mlflow_logging.delivery.group_note import note_group
     from mmext.sweep import studies, sweep, table
 
     arguments.work_dir = arguments.work_dir or default_work_dir(arguments.config, arguments.name)
@@ -104,6 +105,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         keys = list(plan.space)
         table.write_csv(plan.work_dir / 'trials.csv', study, plan.judging, keys)
         Console(file=sys.stdout).print(table.table(study, plan.judging, keys))
+        is_measured = any(value is not None for _, value in table.ranked(study, plan.judging))
+        if plan.tracking_uri != 'off' and is_measured:
+            note_group(plan.tracking_uri, plan.group, 'sweep', table.markdown(study, plan))
     for line in table.best_lines(study, plan):
         print(line)
 

@@ -52,16 +52,12 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
         judging=judging,
         trials=trials or _DEFAULT_TRIALS,
         work_dir=arguments.work_dir,
-        flags=tuple(_flags(arguments, config)),
-        options=(*_options(arguments.name, config, judging), *arguments.options),
+        flags=tuple(_flags(arguments)),
+        options=tuple(arguments.options),
+        added=tuple(_added_options(arguments.name, config, judging)),
+        tracking_uri=tracking_uri(arguments, config),
+        group=f'sweep_{arguments.name}',
     )
-
-
-def validations_of(config: Config) -> int:
-    """How often a training validates, as far as the config says."""
-    loop = config.get('train_cfg') or {}
-    length = loop.get('max_epochs') or loop.get('max_iters') or 1
-    return max(1, int(length) // int(loop.get('val_interval') or 1))
 
 
 def tracking_uri(arguments: argparse.Namespace, config: Config) -> str:
@@ -131,10 +127,9 @@ def _judging(arguments: argparse.Namespace, own: Mapping[str, Any], config: Conf
     )
 
 
-def _flags(arguments: argparse.Namespace, config: Config) -> Iterator[str]:
+def _flags(arguments: argparse.Namespace) -> Iterator[str]:
     """Flags of ``mmext train``."""
-    uri = tracking_uri(arguments, config)
-    yield from ('--seed', str(arguments.seed), '--mlflow', uri)
+    yield from ('--seed', str(arguments.seed))
     if arguments.precision:
         yield from ('--precision', arguments.precision)
     if arguments.no_pretrained:
@@ -143,7 +138,7 @@ def _flags(arguments: argparse.Namespace, config: Config) -> Iterator[str]:
         yield '--auto-scale-lr'
 
 
-def _options(name: str, config: Config, judging: Judging) -> Iterator[str]:
+def _added_options(name: str, config: Config, judging: Judging) -> Iterator[str]:
     """What is added to the config of every trial."""
     yield 'default_hooks.sweep_trial.type=mmext.SweepTrialHook'
     hooks = config.get('default_hooks') or {}

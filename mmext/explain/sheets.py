@@ -44,7 +44,8 @@ def detection_sheet(
     drawn = []
     for row in rows:
         detection = row[0].detection
-        window = close_up(detection.box_xyxy, scene.image.shape[:2])
+        height, width = scene.image.shape[:2]
+        window = close_up(detection.box_xyxy, (height, width))
         tiles, titles = [_marked(photo, detection, factor, scene)], [_title(row[0])]
         if window is not None:
             corners = [factor * edge for edge in window]
@@ -97,11 +98,12 @@ def _heat_tile(
     side: int,
 ) -> Picture:
     """A map on the photo, or on a part of it."""
-    photo, heat = _rgb(scene), np.asarray(attribution.heat * share, np.float32)
+    photo, heat = _rgb(scene), np.asarray(attribution.heat * share)
     height, width = photo.shape[:2]
     left, top, right, bottom = window or (0, 0, width, height)
     if window is not None:
-        heat = cv2.resize(heat, (width, height))[top:bottom, left:right]
+        heat = np.asarray(cv2.resize(heat.astype(np.float32), (width, height)))
+        heat = heat[top:bottom, left:right]
     tile, factor = at_size(photo[top:bottom, left:right], side)
     x1, y1, x2, y2 = attribution.detection.box_xyxy
     box = [factor * edge for edge in (x1 - left, y1 - top, x2 - left, y2 - top)]

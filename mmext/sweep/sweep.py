@@ -26,7 +26,10 @@ class Plan:
         trials: in all, those of earlier starts included.
         work_dir: folder of the trials' folders.
         flags: of every training.
-        options: of every training, ``KEY=VALUE``; ``{number}`` is the number of the trial.
+        options: of every training, ``KEY=VALUE``.
+        added: more of them, which make it a trial; ``{number}`` is its number.
+        tracking_uri: MLflow's store of the runs, or ``off``.
+        group: the name of the run that they lie below.
     """
 
     config: str
@@ -36,6 +39,9 @@ class Plan:
     work_dir: Path
     flags: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    tracking_uri: str = 'off'
+    group: str = 'sweep'
 
     def folder(self, number: int) -> TrialFolder:
         """The folder of a trial."""
@@ -150,9 +156,9 @@ def _train(
     if trial.user_attrs.get('ended'):
         ended = Ended(0, '', False)
     else:
-        options = [*plan.options, *options_of(trial.params)]
-        numbered = [option.replace('{number}', str(number)) for option in options]
-        flags = [*plan.flags, '--cfg-options', *numbered]
+        added = [option.replace('{number}', str(number)) for option in plan.added]
+        options = [*added, *plan.options, *options_of(trial.params)]
+        flags = [*plan.flags, '--mlflow', plan.tracking_uri, '--cfg-options', *options]
         written = studies.written_trial(address, study.study_name, number, plan.judging)
         ended = folder.train(plan.config, flags, written, watch)
     watch()

@@ -47,16 +47,21 @@ def table(study: Any, judging: Judging, keys: Sequence[str]) -> Table:
     made = Table('trial', judging.metric, *names, 'end', title=f'sweep {study.study_name}')
     entries = ranked(study, judging)
     for trial, value in entries[:_SHOWN]:
-        cells = [trial.params.get(key, '') for key in keys]
-        made.add_row(
-            str(trial.number),
-            '–' if value is None else f'{value:.4f}',
-            *(f'{cell:.4g}' if isinstance(cell, float) else str(cell) for cell in cells),
-            _WORDS.get(studies.state_of(trial), studies.state_of(trial)),
-        )
+        made.add_row(str(trial.number), *_cells(trial, value, keys))
     if len(entries) > _SHOWN:
         made.caption = f'{len(entries) - _SHOWN} more in trials.csv'
     return made
+
+
+def _cells(trial: Any, value: float | None, keys: Sequence[str]) -> list[str]:
+    """Value, parameters and end of a trial."""
+    params = [trial.params.get(key, '') for key in keys]
+    state = studies.state_of(trial)
+    return [
+        '–' if value is None else f'{value:.4f}',
+        *(f'{param:.4g}' if isinstance(param, float) else str(param) for param in params),
+        _WORDS.get(state, state),
+    ]
 
 
 def write_csv(path: Path, study: Any, judging: Judging, keys: Sequence[str]) -> None:
@@ -81,9 +86,22 @@ def best_lines(study: Any, plan: Plan) -> list[str]:
     if trial is None or value is None:
         return ['no trial was measured']
     folder = plan.folder(trial.number).path
-    again = ['mmext', 'train', plan.config, '--cfg-options', *options_of(trial.params)]
+    options = [*plan.options, *options_of(trial.params)]
+    again = ['mmext', 'train', plan.config, *plan.flags, '--cfg-options', *options]
     return [
         f'best: trial {trial.number}, {plan.judging.metric} {value:.4f}',
         f'  look at it   {shlex.join(["mmext", "serve", str(folder)])}',
         f'  train again  {shlex.join(again)}',
     ]
+
+
+def markdown(study: Any, plan: Plan) -> str:
+    """The best ten trials, for MLflow's page of the sweep."""
+    keys, metric = list(plan.space), plan.judging.metric
+    names = [short_name(key, keys) for key in keys]
+    heads = ['trial', metric, *names, 'end']
+    rows = ['| ' + ' | '.join(heads) + ' |', '|---' * len(heads) + '|']
+    for trial, value in ranked(study, plan.judging)[:_SHOWN]:
+        rows.append(f'| trial_{trial.number} | {" | ".join(_cells(trial, value, keys))} |')
+    again = ''.join(f'    {line.strip()}\n' for line in best_lines(study, plan)[1:])
+    return '\n'.join([*rows, '', 'The best one:', '', again])

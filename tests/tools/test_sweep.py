@@ -67,6 +67,9 @@ def check_mlflow(uri: str, trials: list[Any], address: str) -> None:
     (experiment,) = (e for e in client.search_experiments() if e.name == 'tiny')
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
     assert set(runs) == {'sweep_lr', 'trial_3', 'trial_4'}
+    note = runs['sweep_lr'].data.tags['mlflow.note.content']
+    assert f'| trial | {METRIC} | lr | end |' in note and '| trial_4 | ' in note
+    assert note.count('(mmext sweep)') == 1
     for number in (3, 4):
         run = runs[f'trial_{number}']
         assert run.data.tags['mlflow.parentRunId'] == runs['sweep_lr'].info.run_id
@@ -148,4 +151,4 @@ def test_a_search_that_stands_in_the_config(config_file: Path, tmp_path: Path, t
             ('optim_wrapper.optimizer.lr=0.1:0.5', 'train_dataloader.batch_size=4,8'),
         )
     )
-    assert 'default_hooks.checkpoint.rule=less' in plan.options
+    assert 'default_hooks.checkpoint.rule=less' in plan.added

@@ -26,3 +26,4 @@ model = dict(
         mask_head=dict(class_agnostic=True),
     )
 )
+default_hooks = dict(vocabulary=dict(type='mmext.VocabularyHook', replaceable=True))

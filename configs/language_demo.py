@@ -33,3 +33,4 @@ train_pipeline = [
     dict(type='mmext.MeasureTags', words=words, classes={{_base_.metainfo.classes}}),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+default_hooks = dict(vocabulary=dict(type='mmext.VocabularyHook'))

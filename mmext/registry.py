@@ -104,6 +104,7 @@ HOOKS = _child(
     _DUE_VALIDATION,
     _EXPLAIN,
     _FINITE_WEIGHTS,
+    _LANGUAGE,
     _MLFLOW,
     _PIPELINES,
     _PRECISION,

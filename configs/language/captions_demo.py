@@ -50,3 +50,4 @@ val_evaluator = dict(
 )
 test_evaluator = val_evaluator
 auto_scale_lr = dict(base_batch_size=8)
+default_hooks = dict(captions=dict(type='mmext.CaptionSheetHook'))

@@ -5,3 +5,5 @@ _base_ = [
     '../_base_/datasets/demo_instances.py',
     '../_base_/schedules/demo.py',
 ]
+
+default_hooks = dict(vocabulary=dict(type='mmext.VocabularyHook', replaceable=True))

@@ -5,13 +5,16 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from mmdet.structures import DetDataSample
 
 from mmext.drawing.layout import side_by_side
 from mmext.errors import TRACEBACK_VARIABLE, InputError
-from mmext.inference.media import Frame, PictureWriter, Source
+from mmext.inference.caption_sheets import caption_sheet
+from mmext.inference.media import Frame, PictureWriter, Source, write_picture
 from mmext.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -119,6 +122,10 @@ def _write(
         outputs.pictures.write(frame.name, drawn)
         return
     outputs.results.write(frame, sample)
+    told = caption_sheet(frame.image[..., ::-1], sample, min_score=outputs.min_score)
+    if told is not None and outputs.pictures.source.fps is None:
+        place = outputs.pictures.folder.parent / 'captions' / Path(frame.name).with_suffix('.jpg')
+        write_picture(place, np.ascontiguousarray(told[..., ::-1]))
     outputs.pictures.write(frame.name, side_by_side([frame.image[..., ::-1], drawn]))
 
 

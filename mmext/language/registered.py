@@ -9,4 +9,5 @@ from mmext.language import (  # noqa: F401
     joint_embedding_loss,
     sigmoid_class_loss,
     transforms,
+    vocabulary_hook,
 )

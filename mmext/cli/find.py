@@ -12,8 +12,10 @@ from mmext.cli.arguments import add_cfg_options, add_trust
 from mmext.cli.explain.arguments import add_out, load_explainer, positive
 from mmext.errors import InputError
 from mmext.inference.media import open_source
+from mmext.language.measured_tags import COLORS
+from mmext.language.questions import answer, parse_question, things_of
 from mmext.language.search import Question, query_vector
-from mmext.language.table import TextTable, read_table
+from mmext.language.table import TextTable, plain_name, read_table
 from mmext.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -37,6 +39,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--words', type=Path, metavar='FILE', help='table of words (default: its own)'
     )
+    parser.add_argument(
+        '--ask', default='', metavar='QUESTION',
+        help='"how many red balls are left of the crate?", of each image',
+    )  # fmt: skip
     parser.add_argument('--objects', choices=('truth', 'predicted', 'all'), default='all',
                         help='which objects of the index (default all)')  # fmt: skip
     parser.add_argument('--top', type=positive, default=20, help='how many (default 20)')
@@ -64,6 +70,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     question = Question(arguments.text, arguments.minus, arguments.plus)
     index = _open(arguments)
     words = _words(arguments, index)
+    if arguments.ask:
+        _ask(arguments, index, words)
+        return
     like = None if arguments.like is None else place_of(arguments.like, index)
     vector = None if like is None else np.asarray(index.vectors[[like]][0], np.float32)
     query = query_vector(question, words, vector)
@@ -81,6 +90,29 @@ def main(argv: Sequence[str] | None = None) -> None:
         if row >= 0
     ]
     _show(arguments.out, found, None if like is None else index.records[like])
+
+
+def _ask(arguments: argparse.Namespace, index: 'ObjectIndex', words: TextTable | None) -> None:
+    """Answer a question for each image of an index."""
+    if words is None:
+        raise InputError('--ask needs the words of the index, or --words')
+    classes = [plain_name(name) for name in index.classes]
+    colors = [name for name in words.names if plain_name(name) in COLORS]
+    known = [name for name in classes if name in map(plain_name, words.names)]
+    question = parse_question(arguments.ask, known, colors)
+    kinds = {record['of'] for record in index.records}
+    asked = 'predicted' if 'predicted' in kinds else 'truth'  # never an object twice
+    asked = asked if arguments.objects == 'all' else arguments.objects
+    rows_of: dict[str, list[int]] = {}
+    for row, record in enumerate(index.records):
+        rows = rows_of.setdefault(record['image'], [])
+        if record['of'] == asked:
+            rows.append(row)
+    for image, rows in rows_of.items():
+        boxes = np.array([index.records[row]['box'] for row in rows], float).reshape(-1, 4)
+        vectors = np.asarray(index.vectors[rows], np.float32)
+        things = things_of(vectors, boxes, words, {'class': known, 'color': colors})
+        print(f'{answer(question, things):8}  {image}')
 
 
 def place_of(text: str, index: 'ObjectIndex') -> int:

@@ -99,6 +99,15 @@ def test_the_command_on_an_index(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out.count('.png') >= 7
 
 
+def test_a_question_about_each_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    index = str(write_index(tmp_path / 'objects.index'))
+    main([index, '--ask', 'how many red balls?', '--out', str(tmp_path / 'out')])
+    answers = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert answers == ['1', '1']
+    with pytest.raises(InputError, match="'cars' is no class"):
+        main([index, '--ask', 'how many cars?', '--out', str(tmp_path / 'out')])
+
+
 def test_what_cannot_be_found(tmp_path: Path) -> None:
     folder = write_index(tmp_path / 'objects.index', with_words=False)
     index, out = str(folder), str(tmp_path / 'out')

@@ -18,6 +18,7 @@ from mmext.functional.keypoints import warp_points
 from mmext.pipelines.keypoint_following import follow, record_warp
 from mmext.registry import TRANSFORMS
 
+_BORDER_PX = 2  # the outermost samples see their neighbors, and what is outside is black from 1 px
 _PER_OBJECT = ('gt_bboxes_labels', 'gt_ignore_flags', 'gt_instances_ids')
 
 
@@ -78,9 +79,7 @@ class CropInstance(BaseTransform):
         width, height = self.size
         crop = crops_around(box, torch.zeros(1), self.margin, width / height)
         crop = jittered(crop, self.shift, self.scale, np.deg2rad(self.rotation))
-        image = torch.from_numpy(np.ascontiguousarray(results['img'], np.float32))
-        pixels = sample_crops(image.permute(2, 0, 1)[None], crop, (width, height))
-        results['img'] = pixels[0].permute(1, 2, 0).numpy()
+        results['img'] = _pixels(results['img'], crop, self.size)
         results['img_shape'] = (height, width)
         matrix = crop_matrices(crop.double(), self.size)[0].numpy()
         corners = box.double().numpy()[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
@@ -98,6 +97,22 @@ class CropInstance(BaseTransform):
             f'{type(self).__name__}(size={self.size}, margin={self.margin}, shift={self.shift}, '
             f'scale={self.scale}, rotation={self.rotation})'
         )
+
+
+def _pixels(image: np.ndarray, crop: torch.Tensor, size_wh: tuple[int, int]) -> np.ndarray:
+    """The pixels ``[height, width, 3]`` of a crop ``[1, 6]`` of an image ``[H, W, 3]``.
+
+    Only the part of the image around the crop is touched: photos may have many million pixels.
+    """
+    height, width = image.shape[:2]
+    reach = crop[0, 3:5].norm() / 2 + _BORDER_PX
+    low = (crop[0, 1:3] - reach).floor().long().tolist()
+    high = (crop[0, 1:3] + reach).ceil().long().tolist()
+    left, top = min(max(low[0], 0), width - 1), min(max(low[1], 0), height - 1)
+    part = image[top : max(high[1], top + 1), left : max(high[0], left + 1)]
+    moved = crop - crop.new_tensor([0, left, top, 0, 0, 0])
+    planes = torch.from_numpy(np.ascontiguousarray(part, np.float32)).permute(2, 0, 1)
+    return sample_crops(planes[None], moved, size_wh)[0].permute(1, 2, 0).numpy()
 
 
 def sample_crops(

@@ -9,7 +9,7 @@ from mmcv.transforms import Compose
 from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.registry import init_default_scope
 
-from mmext.landmarks.transforms import CropInstance, sample_crops
+from mmext.landmarks.transforms import CropInstance, _pixels, sample_crops
 from mmext.registry import TRANSFORMS
 
 PAIRS = ((0, 1),)
@@ -110,3 +110,28 @@ def test_bad_input() -> None:
         CropInstance(size=(4, 4))(results())
     with pytest.raises(ValueError, match='masks'):
         CropInstance(size=(4, 4))(results(gt_keypoints=1, gt_masks=1))
+
+
+def test_the_part_around_a_crop_gives_the_same_pixels_as_the_whole_image() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (60, 90, 3), np.uint8)
+    before = image.copy()
+    whole = torch.from_numpy(image).permute(2, 0, 1)[None]
+    crops = [[0, x, y, w, h, a] for x, y, w, h, a in zip(
+        rng.uniform(-30, 120, 40), rng.uniform(-30, 90, 40), rng.uniform(0.5, 60, 40),
+        rng.uniform(0.5, 60, 40), rng.uniform(-4, 4, 40), strict=True,
+    )]  # fmt: skip
+    edges = [
+        [0, 0, 0, 2, 2, 0],
+        [0, 90, 60, 3, 3, 0],
+        [0, -1.5, 30, 2, 9, 0],
+        [0, 45, 30, 300, 200, 1],
+    ]
+    seen = 0
+    for values in crops + edges:
+        crop = torch.tensor([values], dtype=torch.float32)
+        expected = sample_crops(whole, crop, (12, 8))[0].permute(1, 2, 0).numpy()
+        np.testing.assert_allclose(_pixels(image, crop, (12, 8)), expected, atol=0.02)
+        seen += bool(expected.any())
+    assert 20 < seen < len(crops) + len(edges)
+    np.testing.assert_array_equal(image, before)

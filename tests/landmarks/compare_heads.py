@@ -174,36 +174,39 @@ def evaluate(model: Any, config: Any) -> dict[str, float]:
 def cost(data: str) -> dict[str, Any]:
     """Milliseconds from boxes to points of one and of 32 faces, parameters, memory of a step."""
     torch.manual_seed(0)
+    _, config = build('heat-map', data)
+    crops, images = next(batches(config, 0, 1))
     models, found, calls = {}, {}, {}
     for name in (*HEADS, SECOND_LOOK):
-        model, config = build(name, data)
+        batch = images if name == SECOND_LOOK else crops
+        found[name] = dict(mib=_in_a_process_of_its_own(step_memory, name, data, batch))
+    for name in found:
+        model = models[name] = build(name, data)[0].eval()
         if name != SECOND_LOOK:
             model.test_cfg['flip'] = False
-        models[name] = model.eval()
-        found[name] = dict(parameters=sum(p.numel() for p in model.parameters()))
-    _, images = next(batches(config, 0, 1))
-    for name, model in models.items():
-        data_ = model.data_preprocessor(copy.deepcopy(images), False)
+        found[name]['parameters'] = sum(p.numel() for p in model.parameters())
+        inputs = model.data_preprocessor(copy.deepcopy(images), False)
         for count in (1, BATCH):
-            part = data_['inputs'][:count], data_['data_samples'][:count]
+            part = inputs['inputs'][:count], inputs['data_samples'][:count]
             calls[name, count] = lambda model=model, part=part: model.predict(*part)
     with torch.no_grad():
         times = milliseconds_in_turn(calls, 15, 2)
     for (name, count), values in times.items():
         found[name][f'ms_{count}'] = statistics.median(values)
-    context = multiprocessing.get_context('spawn')
-    for name in found:
-        with context.Pool(1) as pool:
-            found[name]['mib'] = pool.apply(step_memory, (name, data))
     return found
 
 
-def step_memory(name: str, data: str) -> float:
-    """Growth of a fresh process by three steps, MiB: weights, optimizer and activations."""
-    import_mmdet()
-    _, config = build(name, data)
-    crops, images = next(batches(config, 0, 1))
-    batch = images if name == SECOND_LOOK else crops
+def _in_a_process_of_its_own(function: Any, *arguments: Any) -> Any:
+    context = multiprocessing.get_context('fork')
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=lambda: sender.send(function(*arguments)))
+    process.start()
+    process.join()
+    return receiver.recv()
+
+
+def step_memory(name: str, data: str, batch: dict[str, list]) -> float:
+    """Growth of this process by three steps, MiB: weights, optimizer and activations."""
     forget_peak()
     before = resident_mib('VmRSS')
     model, _ = build(name, data)

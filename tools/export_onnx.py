@@ -1,4 +1,4 @@
-"""Export a trained RetinaFace, or landmarks on crops, to ONNX.
+"""Export a trained RetinaFace, landmarks on crops, or the dense part of DensePose, to ONNX.
 
 python tools/export_onnx.py configs/retinaface.py retinaface.pth --out retinaface.onnx
 
@@ -17,7 +17,9 @@ pipeline). The first also gives the state `middle`, `coarse`, `encoded` that the
 `image`. --calibrate VIDEO also writes `NAME-int8.*.onnx`, calibrated on its frames.
 
 Of mmext.CropLandmarkEstimator the file takes crops of the config's size as `image` and gives
-`points` [N, K, 2] in pixels of the crop and `scores` [N, K]; the crops are yours.
+`points` [N, K, 2] in pixels of the crop and `scores` [N, K]; the crops are yours. Of a detector
+with mmext.DensePoseTask it takes features of `regions` [R, C, s, s] and gives `coarse`, `parts`,
+`u` and `v`.
 """
 
 import argparse

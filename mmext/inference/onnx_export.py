@@ -1,4 +1,4 @@
-"""A trained RetinaFace, or landmarks on crops, as an ONNX file that is run and compared."""
+"""A trained RetinaFace, landmarks on crops, or DensePose's dense part as an ONNX file, compared."""
 
 import logging
 import warnings
@@ -18,10 +18,11 @@ from mmext.inference.checkpoints import load_checkpoint, load_weights
 from mmext.inference.onnx_description import KEY, Description, describe
 
 if TYPE_CHECKING:
+    from mmext.densepose.deployment import SurfaceNetwork
     from mmext.landmarks.deployment import LandmarkNetwork
     from mmext.retinaface.deployment import FaceNetwork
 
-    Network = FaceNetwork | LandmarkNetwork
+    Network = FaceNetwork | LandmarkNetwork | SurfaceNetwork
 
 NEEDED = ('onnx', 'onnxscript', 'onnxruntime')
 LARGEST_GAP = 1e-3
@@ -46,7 +47,7 @@ def check_packages() -> None:
 def load_network(config: Config, checkpoint_path: str) -> tuple['Network', Description | None]:
     """The deployable network of a config with the weights of a checkpoint, and what is around it.
 
-    Of landmarks on crops nothing is described: a crop is the caller's.
+    Of landmarks on crops and of regions nothing is described: they are the caller's.
 
     Raises:
         InputError: the config is of another system, or the checkpoint of another model.
@@ -54,6 +55,7 @@ def load_network(config: Config, checkpoint_path: str) -> tuple['Network', Descr
     from mmdet.registry import MODELS
     from mmengine.registry import init_default_scope
 
+    from mmext.densepose.deployment import surface_network
     from mmext.landmarks.deployment import LandmarkNetwork
     from mmext.landmarks.estimator import CropLandmarkEstimator
     from mmext.retinaface.deployment import FaceNetwork
@@ -62,13 +64,16 @@ def load_network(config: Config, checkpoint_path: str) -> tuple['Network', Descr
     init_default_scope(config.get('default_scope', 'mmdet'))
     remove_pretrained(config)
     model = MODELS.build(config.model)
-    if not isinstance(model, RetinaFace | CropLandmarkEstimator):
+    has_surface = 'densepose' in config.model.get('roi_head', {}).get('tasks', {})
+    if not isinstance(model, RetinaFace | CropLandmarkEstimator) and not has_surface:
         raise InputError(
-            'ONNX export is for mmext.RetinaFace and mmext.CropLandmarkEstimator, the config is of '
-            f'{config.model.type}'
+            'ONNX export is for mmext.RetinaFace and mmext.CropLandmarkEstimator, and for the dense '
+            f'part of DensePose; the config is of {config.model.type}'
         )
     checkpoint = load_checkpoint(checkpoint_path)
     load_weights(model, checkpoint, checkpoint_path)
+    if has_surface:
+        return surface_network(model), None
     if isinstance(model, CropLandmarkEstimator):
         return LandmarkNetwork(model.eval()).eval(), None
     preprocessor = config.model.data_preprocessor
@@ -102,23 +107,24 @@ def export_onnx(
     """
     if network.size_hw is not None and size_hw not in (None, network.size_hw):
         raise InputError(
-            f'--size: the network takes crops of {network.size_hw} px (height, width), leave it out'
+            f'--size: the network takes {network.size_hw} (height, width), leave it out'
         )
     size_hw = size_hw or network.size_hw
     open_dim, fixed_dim = torch.export.Dim.DYNAMIC, torch.export.Dim.STATIC
     sides = open_dim if size_hw is None else fixed_dim
     # two images: a batch of one would be taken for a constant
-    example = torch.rand(2, 3, *(size_hw or _EXAMPLE_SIZE)) * 255
+    example = torch.rand(2, _channels(network), *(size_hw or _EXAMPLE_SIZE)) * 255
+    name = _input_name(network)
     out.parent.mkdir(parents=True, exist_ok=True)
     with torch.no_grad(), _quiet():
         outputs = network(example)
         program = torch.export.export(
-            network, (example,), dynamic_shapes={'image': {0: open_dim, 2: sides, 3: sides}}
+            network, (example,), dynamic_shapes={name: {0: open_dim, 2: sides, 3: sides}}
         )
         torch.onnx.export(
             program,
             f=out,
-            input_names=['image'],
+            input_names=[name],
             output_names=list(network.output_names[: len(outputs)]),
             external_data=False,
             verbose=False,
@@ -129,6 +135,14 @@ def export_onnx(
     if not gap <= LARGEST_GAP:
         raise RuntimeError(f'{out} differs from torch by {gap:.1e} of the largest value')
     return gap
+
+
+def _channels(network: 'Network') -> int:
+    return getattr(network, 'channels', 3)
+
+
+def _input_name(network: 'Network') -> str:
+    return getattr(network, 'input_name', 'image')
 
 
 def write_description(path: Path, description: Description) -> None:
@@ -152,11 +166,11 @@ def gap_to_torch(network: 'Network', path: Path, size_hw: tuple[int, int]) -> fl
     """The largest relative difference of an ONNX file to torch on one random image."""
     import onnxruntime
 
-    image = torch.rand(1, 3, *size_hw) * 255
+    image = torch.rand(1, _channels(network), *size_hw) * 255
     session: Any = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
     with torch.no_grad():
         wanted = [tensor.numpy() for tensor in network(image)]
-    found = session.run(None, {'image': image.numpy()})
+    found = session.run(None, {_input_name(network): image.numpy()})
     # where one of two equal maxima is taken, single points may be elsewhere, but not most of them
     summary = np.median if network.jumps else np.max
     return max(

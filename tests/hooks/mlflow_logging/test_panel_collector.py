@@ -14,6 +14,7 @@ from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.structures import InstanceData, PixelData
 from torch.utils.data import Dataset
 
+from mmext.drawing.panels import Classes, draw_panel
 from mmext.hooks.mlflow_logging.content.panel_collector import (
     PanelCollector,
     predicted_scene,
@@ -48,6 +49,25 @@ def test_only_sure_objects_are_shown(sample_type: Any) -> None:
         [12, 13], [14, 15], [16, 17],
     ]  # fmt: skip
     assert len(sample.pred_instances) == 3, 'the sample itself is left alone'
+
+
+def test_surfaces_of_persons_are_shown(sample_type: Any) -> None:
+    sample = sample_type()
+    surface = np.full((3, 4, 3), 7, np.uint8)
+    surface[1:] = 128
+    sample.pred_instances = InstanceData(
+        bboxes=torch.tensor([[1.0, 2, 4, 6], [0, 0, 3, 4]]),
+        labels=torch.tensor([0, 0]),
+        scores=torch.tensor([0.9, 0.1]),
+        surface=[surface, surface],
+        surface_boxes=torch.tensor([[1, 2, 3, 4], [0, 0, 3, 4]]),
+    )
+    scene = predicted_scene(sample, (8, 8))
+    assert scene.surface is not None
+    assert np.argwhere(scene.surface.part).min(0).tolist() == [2, 1]
+    assert (scene.surface.part > 0).sum() == 12  # of the sure one
+    drawn = draw_panel(np.zeros((8, 8, 3), np.uint8), None, scene, Classes(['person']))
+    assert drawn.any()
 
 
 def test_panoptic_prediction_and_truth(sample_type: Any) -> None:

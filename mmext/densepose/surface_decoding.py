@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 class SurfacePixels(NamedTuple):
@@ -64,9 +65,10 @@ def decode_surface(
         _reads(cells, pixels, parts.device)
         for cells, pixels in zip(parts.shape[1:], size, strict=True)
     )
+    body_cells = coarse.float().max(0).indices > 0
     body = resized_argmax(coarse.float(), rows, columns) > 0
-    part = resized_argmax(parts.float(), rows, columns).where(body, 0)
-    return SurfacePixels(part.to(torch.uint8), *_label_values(u, v, part, rows, columns))
+    part = resized_argmax(parts.float(), rows, columns, _any_corner(body_cells)) * body
+    return SurfacePixels(part, *(_label_values(maps, part, rows, columns) for maps in (u, v)))
 
 
 def quantized(pixels: SurfacePixels) -> Tensor:
@@ -75,19 +77,29 @@ def quantized(pixels: SurfacePixels) -> Tensor:
     return torch.stack([pixels.part, *scaled])
 
 
-def resized_argmax(maps: Tensor, rows: _Reads, columns: _Reads) -> Tensor:
-    """The largest channel of maps ``[C, S, S]`` after a bilinear resize, ``[h, w]`` int64.
+def resized_argmax(
+    maps: Tensor, rows: _Reads, columns: _Reads, wanted: Tensor | None = None
+) -> Tensor:
+    """The largest channel of maps ``[C, S, S]`` after a bilinear resize, ``[h, w]`` uint8.
 
     The pixels between the same four cells are a block. Where the cells agree so do the pixels; the
     other blocks are computed, all channels of B of them at once.
+
+    Args:
+        maps: C up to 255.
+        rows: of h pixels.
+        columns: of w pixels.
+        wanted: blocks ``[S, S]`` whose pixels are needed; those of others may be wrong.
     """
     side = maps.shape[2]
-    winners = maps.max(0).indices  # several times faster than argmax
+    winners = maps.max(0).indices.to(torch.uint8)  # several times faster than argmax
     step = (torch.arange(side, device=maps.device) + 1).clamp(max=side - 1)
     right, below = winners[:, step], winners[step]
     differ = (winners != right) | (winners != below) | (winners != right[step])
     differ &= (rows.counts(side) > 0)[:, None] & (columns.counts(side) > 0)
-    labels = winners[rows.first][:, columns.first]
+    if wanted is not None:
+        differ &= wanted
+    labels = winners.index_select(0, rows.first).index_select(1, columns.first)
     y, x = differ.nonzero().T  # [B]
     if not len(y):
         return labels
@@ -96,10 +108,36 @@ def resized_argmax(maps: Tensor, rows: _Reads, columns: _Reads) -> Tensor:
     scores = table.index_select(0, corners.flatten()).unflatten(0, corners.shape)  # [B, 4, C]
     (pixel_y, down), (pixel_x, across) = rows.of_cells(y, side), columns.of_cells(x, side)
     weights = (down[:, :, None, :, None] * across[:, None, :, None, :]).flatten(3).flatten(1, 2)
-    chosen = (scores.mT @ weights).max(1).indices  # [B, ky kx]
+    channel, scores = _candidates(scores)
+    best = (scores.mT @ weights).max(1).indices  # [B, ky kx]
+    chosen = channel.gather(1, best)
     places = pixel_y[:, :, None] * labels.shape[1] + pixel_x[:, None, :]
-    labels.view(-1)[places.flatten()] = chosen.flatten()
+    labels.view(-1)[places.flatten()] = chosen.flatten().to(torch.uint8)
     return labels
+
+
+def _candidates(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """The channels that can be the largest somewhere in their block.
+
+    No value of a channel exceeds that of its largest cell; the largest channel of a pixel is not
+    below the best smallest cell.
+
+    Args:
+        scores: of the four cells of B blocks ``[B, 4, C]``.
+
+    Returns:
+        K channels of each block ``[B, K]`` and their scores ``[B, 4, K]``.
+    """
+    largest, floor = scores.amax(1), scores.amin(1).amax(1)
+    count = int((largest >= floor[:, None]).sum(1).max())
+    channel = largest.topk(count, sorted=False).indices
+    return channel, scores.gather(2, channel[:, None].expand(-1, 4, -1))
+
+
+def _any_corner(cells: Tensor) -> Tensor:
+    """Of each block whether one of its four cells is set, ``[S, S]`` bool."""
+    right = torch.cat([cells[:, 1:], cells[:, -1:]], dim=1) | cells
+    return torch.cat([right[1:], right[-1:]]) | right
 
 
 def _reads(cells: int, pixels: int, device: torch.device) -> _Reads:
@@ -111,35 +149,25 @@ def _reads(cells: int, pixels: int, device: torch.device) -> _Reads:
     return _Reads(first.long(), second.long(), place - first)
 
 
-def _label_values(
-    u: Tensor, v: Tensor, part: Tensor, rows: _Reads, columns: _Reads
-) -> tuple[Tensor, Tensor]:
-    """U and V of the channel of each pixel's part, 0 where it is 0; ``[h, w]`` float32 each.
+def _label_values(maps: Tensor, part: Tensor, rows: _Reads, columns: _Reads) -> Tensor:
+    """Maps ``[C, S, S]`` at the channel of each pixel's part, 0 where it is 0; ``[h, w]`` float32.
 
     Args:
-        u: ``[C, S, S]``.
-        v: ``[C, S, S]``.
-        part: ``[h, w]`` int64.
+        maps: U or V.
+        part: ``[h, w]`` uint8.
         rows: of h pixels.
         columns: of w pixels.
     """
-    side, width = u.shape[2], part.shape[1]
-    index = part.flatten().nonzero()[:, 0]
-    row = torch.div(index, width, rounding_mode='floor')
-    column = index - row * width
-    start = part.flatten().index_select(0, index) * (side * side)
-    tables = u.float().flatten(), v.float().flatten()
-    totals = [table.new_zeros(len(index)) for table in tables]
-    across, down = columns.weight.index_select(0, column), rows.weight.index_select(0, row)
-    for line, share in ((rows.first, 1 - down), (rows.second, down)):
-        from_line = start + line.index_select(0, row) * side
-        for place, weight in ((columns.first, 1 - across), (columns.second, across)):
-            cells = from_line + place.index_select(0, column)
-            for table, total in zip(tables, totals, strict=True):
-                total.addcmul_(table.index_select(0, cells), share * weight)
-    found = []
-    for total in totals:
-        values = total.new_zeros(part.shape)
-        values.view(-1).index_copy_(0, index, total)
-        found.append(values)
-    return found[0], found[1]
+    # with a border that repeats the last cells the four cells of a pixel lie at fixed distances
+    padded = F.pad(maps.float()[None], (0, 1, 0, 1), mode='replicate')[0]
+    padded[0] = 0  # the background
+    side, flat = padded.shape[2], padded.flatten()
+    first = part.int() * (side * side) + (rows.first[:, None] * side + columns.first).int()
+    first = first.flatten()
+
+    def read(distance: int) -> Tensor:
+        return flat[distance:].index_select(0, first).view(part.shape)
+
+    upper = torch.lerp(read(0), read(1), columns.weight)
+    lower = torch.lerp(read(side), read(side + 1), columns.weight)
+    return upper.lerp_(lower, rows.weight[:, None])

@@ -1,4 +1,4 @@
-"""A trained RetinaFace, landmarks on crops, or DensePose's dense part as an ONNX file, compared."""
+"""RetinaFace, landmarks on crops, or DensePose's dense part as an ONNX file that is compared."""
 
 import logging
 import warnings
@@ -67,8 +67,8 @@ def load_network(config: Config, checkpoint_path: str) -> tuple['Network', Descr
     has_surface = 'densepose' in config.model.get('roi_head', {}).get('tasks', {})
     if not isinstance(model, RetinaFace | CropLandmarkEstimator) and not has_surface:
         raise InputError(
-            'ONNX export is for mmext.RetinaFace and mmext.CropLandmarkEstimator, and for the dense '
-            f'part of DensePose; the config is of {config.model.type}'
+            'ONNX export is for mmext.RetinaFace and mmext.CropLandmarkEstimator, and for the '
+            f'dense part of DensePose; the config is of {config.model.type}'
         )
     checkpoint = load_checkpoint(checkpoint_path)
     load_weights(model, checkpoint, checkpoint_path)

@@ -18,6 +18,8 @@ import mmext
 from mmext.configuration import rebase_data_root
 from mmext.demo.figures import write_figure_dataset
 from mmext.errors import run_tool
+from mmext.explain.attribution import Options
+from mmext.explain.explainer import Explainer
 
 ROOT = Path(__file__).parents[2]
 TORCHRUN = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2']
@@ -140,3 +142,14 @@ def test_a_texture_that_is_none(
                              (config_file, 'cannot be read')):  # fmt: skip
         assert run_tool(tool('infer').main, [*arguments, str(texture)]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_a_detection_is_explained(config_file: Path, trained: Path) -> None:
+    photo = sorted((config_file.parent / 'data').rglob('*.jpg'))[0]
+    explainer = Explainer(mmext.load(trained / 'iter_2.pth', device='cpu', precision='fp32'))
+    scene = explainer.detect(np.asarray(Image.open(photo))[..., ::-1].copy(), most=1, min_score=0.0)
+    for method in ('odam', 'rise'):
+        (found,) = explainer.attribute(scene, method=method, options=Options(masks=8, block=4))
+        assert not found.note
+        assert found.relevance.shape == (96, 96)
+        assert found.relevance.any()

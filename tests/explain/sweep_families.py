@@ -81,6 +81,7 @@ OURS = (
     'mmext::retinaface/retinaface_mobilenet025_wider.py',
     'mmext::landmarks_demo.py', 'mmext::landmarks/faces_regression_demo.py',
     'mmext::landmarks/faces_simcc_demo.py', 'mmext::landmarks/keypoint-rcnn_r50_fpn_coco.py',
+    'mmext::densepose_demo.py',
 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ Ints = NDArray[np.int64]
 
 NOWHERE = -1
 _APART = 10  # between parts, where a chart has 0 to 1
-_CANDIDATES = 8  # nearest vertices among which the first of equals is chosen
+_CANDIDATES = 4  # nearest vertices among which the first of equals is chosen
 
 
 class VertexLookup:

@@ -1,7 +1,7 @@
 """Mask AP of a video model by the age of the key frame, and what key frames cost.
 
 python tools/evaluate_key_frames.py configs/yolact_edge_video_demo.py \
-    work_dirs/yolact_edge_video_demo/iter_250.pth --out key_frames
+    work_dirs/yolact_edge_video_demo/iter_150.pth --out key_frames
 
 Beside the model stand the masks of the key frame, shown again, and the image model on every frame.
 Writes to --out: key_frames.json, and key_frames.png, the trade-off over intervals of key frames.

@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/schedules/demo.py',
 ]
 
-load_from = 'work_dirs/image_walks_demo/iter_450.pth'
+load_from = 'work_dirs/image_walks_demo/iter_300.pth'
 
 model = dict(type='mmext.YolactEdgeFlowStage')
 train_dataloader = dict(
@@ -23,7 +23,7 @@ train_dataloader = dict(
                 type='mmext.BothFrames',
                 transforms=[
                     dict(type='mmext.LoadImageFromFile'),
-                    dict(type='Resize', scale=(192, 192), keep_ratio=True),
+                    dict(type='Resize', scale=(128, 128), keep_ratio=True),
                     dict(type='RandomFlip', prob=0.5),
                 ],
             ),
@@ -31,8 +31,10 @@ train_dataloader = dict(
         ],
     ),
 )
+val_dataloader = dict(dataset=dict(key_passes=1))
+test_dataloader = val_dataloader
 auto_scale_lr = dict(base_batch_size=8)
-max_iters = 400
+max_iters = 200
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_iters)]
 default_hooks = dict(checkpoint=dict(interval=max_iters))

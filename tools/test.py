@@ -83,8 +83,8 @@ def test(config: Config, arguments: argparse.Namespace, precision: str | None) -
     """Check the weights, build the runner and evaluate."""
     import_mmdet()
     from mmdet.evaluation import DumpDetResults
-    from mmengine.runner import Runner
 
+    from mmext.cli.terminal import TerminalRunner
     from mmext.inference.drawing_hook import DrawPredictionsHook
     from mmext.inference.fast_test_hook import FastTestHook
     from mmext.inference.prediction import image_loader
@@ -93,7 +93,7 @@ def test(config: Config, arguments: argparse.Namespace, precision: str | None) -
     checkpoint = load_checkpoint(arguments.checkpoint)
     config.load_from = arguments.checkpoint
     stand_ins = use_stand_ins(config)
-    runner = Runner.from_cfg(config)
+    runner = TerminalRunner.from_cfg(config)
     model = runner.model
     while hasattr(model, 'module'):  # of several processes, of augmentation
         model = model.module

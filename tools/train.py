@@ -121,14 +121,14 @@ def resume(config: Config, checkpoint: str) -> None:
 def train(config: Config) -> None:
     """Check the weights, build the runner and train."""
     import_mmdet()
-    from mmengine.runner import Runner
+    from mmext.cli.terminal import TerminalRunner, say_end
 
     resolve_torchvision(config)
     check_pretrained(config)
     checkpoint = load_checkpoint(config.load_from) if config.get('load_from') else None
     if checkpoint is not None and config.get('resume'):
         check_resumable(checkpoint, config)
-    runner = Runner.from_cfg(config)
+    runner = TerminalRunner.from_cfg(config)
     if checkpoint is not None:
         load_weights(
             getattr(runner.model, 'module', runner.model),
@@ -138,6 +138,7 @@ def train(config: Config) -> None:
         )
     del checkpoint  # the runner reads it again; its memory is for the training
     runner.train()
+    say_end(runner)
 
 
 def check_resumable(checkpoint: Mapping[str, Any], config: Config) -> None:

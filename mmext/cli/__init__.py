@@ -5,6 +5,9 @@
 ``benchmark_arguments``     those of ``tools/benchmark.py coco``
 ``installation``            what is installed, and what is missing for what
 ``own_data``                a config for a detector on one's own COCO files
+``own_folds``               one COCO file as k pairs of files
+``sweep_plan``              from the command line of ``mmext sweep`` to what it does
+``terminal``                what a person at a terminal reads of a run
 ``launch``                  torchrun, SLURM and MPI, on GPUs and (gloo) on CPUs
 ``panoptic_evaluation``     PQ of result files, side by side
 ``video_evaluation``        VPQ of a folder of predictions

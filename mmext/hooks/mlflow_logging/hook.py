@@ -168,7 +168,7 @@ class MLflowHook(Hook):
         hub.update_info(HUB_KEY, identity.key)
         # a key that came later, from another thread, might come while the hub is being saved
         hub.update_info(HUB_ID, identity.run_id)
-        self._options = self._session_options(runner, mode)
+        self._identity, self._options = identity, self._session_options(runner, mode)
         opened, logger = functools.partial(hub.update_info, HUB_ID), runner.logger
         self._writer, spool = session.start_session(
             self._options, identity, self._redactor, opened, logger
@@ -343,7 +343,7 @@ class MLflowHook(Hook):
                 if watch is not None:
                     watch.expect_end(writer.hurry)
                 if writer.close(status, limit_s=self.close_timeout_s):
-                    self.whereabouts = self._options.store.how_to_view()
+                    self.whereabouts = self._options.store.how_to_view(self._identity.run_id)
         finally:
             if watch is not None:
                 watch.stop()

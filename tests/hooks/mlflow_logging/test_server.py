@@ -34,11 +34,12 @@ def test_run_over_http(
 ) -> None:
     runner = tiny.make_runner(tmp_path, hook={'tracking_uri': server.uri, 'experiment': experiment})
     runner.train()
-    assert _hook(runner).whereabouts == server.uri
+    place = _hook(runner).whereabouts
     runner.test()
 
     logged = reader(server.uri)
     run = _only_run(logged, experiment)
+    assert place == f'{server.uri}/#/runs/{run.info.run_id}'
     assert run.info.status == 'FINISHED'
     assert _steps(logged, run, 'train/loss') == list(range(1, 11))
     assert _steps(logged, run, 'test/mae') == [10]

@@ -116,7 +116,9 @@ def test_people_are_told_how_to_look(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert store.how_to_view() == f'{sys.executable} -m mlflow{rest}'
     (tmp_path / 'mlflow').touch(0o755)
     assert store.how_to_view() == f'mlflow{rest}'
+    assert store.how_to_view('ab12') == f'mlflow{rest}  then http://127.0.0.1:5000/#/runs/ab12'
 
 
 def test_people_are_told_no_password() -> None:
     assert Store('https://me:pw@host:5/x', None).how_to_view() == 'https://host:5/x'
+    assert Store('http://host:5/', None).how_to_view('ab12') == 'http://host:5/#/runs/ab12'

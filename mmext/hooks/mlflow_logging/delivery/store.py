@@ -33,14 +33,16 @@ class Store:
     tracking_uri: str
     artifact_location: str | None
 
-    def how_to_view(self) -> str:
-        """A command or an address for people, without a login."""
+    def how_to_view(self, run_id: str | None = None) -> str:
+        """A command or an address for people, without a login; with a run's id that of its page."""
+        page = f'/#/runs/{run_id}' if run_id else ''
         if self.tracking_uri.startswith(('http://', 'https://')):
-            return _LOGIN.sub('', self.tracking_uri)
+            return _LOGIN.sub('', self.tracking_uri).rstrip('/' if page else '') + page
         # by the path of its Python where the environment is not activated
         mlflow = ['mlflow'] if shutil.which('mlflow') else [sys.executable, '-m', 'mlflow']
         uri = _LOGIN.sub('', self.tracking_uri)
-        return shlex.join([*mlflow, 'ui', '--backend-store-uri', uri])
+        command = shlex.join([*mlflow, 'ui', '--backend-store-uri', uri])
+        return f'{command}  then http://127.0.0.1:5000{page}' if page else command
 
 
 _LOGIN = re.compile(r'(?<=://)[^/@]+@')

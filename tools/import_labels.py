@@ -128,7 +128,8 @@ def _next_command(
     named = ['--all', str(files[0]), '--folds', '5']
     if len(files) == 2:
         named = ['--train', str(files[0]), '--val', str(files[1])]
-    return shlex.join(['mmext', 'new', system, *named, '--photos', str(photos)])
+    hint = '    # centernet_small: on a CPU' if system == 'centernet' else ''
+    return shlex.join(['mmext', 'new', system, *named, '--photos', str(photos)]) + hint
 
 
 def _shares(

@@ -44,7 +44,7 @@ def table(study: Any, judging: Judging, keys: Sequence[str]) -> Table:
         keys: that were searched.
     """
     names = [short_name(key, keys) for key in keys]
-    made = Table('trial', judging.metric, *names, 'end', title=f'sweep {study.study_name}')
+    made = Table('trial', judging.metric, *names, 'end', title=f'trials of {study.study_name}')
     entries = ranked(study, judging)
     for trial, value in entries[:_SHOWN]:
         made.add_row(str(trial.number), *_cells(trial, value, keys))

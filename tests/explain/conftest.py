@@ -214,6 +214,44 @@ def deformable_detr(refines: bool = False) -> dict[str, Any]:
     )  # fmt: skip
 
 
+def mask2former() -> dict[str, Any]:
+    """Made for panoptic maps: it puts out no instances unless asked for them."""
+    parts = backbone()
+    parts['backbone'] |= dict(
+        num_stages=4, out_indices=(0, 1, 2, 3), strides=(1, 2, 2, 2), dilations=(1, 1, 1, 1)
+    )
+    del parts['neck']
+    attention = dict(embed_dims=C, num_heads=2, dropout=0.0, batch_first=True)
+    points = dict(embed_dims=C, num_heads=2, num_levels=3, num_points=2, batch_first=True)
+    ffn = dict(embed_dims=C, feedforward_channels=2 * C, num_fcs=2, ffn_drop=0.0)
+    places = dict(num_feats=C // 2, normalize=True)
+    return dict(
+        type='Mask2Former', **parts,
+        panoptic_head=dict(
+            type='Mask2FormerHead', in_channels=[8, 16, 32, 64], strides=[4, 8, 16, 32],
+            feat_channels=C, out_channels=C, num_things_classes=3, num_stuff_classes=2,
+            num_queries=6, num_transformer_feat_level=3, positional_encoding=places,
+            pixel_decoder=dict(
+                type='MSDeformAttnPixelDecoder', num_outs=3, norm_cfg=dict(type='GN', num_groups=4),
+                encoder=dict(num_layers=1, layer_cfg=dict(self_attn_cfg=points, ffn_cfg=ffn)),
+                positional_encoding=places,
+            ),
+            transformer_decoder=dict(
+                return_intermediate=True, num_layers=2, init_cfg=None,
+                layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=attention, ffn_cfg=ffn),
+            ),
+            loss_cls=dict(type='CrossEntropyLoss', class_weight=[1.0] * 6),
+            loss_mask=dict(type='CrossEntropyLoss', use_sigmoid=True),
+            loss_dice=dict(type='DiceLoss', use_sigmoid=True),
+        ),
+        panoptic_fusion_head=dict(
+            type='MaskFormerFusionHead', num_things_classes=3, num_stuff_classes=2,
+            loss_panoptic=None, init_cfg=None,
+        ),
+        test_cfg=dict(panoptic_on=True, instance_on=False, max_per_image=10, iou_thr=0.8),
+    )  # fmt: skip
+
+
 DETECTORS: dict[str, Callable[[], dict[str, Any]]] = {
     'retina': retina,
     'fcos': fcos,
@@ -228,6 +266,7 @@ SPECIAL: dict[str, Callable[[], dict[str, Any]]] = {
     'pose': pose_net,
     'yolact': yolact,
     'deformable': deformable_detr,
+    'mask2former': mask2former,
     'deformable_refining': lambda: deformable_detr(refines=True),
 }
 

@@ -190,6 +190,36 @@ def test_a_mask_is_followed_in_its_box(build: Any, picture: np.ndarray) -> None:
                 assert float(function(scene.prepared.inputs)) == pytest.approx(value, rel=1e-3)
 
 
+def test_the_mask_of_a_query(build: Any, picture: np.ndarray) -> None:
+    """Of a detector of panoptic maps, whose instances come out while it is explained."""
+    explainer = Explainer(build('mask2former'))
+    model = explainer.network.model
+    drawn: list[list[Tensor]] = []
+    handle = model.panoptic_head.register_forward_hook(lambda m, a, out: drawn.append(out[1]))
+    scene = explainer.detect(picture, most=2, min_score=0.0)
+    handle.remove()
+    queries = drawn[0][-1][0].double()  # [Q, h, w]
+    for detection in scene.detections:
+        for name in ('mask', 'area'):
+            with explainer.network.undisturbed():
+                function = target_of(scene, [detection], Options(target=name), perturbed=False)
+                value = float(function(scene.prepared.inputs)[0, 0])
+            of_each = {
+                'mask': [float(q[q > 0].mean()) for q in queries if (q > 0).any()],
+                'area': [float(q.sigmoid().sum()) for q in queries],
+            }[name]
+            assert any(value == pytest.approx(expected, rel=1e-4) for expected in of_each)
+    (attribution,) = explainer.attribute(
+        scene, scene.detections[:1], options=Options(target='mask')
+    )
+    assert attribution.relevance.any()
+    assert not attribution.note
+    with pytest.raises(InputError, match='depends on the input'):
+        explainer.attribute(scene, None, 'rise', Options(target='mask'))
+    assert explainer.attribute(scene)[0].target == 'live'
+    assert model.test_cfg.instance_on is False
+
+
 def test_a_segment_of_stuff(build: Any, picture: np.ndarray) -> None:
     predictor = build('panoptic')
     predictor.classes = ('ball', 'crate', 'tree', 'grass', 'road')

@@ -16,6 +16,7 @@ from small_estimator import boxes, images
 
 from mmext.configuration import load_config
 from mmext.inference.checkpoint_systems import SYSTEMS, build_without_values, differences
+from mmext.inference.fast import fast
 from mmext.registry import MODELS
 
 POINTS = 3
@@ -177,6 +178,26 @@ def test_low_precision_reads_the_maps_in_full() -> None:
     (plain,) = task.predict(features, given, [{}])
     assert torch.equal(low['keypoints'], plain['keypoints'])
     assert torch.equal(low['keypoint_scores'], plain['keypoint_scores'])
+
+
+@pytest.mark.parametrize('precision', ['fp32', 'bf16'])
+def test_a_fast_copy_says_the_same(precision: str) -> None:
+    model = build().eval()
+    for norm in model.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(norm.running_var, 0.5, 2)
+    with torch.no_grad():
+        (expected,) = model.predict(pictures(1), [truth(2)])
+        (found,) = fast(model, precision).predict(pictures(1), [truth(2)])
+    one, other = expected.pred_instances, found.pred_instances
+    assert other.keypoints.dtype == other.keypoint_scores.dtype == torch.float32
+    assert len(other) == len(one)
+    if precision == 'fp32':
+        torch.testing.assert_close(other.scores, one.scores, atol=1e-4, rtol=1e-3)
+        near = (other.bboxes - one.bboxes).abs().amax(1) < 0.1
+        assert near.float().mean() >= 0.6  # of equal scores another one may come first
+        # a last bit may choose another one of two maxima
+        assert (other.keypoints - one.keypoints)[near].abs().median() < 0.1
 
 
 def test_bad_points_and_names() -> None:

@@ -3,7 +3,8 @@
 `python -m mmext.demo figures --out data/demo_figures` writes the data set.
 """
 
-data_root = 'data/demo_figures/'
+_base_ = './demo_figures_pose.py'
+
 # left and right of COCO's points
 flip_pairs = ((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16))
 input_size = (64, 96)  # boxes of standing persons are two to three times as high as wide
@@ -17,44 +18,16 @@ train_pipeline = [
     dict(type='mmext.CropInstance', size=input_size, margin=margin),
     dict(type='mmext.PackKeypointInputs', outside='keep'),
 ]
-test_pipeline = [
-    dict(type='mmext.LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='mmext.LoadKeypoints'),
-    dict(type='mmext.PackKeypointInputs', outside='keep'),
-]
-dataset = dict(type='mmext.CocoLandmarkDataset', data_root=data_root)
+test_pipeline = [train_pipeline[0], train_pipeline[1], train_pipeline[2], train_pipeline[-1]]
 train_dataloader = dict(
     batch_size=32,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(
-        ann_file='annotations/person_keypoints_train2017.json',
-        data_prefix=dict(img='train2017/'),
-        pipeline=train_pipeline,
-        **dataset,
-    ),
+    dataset=dict(type='mmext.CocoLandmarkDataset', pipeline=train_pipeline),
 )
 val_dataloader = dict(
     batch_size=8,
-    num_workers=1,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        ann_file='annotations/person_keypoints_val2017.json',
-        data_prefix=dict(img='val2017/'),
-        test_mode=True,
-        pipeline=test_pipeline,
-        **dataset,
-    ),
+    dataset=dict(type='mmext.CocoLandmarkDataset', pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
-ann_file = data_root + 'annotations/person_keypoints_val2017.json'
-val_evaluator = [
-    dict(type='mmext.LandmarkPCKhMetric', ann_file=ann_file),
-    dict(type='mmext.KeypointOKSMetric', ann_file=ann_file),
-]
+val_evaluator = _base_.val_evaluator[1:]  # boxes are given
 test_evaluator = val_evaluator
-auto_scale_lr = dict(enable=False, base_batch_size=32)
+auto_scale_lr = dict(base_batch_size=32)

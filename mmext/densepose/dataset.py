@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mmext.formats.coco_records import CocoRecords
 from mmext.formats.surface_annotations import (
     POINT_KEYS,
     has_masks,
@@ -9,6 +10,7 @@ from mmext.formats.surface_annotations import (
     mask_codes,
     surface_points,
 )
+from mmext.pipelines.data_summary import DataSummary
 from mmext.pipelines.keypoint_coco_dataset import CocoKeypointDataset
 from mmext.registry import DATASETS
 
@@ -40,6 +42,20 @@ class CocoDensePoseDataset(CocoKeypointDataset):
         mask_codes(annotation, where)
         kept = {key: annotation[key] for key in (*POINT_KEYS, 'dp_masks') if key in annotation}
         instance['surface'] = dict(kept, bbox=annotation['bbox'])
+
+    def _summarize(self, records: CocoRecords, data_list: list[dict[str, Any]]) -> DataSummary:
+        """What was read, and of how many persons the surface is known."""
+        summary = super()._summarize(records, data_list)
+        surfaces = [
+            instance.get('surface', {})
+            for data in data_list
+            for instance in data['instances']
+            if not instance['ignore_flag']
+        ]
+        points, masks = (sum(map(known, surfaces)) for known in (has_points, has_masks))
+        said = f'of {len(surfaces)} persons {points} have points of the surface, {masks} masks'
+        summary.notes = [*summary.notes, said]
+        return summary
 
     def select_images(self, images: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """In training, if so wanted, the images with a person whose surface is annotated."""

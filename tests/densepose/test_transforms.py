@@ -171,6 +171,11 @@ def test_faults_are_said(root: Path, tmp_path: Path) -> None:
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match=r'\.jpg, annotation \d+: expected as many values'):
         dataset(root, ann_file=str(path))[0]
+    notes = dataset(root).summary.notes
+    kept = [a for a in content['annotations'] if not a['iscrowd']]
+    counts = [sum(key in a for a in kept) for key in ('dp_x', 'dp_masks')]
+    said = f'of {len(kept)} persons {counts[0]} have points of the surface, {counts[1]} masks'
+    assert any(note.startswith(said) for note in notes)
     every = len(dataset(root))
     some = dataset(root, filter_cfg=dict(filter_empty_gt=False, with_surface=True))
     assert 0 < len(some) < every

@@ -13,8 +13,10 @@ from pycocotools import mask as run_lengths
 from scipy.spatial.distance import cdist
 
 from mmext.demo.figure_mesh import figure_surface
+from mmext.demo.figure_scene import look_at_figures
+from mmext.demo.figures import draw_figure_scene, write_figure_dataset
 from mmext.errors import InputError, MissingFileError
-from mmext.formats.surface_annotations import surface_points
+from mmext.formats.surface_annotations import SurfacePoints, surface_points
 from mmext.formats.surface_files import SurfaceMesh, write_surface
 from mmext.metrics.surface.matching import ImageSimilarities, match_image
 from mmext.metrics.surface.point_similarity import (
@@ -294,3 +296,81 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         SurfaceMetric(**places).process({}, [bare])
     with pytest.raises(InputError, match='no image with the id 7'):
         SurfaceMetric(**places).process({}, samples_of([dict(image, id=7)]))
+
+
+def exact_predictions(
+    folder: Path, seed_count: int, change: Any = None
+) -> tuple[SurfaceMetric, list[dict[str, Any]]]:
+    """Figures whose surfaces are predicted pixel by pixel, and the metric of their file."""
+    size = (128, 128)
+    write_figure_dataset(
+        folder, num_train=1, num_val=seed_count, num_train_clips=0, num_val_clips=0, image_size=size
+    )
+    file = folder / 'annotations/densepose_val2017.json'
+    content = json.loads(file.read_text())
+    images = sorted(content['images'], key=lambda image: image['id'])
+    samples = []
+    for number, image in enumerate(images):
+        scene = draw_figure_scene(0, 'val', number, size)
+        seen = look_at_figures(scene)
+        surface = seen.surface
+        maps = np.zeros((3, 128 * 128))
+        maps[:, surface.pixel] = surface.part, surface.u, surface.v
+        if change is not None:
+            change(maps)
+        whole = np.stack([maps[0], *(255 * maps[1:])]).astype(np.uint8).reshape(3, 128, 128)
+        persons = [
+            a for a in content['annotations'] if a['image_id'] == image['id'] and not a['iscrowd']
+        ]
+        found, boxes = [], []
+        for person in persons:
+            x, y, w, h = (int(value) for value in person['bbox'])
+            mask = run_lengths.decode(person['segmentation'])[y : y + h, x : x + w]
+            found.append(whole[:, y : y + h, x : x + w] * mask)
+            boxes.append([x, y, x + w, y + h])
+        samples.append(
+            dict(
+                img_id=image['id'],
+                pred_instances=dict(
+                    bboxes=np.array(boxes, float).reshape(-1, 4),
+                    scores=np.full(len(found), 0.9),
+                    surface=found,
+                ),
+            )
+        )
+    return SurfaceMetric(str(file), folder / 'surface'), samples
+
+
+def test_the_truth_is_right(tmp_path: Path) -> None:
+    metric, samples = exact_predictions(tmp_path, 6)
+    metric.process({}, samples)
+    values = metric.evaluate(6)
+    # points lie at 256ths of the box and are looked up at 255ths: up to a pixel aside
+    assert values['surface/GPS_AP50'] == values['surface/GPSm_AP50'] == 100
+    assert values['surface/GPS_AP'] > 95
+    assert values['surface/segm_AP'] > 90
+
+
+def test_a_turned_chart_has_the_similarity_of_its_distances(tmp_path: Path) -> None:
+    def turn(maps: Any) -> None:
+        maps[1] = np.where(maps[0] > 0, (maps[1] + 0.25) % 1, 0)
+
+    metric, samples = exact_predictions(tmp_path / 'turned', 4, turn)
+    plain, exact = exact_predictions(tmp_path / 'plain', 4)
+    mesh, compared = metric.lookup.mesh, 0
+    for one, other in zip(samples, exact, strict=True):
+        turned, right = metric._compared(one), plain._compared(other)
+        known = right.similarities['GPS'] > 0.9
+        assert (turned.similarities['GPS'][known] < right.similarities['GPS'][known]).all()
+        compared += known.sum()
+    assert compared > 2
+    # a point of the torso, a quarter of a chart aside: the two nearest vertices, their distance
+    truth = true_points(
+        SurfacePoints(np.zeros((1, 2)), np.array([1]), np.array([[0.3, 0.5]])),
+        [0, 0, 1, 1],
+        metric.lookup,
+    )
+    there = metric.lookup.of_points(np.array([1]), np.array([[0.55, 0.5]]))
+    distance = mesh.distances(truth.vertex, there)[0]
+    (term,) = similarity_terms(mesh, truth, there[None])[0]
+    assert term == pytest.approx(np.exp(-(distance**2) / (2 * 0.351**2)))

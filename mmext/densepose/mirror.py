@@ -16,6 +16,7 @@ from mmext.errors import MissingFileError
 from mmext.formats.surface_annotations import MIRRORED_MASKS
 from mmext.formats.surface_files import (
     MIRRORED_PARTS,
+    NO_MIRROR,
     SYMMETRY_FILE,
     TABLE_SIDE,
     read_surface,
@@ -93,6 +94,11 @@ def read_mirror(path: str | Path) -> SurfaceMirror:
     if path.is_dir():
         if not (path / SYMMETRY_FILE).is_file():
             mesh = read_surface(path)
+            if (mesh.mirror == NO_MIRROR).any():
+                raise MissingFileError(
+                    f'{path}: the surface does not know its mirror image, and there is no '
+                    f'{SYMMETRY_FILE}, which is part of the UV data of DensePose'
+                )
             return SurfaceMirror(*derive_symmetry_tables(mesh.part, mesh.u, mesh.v, mesh.mirror))
         path = path / SYMMETRY_FILE
     if not path.is_file():

@@ -28,6 +28,7 @@ MIRRORED_PARTS = (
 )
 """The part that each one is in a mirror image, 0 is the background."""
 
+NO_MIRROR = -1
 MESH_FILE, GEODESICS_FILE = 'mesh.npz', 'geodesics.npy'
 SYMMETRY_FILE = 'UV_symmetry_transforms.mat'
 
@@ -43,7 +44,7 @@ class SurfaceMesh:
         vertices: ``[V, 3]``, metres, in the pose of rest.
         part: ``[V]``, 1 to 24.
         u, v: ``[V]``, 0 to 1, on the chart of the part.
-        mirror: ``[V]``, the vertex on the other side of the body.
+        mirror: ``[V]``, the vertex on the other side of the body, ``NO_MIRROR`` if it is not known.
         triangles: ``[T, 3]``.
         kappa: ``[25]``, metres: what counts as near, by part; that of part 0 is not used.
         geodesics: ``[V (V - 1) / 2]``, metres.

@@ -1,5 +1,6 @@
 """Mirror images: parts, coordinates, masks and network outputs, given and derived tables."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from mmext.densepose.mirror import SurfaceMirror, read_mirror
 from mmext.errors import MissingFileError
 from mmext.formats.surface_files import (
     MIRRORED_PARTS,
+    NO_MIRROR,
     SYMMETRY_FILE,
     write_surface,
     write_symmetry_tables,
@@ -51,6 +53,9 @@ def test_tables_are_given_or_derived(tmp_path: Path) -> None:
     write_symmetry_tables(tmp_path / 'mesh' / SYMMETRY_FILE, *symmetry_tables())
     for place in (tmp_path / 'mesh', tmp_path / 'mesh' / SYMMETRY_FILE):
         np.testing.assert_allclose(read_mirror(place).points(iuv), expected, atol=0.005)
+    write_surface(tmp_path / 'blind', replace(mesh, mirror=np.full(len(mesh.part), NO_MIRROR)))
+    with pytest.raises(MissingFileError, match='does not know its mirror image'):
+        read_mirror(tmp_path / 'blind')
     with pytest.raises(MissingFileError, match=r'no mirror tables at .*UV data of'):
         read_mirror(tmp_path / 'nowhere.mat')
 

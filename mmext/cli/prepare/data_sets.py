@@ -23,6 +23,9 @@ DATA_SETS = {
     'cityscapes-vps': DataSet(
         'mmext.cli.prepare.cityscapes_vps', 'Cityscapes-VPS: check, convert to COCO panoptic video'
     ),
+    'densepose-surface': DataSet(
+        'mmext.cli.prepare.densepose_surface', "DensePose's files of SMPL's surface: to ours"
+    ),
     '300w': DataSet(f'{_LANDMARKS}faces_300w', '300W, 68 points of faces: to COCO key points'),
     'wflw': DataSet(f'{_LANDMARKS}faces_wflw', 'WFLW, 98 points of faces: to COCO key points'),
     'cofw': DataSet(f'{_LANDMARKS}faces_cofw', 'COFW, 29 points of faces: to COCO key points'),

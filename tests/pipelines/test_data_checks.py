@@ -91,14 +91,14 @@ def test_missing_loops(config: Config) -> None:
         check_data(config, ['test'])
 
 
-@pytest.mark.parametrize('kind', ['panoptic', 'faces', 'video'])
+@pytest.mark.parametrize('kind', ['panoptic', 'faces', 'video', 'figures'])
 def test_says_how_to_write_a_generated_set(config: Config, tmp_path: Path, kind: str) -> None:
     root = f'{tmp_path}/data/demo_{kind}'
     config.val_dataloader.dataset = dataset(f'{root}/', 'val')
     with pytest.raises(InputError, match=f'`python -m mmext.demo {kind} --out {root}` writes it$'):
         check_data(config, ['val'])
     config.val_dataloader.dataset = dataset(f'{tmp_path}/democracy_{kind}/', 'val')
-    with pytest.raises(InputError, match=r'Put the data set there, .*vpsnet_demo\.py\)$'):
+    with pytest.raises(InputError, match=r'Put the data set there, .*densepose_demo\.py\)$'):
         check_data(config, ['val'])
 
 

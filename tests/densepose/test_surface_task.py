@@ -206,6 +206,17 @@ def test_predictions_are_the_released_ones(name: str) -> None:
     assert empty[0]['surface_boxes'].shape == (0, 4)
 
 
+def test_nobody_found() -> None:
+    model = small_detector().eval()
+    model.test_cfg.rcnn.score_thr = model.roi_head.test_cfg.score_thr = 2.0
+    with torch.no_grad():
+        (found,) = model.predict(pictures(1), [sample(1, factor=2.0)])
+    objects = found.pred_instances
+    assert len(objects) == 0
+    assert objects.surface == []
+    assert objects.surface_boxes.shape == (0, 4)
+
+
 def test_low_precision_decodes_in_full() -> None:
     task = small_detector().roi_head.tasks['densepose'].eval()
     features = [torch.randn(1, 8, 24 // 2**i, 24 // 2**i) for i in range(5)]

@@ -4,8 +4,9 @@
 DensePose-COCO's formats.
 """
 
+_base_ = './densepose_coco.py'
+
 data_root = 'data/demo_figures/'
-dataset_type = 'mmext.CocoDensePoseDataset'
 scale = (192, 192)
 
 train_pipeline = [
@@ -25,10 +26,9 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=4,
     num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler'),
     dataset=dict(
-        type=dataset_type,
+        _delete_=True,
+        type='mmext.CocoDensePoseDataset',
         data_root=data_root,
         ann_file='annotations/densepose_train2017.json',
         data_prefix=dict(img='train2017/'),
@@ -36,27 +36,22 @@ train_dataloader = dict(
         pipeline=train_pipeline,
     ),
 )
+ann_file = 'annotations/densepose_val2017.json'
 val_dataloader = dict(
     batch_size=4,
     num_workers=1,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type=dataset_type,
         data_root=data_root,
-        ann_file='annotations/densepose_val2017.json',
+        ann_file=ann_file,
         data_prefix=dict(img='val2017/'),
-        test_mode=True,
         pipeline=test_pipeline,
     ),
 )
 test_dataloader = val_dataloader
-auto_scale_lr = dict(enable=False, base_batch_size=4)
-ann_file = data_root + 'annotations/densepose_val2017.json'
+auto_scale_lr = dict(base_batch_size=4)
 val_evaluator = [
-    dict(type='mmext.SurfaceMetric', ann_file=ann_file, surface=data_root + 'surface'),
-    dict(type='mmext.KeypointOKSMetric', ann_file=ann_file),
-    dict(type='mmext.CocoDetectionMetric', ann_file=ann_file, metric=['bbox', 'segm']),
+    dict(type='mmext.SurfaceMetric', ann_file=data_root + ann_file, surface=data_root + 'surface'),
+    dict(type='mmext.KeypointOKSMetric', ann_file=data_root + ann_file),
+    dict(type='mmext.CocoDetectionMetric', ann_file=data_root + ann_file, metric=['bbox', 'segm']),
 ]
 test_evaluator = val_evaluator

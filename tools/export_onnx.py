@@ -1,15 +1,29 @@
-"""Export a trained RetinaFace, landmarks on crops, or the dense part of DensePose, to ONNX.
+"""Export a trained detector, landmarks on crops, or the dense part of DensePose, to ONNX.
 
-python tools/export_onnx.py configs/retinaface.py retinaface.pth --out retinaface.onnx
+python tools/export_onnx.py configs/upsnet.py upsnet.pth --out upsnet.onnx
+python tools/infer.py photo.jpg --checkpoint upsnet.onnx --backend openvino
 
-The file takes `image`, float32 [N, 3, H, W], BGR from 0 to 255 as OpenCV reads it, of any size,
-and gives `boxes` [N, P, 4] (x1, y1, x2, y2), `scores` [N, P] and `landmarks` [N, P, 5, 2], in
-pixels of that image, for all P priors. `mmext.load('retinaface.onnx')` takes it as it takes a
-checkpoint, with the same results; elsewhere score threshold and suppression are yours:
+`mmext.load('upsnet.onnx')` takes the file as it takes a checkpoint, with the same results; the file
+holds config and classes. It takes `image`, float32 [N, 3, H, W], BGR from 0 to 255 as OpenCV reads
+it, of any size that the config pads images to. What is inside:
+
+CenterNet, objects as points, poses: all, flipped images too: `bboxes` [N, K, 4] (x1, y1, x2, y2),
+  `scores`, `labels`, `centers`, `keypoints`, `keypoint_scores`, in pixels of that image.
+CenterNet, keypoint triplets: all up to pairs of corners and centers.
+UPSNet, VPSNet, Mask R-CNN and other two-stage detectors: several files. `upsnet.onnx` turns images
+  into pyramid levels, RPN maps and class logits; `upsnet.boxes.onnx` and `upsnet.masks.onnx` take
+  levels and `rois` [R, 5] (image, x1, y1, x2, y2), any number of them; of a VPSNet also `track`
+  and, with a fuse neck, `fused`.
+Single-stage detectors of mmdet: all up to what the head says before decoding.
+RetinaFace: `boxes` [N, P, 4], `scores` [N, P] and `landmarks` [N, P, 5, 2] of all P priors;
+  elsewhere score threshold and suppression are yours:
 
     boxes, scores, landmarks = session.run(None, {'image': image})
     xywh = numpy.hstack([boxes[0, :, :2], boxes[0, :, 2:] - boxes[0, :, :2]])
     faces = cv2.dnn.NMSBoxes(xywh, scores[0], 0.5, 0.4)
+
+   With --nms they are inside: as many faces as the config's max_per_img, best first, with scores of
+   0 where there are fewer.
 
 Of a mmext.VideoYolactEdge two files are written, `NAME.key.onnx` for key frames and
 `NAME.between.onnx` for the frames between them, of one --size (by default that of the test
@@ -33,7 +47,8 @@ from mmext.configuration import load_config
 from mmext.errors import InputError, run_tool
 from mmext.host import import_mmdet
 from mmext.inference.checkpoints import check_exists
-from mmext.inference.onnx_export import check_packages, export_onnx, load_network, not_exported
+from mmext.inference.graph_writing import check_packages
+from mmext.inference.onnx_export import export_file, not_exported
 from mmext.inference.onnx_video import export_video_model, is_video_model
 
 
@@ -55,6 +70,9 @@ def build_parser() -> argparse.ArgumentParser:
         help='fix the size of the images (default: any size)',
     )
     parser.add_argument(
+        '--nms', action='store_true', help='RetinaFace: thresholds and suppression inside'
+    )
+    parser.add_argument(
         '--calibrate',
         metavar='VIDEO',
         help='of a video model: also static INT8, in the ranges that frames of this video have',
@@ -70,8 +88,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     trust_checkpoints(arguments)
     config = load_config(arguments.config, arguments.cfg_options)
     import_mmdet()
+    size = tuple(arguments.size) if arguments.size else None
     if is_video_model(config):
-        size = tuple(arguments.size) if arguments.size else None
         for line in export_video_model(
             config, arguments.checkpoint, arguments.out, size, arguments.calibrate
         ):
@@ -79,12 +97,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     if arguments.calibrate:
         raise InputError('--calibrate is for video models; this config is of none')
-    network, description = load_network(config, arguments.checkpoint)
-    size = tuple(arguments.size) if arguments.size else None
-    gap = export_onnx(network, arguments.out, size, description)
+    gaps = export_file(config, arguments.checkpoint, arguments.out, size, arguments.nms)
     if lacking := not_exported(config):
         print(f'not in the file: {", ".join(lacking)}')
-    print(f'{arguments.out}: differs from torch by at most {gap:.0e} of the largest value')
+    for name, gap in gaps.items():
+        path = arguments.out.with_name(name)
+        print(f'{path}: differs from torch by at most {gap:.0e} of the largest value')
 
 
 if __name__ == '__main__':

@@ -3,6 +3,7 @@
 python tools/infer.py photo.jpg --config configs/upsnet.py --checkpoint upsnet.pth --out results
 python tools/infer.py street.mp4 --checkpoint work_dirs/upsnet_demo/iter_700.pth
 python tools/infer.py street.mp4 --checkpoint vpsnet.pth --out drawn.mp4
+python tools/infer.py photo.jpg --checkpoint upsnet.onnx --backend openvino
 
 A video model gets the frames of a video or camera as one: its objects keep their numbers and
 colours. A camera gives its newest frame each time; what comes in between is dropped.
@@ -32,6 +33,7 @@ from mmext.host import import_mmdet
 from mmext.inference.camera import LatestFrames
 from mmext.inference.checkpoints import check_exists
 from mmext.inference.media import Source, open_source
+from mmext.inference.onnx_metadata import BACKENDS
 from mmext.inference.output_places import check_output_file, check_output_folder, writing
 from mmext.inference.surface_results import read_texture
 
@@ -59,6 +61,11 @@ def build_parser() -> argparse.ArgumentParser:
     add_score_threshold(parser)
     add_trust(parser)
     add_precision(parser, 'auto', 'auto: the fastest on the device')
+    parser.add_argument(
+        '--backend',
+        choices=BACKENDS,
+        help='runtime of an ONNX file (default: onnxruntime, or the one that is installed)',
+    )
     parser.add_argument('--batch-size', type=int, default=1)
     parser.add_argument(
         '--smooth-points',
@@ -115,6 +122,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments.device,
         arguments.allow_partial,
         arguments.precision,
+        arguments.backend,
     )
     predictor.texture = texture
     count = predict(source, predictor, arguments)

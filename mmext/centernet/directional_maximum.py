@@ -10,8 +10,11 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from mmext.errors import InputError
+
+_OPEN_STEPS = 10  # 1024 cells at stride 4 are images of 4096 px
 
 Direction = Literal['top', 'bottom', 'left', 'right']
 
@@ -37,6 +40,8 @@ def directional_maximum(features: Tensor, direction: Direction) -> Tensor:
         raise InputError(f'direction: expected one of {get_args(Direction)}, got {direction!r}')
     upwards = direction in ('top', 'left')
     axis = 2 if direction in ('top', 'bottom') else 3
+    if torch.compiler.is_exporting():
+        return shifted_maximum(features, axis, upwards)
     if features.device.type != 'cpu':  # few launches of large kernels
         if torch.is_grad_enabled() and features.requires_grad:
             return _flip_if(_flip_if(features, axis, upwards).cummax(axis).values, axis, upwards)
@@ -81,6 +86,28 @@ def doubling_maximum(features: Tensor, axis: int, upwards: bool) -> Tensor:
         kept = result.narrow(axis, size - step if upwards else 0, step)
         result = torch.cat((larger, kept) if upwards else (kept, larger), axis)
         step *= 2
+    return result
+
+
+def shifted_maximum(features: Tensor, axis: int, upwards: bool) -> Tensor:
+    """As :func:`doubling_maximum`, of shifted wholes: for graphs, whose size may be open.
+
+    Args:
+        features: ``[N, C, H, W]``, if the size is open at most ``2 ** 10`` cells along the axis.
+        axis: 2 or 3.
+        upwards: whether the scan goes from the last cell to the first.
+
+    Returns:
+        ``[N, C, H, W]``.
+    """
+    size, result = features.shape[axis], features
+    steps = (size - 1).bit_length() if isinstance(size, int) else _OPEN_STEPS
+    for step in (1 << i for i in range(steps)):
+        widths = (0, step) if upwards else (step, 0)
+        padding = widths if axis == 3 else (0, 0, *widths)
+        shifted = pad(result, padding, value=-torch.inf)
+        shifted = shifted.narrow(axis, step if upwards else 0, size)
+        result = torch.maximum(result, shifted)
     return result
 
 

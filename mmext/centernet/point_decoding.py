@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mmext.errors import InputError
-from mmext.functional.heatmaps import Peaks, find_peaks, gather_cells
+from mmext.functional.heatmaps import Peaks, find_peaks, gather_cells, halves
 
 
 class PointDetections(NamedTuple):
@@ -74,7 +74,7 @@ def average_flipped(maps: Tensor, permutation: Tensor | None = None) -> Tensor:
     Returns:
         ``[B, C, H, W]``.
     """
-    plain, flipped = maps.chunk(2)
+    plain, flipped = halves(maps)
     flipped = flipped.flip(3)
     if permutation is not None:
         flipped = flipped[:, permutation]

@@ -32,10 +32,14 @@ from mmext.centernet.point_targets import mean_absolute_error, point_targets, va
 from mmext.errors import InputError
 from mmext.functional.gaussian_focal_loss import gaussian_focal_loss
 from mmext.functional.gaussian_targets import RadiusMode
+from mmext.functional.heatmaps import halves
 from mmext.registry import MODELS
 
 Maps = dict[str, Tensor]
 """Output of one stack: branch -> ``[B, channels, H, W]``."""
+
+PLACES = ('bboxes', 'centers', 'keypoints')
+"""Fields of detections that are places: in cells, or in pixels."""
 
 _PRIOR = 0.1  # of a center, in each cell at the start: bias -2.19 (section 3)
 
@@ -197,7 +201,7 @@ class CenterNetPointHead(BaseDenseHead):
         return dict(
             center=merge_flipped_scores(maps['center']),
             size=average_flipped(maps['size']),
-            offset=maps['offset'].chunk(2)[0],
+            offset=halves(maps['offset'])[0],
         )
 
     def predict_by_feat(
@@ -221,6 +225,24 @@ class CenterNetPointHead(BaseDenseHead):
             return []
         if len(maps['center']) == 2 * len(batch_img_metas):
             maps = self.merge_flipped(maps, batch_img_metas)
+        fields = {
+            name: to_pixels(values, batch_img_metas, _map_shape(maps), rescale)
+            if name in PLACES
+            else values
+            for name, values in self.fields_in_cells(maps).items()
+        }
+        results = [
+            InstanceData(**{name: values[i] for name, values in fields.items()})
+            for i in range(len(batch_img_metas))
+        ]
+        return [self.limit(image_results) for image_results in results]
+
+    def fields_in_cells(self, maps: Maps) -> dict[str, Tensor]:
+        """The fields of the K best objects, ``[B, K, ...]`` by name; ``PLACES`` are in cells.
+
+        Args:
+            maps: of B images, ``[B, channels, H, W]`` by branch.
+        """
         decoded = decode_points(
             maps['center'],
             maps['size'].float(),
@@ -228,24 +250,19 @@ class CenterNetPointHead(BaseDenseHead):
             self.test_cfg.get('topk', 100),
             self.test_cfg.get('local_maximum_kernel', 3),
         )
-        fields = self.detection_fields(maps, decoded, batch_img_metas, rescale)
-        results = [
-            InstanceData(**{name: values[i] for name, values in fields.items()})
-            for i in range(len(batch_img_metas))
-        ]
-        return [self._limit(image_results) for image_results in results]
+        return self.detection_fields(maps, decoded)
 
-    def detection_fields(
-        self, maps: Maps, decoded: PointDetections, batch_img_metas: list[dict], rescale: bool
-    ) -> dict[str, Tensor]:
-        """The fields of the detections, ``[B, K, ...]`` by name."""
-        boxes, centers = (
-            to_pixels(points, batch_img_metas, _map_shape(maps), rescale)
-            for points in (decoded.boxes, decoded.centers)
+    def detection_fields(self, maps: Maps, decoded: PointDetections) -> dict[str, Tensor]:
+        """What the maps say of the decoded objects, ``[B, K, ...]`` by name, in cells."""
+        return dict(
+            bboxes=decoded.boxes,
+            scores=decoded.scores,
+            labels=decoded.labels,
+            centers=decoded.centers,
         )
-        return dict(bboxes=boxes, scores=decoded.scores, labels=decoded.labels, centers=centers)
 
-    def _limit(self, results: InstanceData) -> InstanceData:
+    def limit(self, results: InstanceData) -> InstanceData:
+        """The detections of one image after suppression, at most ``max_per_img``."""
         if self.test_cfg.get('nms') and len(results):
             # the host keeps classes apart by an offset, right for coordinates above 0 alone
             boxes = results.bboxes - results.bboxes.min()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mmext.centernet.point_decoding import PointDetections
-from mmext.functional.heatmaps import find_peaks, gather_cells
+from mmext.functional.heatmaps import find_peaks, gather_cells, halves
 from mmext.functional.keypoints import flip_permutation
 
 
@@ -124,7 +124,7 @@ def average_flipped_vectors(vectors: Tensor, permutation: Tensor) -> Tensor:
     Returns:
         ``[B, 2J, H, W]``.
     """
-    plain, flipped = vectors.unflatten(1, (-1, 2)).chunk(2)  # [B, J, 2, H, W]
+    plain, flipped = halves(vectors.unflatten(1, (-1, 2)))  # [B, J, 2, H, W]
     flipped = flipped.flip(4)[:, permutation]
     flipped = flipped * flipped.new_tensor([-1, 1]).view(2, 1, 1)
     return ((plain + flipped) / 2).flatten(1, 2)

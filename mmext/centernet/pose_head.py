@@ -13,11 +13,7 @@ import torch
 from mmdet.utils import InstanceList
 from torch import Tensor
 
-from mmext.centernet.point_decoding import (
-    PointDetections,
-    merge_flipped_scores,
-    to_pixels,
-)
+from mmext.centernet.point_decoding import PointDetections, merge_flipped_scores
 from mmext.centernet.point_head import CenterNetPointHead, Maps
 from mmext.centernet.point_targets import mean_absolute_error, values_at
 from mmext.centernet.pose_decoding import (
@@ -31,6 +27,7 @@ from mmext.centernet.pose_decoding import (
 from mmext.centernet.pose_targets import PoseTargets, pose_targets
 from mmext.errors import InputError
 from mmext.functional.gaussian_focal_loss import gaussian_focal_loss
+from mmext.functional.heatmaps import halves
 from mmext.registry import MODELS
 
 
@@ -142,18 +139,16 @@ class CenterNetPoseHead(CenterNetPointHead):
         return super().merge_flipped(maps, batch_img_metas) | dict(
             joint_vector=average_flipped_vectors(maps['joint_vector'], permutation),
             joint_center=merge_flipped_scores(maps['joint_center'], permutation),
-            joint_offset=maps['joint_offset'].chunk(2)[0],
+            joint_offset=halves(maps['joint_offset'])[0],
         )
 
-    def detection_fields(
-        self, maps: Maps, decoded: PointDetections, batch_img_metas: list[dict], rescale: bool
-    ) -> dict[str, Tensor]:
+    def detection_fields(self, maps: Maps, decoded: PointDetections) -> dict[str, Tensor]:
         """Adds ``keypoints`` ``[B, K, J, 2]`` and ``keypoint_scores`` ``[B, K, J]``.
 
         The score of a joint is that of the candidate it was matched with, or its heat-map
         at the regressed place. The score of an object is that of its center, as released.
         """
-        fields = super().detection_fields(maps, decoded, batch_img_metas, rescale)
+        fields = super().detection_fields(maps, decoded)
         joints = regressed_joints(decoded, maps['joint_vector'].float())
         scores = scores_at(maps['joint_center'], joints)
         if self.test_cfg.get('match_joints', True):
@@ -171,8 +166,4 @@ class CenterNetPoseHead(CenterNetPointHead):
                 self.test_cfg.get('joint_distance_ratio', 0.3),
             )
             scores = torch.where(snapped, matched_scores, scores)
-        height, width = maps['center'].shape[2:]
-        return fields | dict(
-            keypoints=to_pixels(joints, batch_img_metas, (height, width), rescale),
-            keypoint_scores=scores,
-        )
+        return fields | dict(keypoints=joints, keypoint_scores=scores)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mmext.functional.heatmaps import find_peaks, gather_cells
+from mmext.functional.heatmaps import find_peaks, gather_cells, halves
 from mmext.functional.soft_nms import soft_nms
 
 # section 3.1: smaller objects have a larger middle; the side of a square box, px of the image
@@ -138,12 +138,11 @@ def decode_maps(
     if not flipped:
         return pairs, centers
     width = maps.center_heat.shape[3]
-    batch = len(pairs.boxes) // 2
-    origin = pairs.boxes.new_tensor([width, 0, width, 0])
-    boxes, flipped_boxes = pairs.boxes.split(batch)
+    origin = pairs.boxes.new_tensor([1, 0, 1, 0]) * width
+    boxes, flipped_boxes = halves(pairs.boxes)
     signs = boxes.new_tensor([1, -1, 1, -1])
     flipped_boxes = (origin - flipped_boxes * signs)[..., [2, 1, 0, 3]]
-    points, flipped_points = centers.points_xy.split(batch)
+    points, flipped_points = halves(centers.points_xy)
     flipped_points = origin[:2] - flipped_points * signs[:2]
     return (
         CornerPairs(torch.cat((boxes, flipped_boxes), 1), *(_side_by_side(p) for p in pairs[1:])),
@@ -192,7 +191,8 @@ def pair_corners(
     scores = (top_left.scores[:, :, None] + bottom_right.scores[:, None]) / 2
     scores = scores.masked_fill(~agree, -torch.inf).flatten(1)
     most = min(settings.max_pairs, scores.shape[1])
-    if agree.device.type == 'cpu':  # few pairs agree; a GPU would have to wait for the count
+    # few pairs agree; a GPU would have to wait for the count, and an exported graph has none
+    if agree.device.type == 'cpu' and not torch.compiler.is_exporting():
         most = min(most, int(agree.flatten(1).sum(1).amax()) if len(agree) else 0)
     scores, pair_index = scores.topk(most, dim=1)  # [B, D]
     count = bottom_right.scores.shape[1]
@@ -297,7 +297,7 @@ def detect(
 
 def _side_by_side(values: Tensor) -> Tensor:
     """``[2B, D, ...]`` to ``[B, 2D, ...]``."""
-    return torch.cat(values.chunk(2), 1)
+    return torch.cat(halves(values), 1)
 
 
 def _take(values: Tensor, index: Tensor) -> Tensor:

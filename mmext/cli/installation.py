@@ -15,6 +15,7 @@ OPTIONAL = {  # package to import: what it is for, and how it comes
     'captum': ('mmext explain, some of its methods', 'mmext[explain]'),
     'sklearn': ('mmext explain, planes of objects', 'mmext[explain]'),
     'optuna': ('mmext sweep', 'mmext[sweep]'),
+    'openvino': ('infer --backend openvino', 'mmext[openvino]'),
     'supervision': ('Result.to_supervision', 'supervision'),
     'fiftyone': ('Result.to_fiftyone', 'fiftyone'),
 }

@@ -54,8 +54,9 @@ def find_peaks(logits: Tensor, k: int, kernel_size: int = 3) -> Peaks:
     if kernel_size < 1 or kernel_size % 2 == 0:
         raise ValueError(f'kernel_size: expected an odd number of cells, got {kernel_size}')
     height, width = logits.shape[2:]
-    # a GPU would have to wait for the number of rows
-    best = _peaks_of_best_rows(logits, k, kernel_size) if logits.device.type == 'cpu' else None
+    # a GPU would have to wait for the number of rows; a graph that is exported cannot branch on it
+    counts = logits.device.type == 'cpu' and not torch.compiler.is_exporting()
+    best = _peaks_of_best_rows(logits, k, kernel_size) if counts else None
     if best is None:
         is_peak = _window_maximum(logits, kernel_size) == logits
         best = top_k(logits.where(is_peak, -torch.inf), k)
@@ -105,6 +106,12 @@ def gather_cells(features: Tensor, cells: Tensor) -> Tensor:
     """
     index = cells[:, None].expand(-1, features.shape[1], -1)
     return features.flatten(2).gather(2, index).transpose(1, 2)
+
+
+def halves(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """The maps of images and those of their flipped images, ``[B, ...]`` each of ``[2B, ...]``."""
+    count = maps.shape[0] // 2  # slices, which every runtime has; `chunk` of an open size it lacks
+    return maps[:count], maps[count:]
 
 
 def _peaks_of_best_rows(logits: Tensor, k: int, kernel_size: int) -> tuple[Tensor, Tensor] | None:

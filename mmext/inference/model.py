@@ -145,6 +145,7 @@ def load(
     precision: str = 'auto',
     trust_checkpoint: bool = False,
     allow_partial: bool = False,
+    backend: str | None = None,
 ) -> Model:
     """Load a trained detector, of ours or of mmdet's.
 
@@ -162,6 +163,7 @@ def load(
         precision: of the predictions, see :func:`mmext.inference.fast.fast`.
         trust_checkpoint: let a checkpoint of someone you know run code.
         allow_partial: accept a checkpoint that lacks some of the weights.
+        backend: of an ONNX file: 'onnxruntime' or 'openvino'; None takes the first that is there.
 
     Raises:
         InputError: there is no such file, no config, the weights are of another model, or the
@@ -186,7 +188,7 @@ def load(
     from mmext.inference.prediction import load_predictor
 
     checkpoint_reading.trust_checkpoints(trust_checkpoint)
-    return Model(load_predictor(config, source, device, allow_partial, precision))
+    return Model(load_predictor(config, source, device, allow_partial, precision, backend))
 
 
 def _trained_in(folder: Path) -> Path:

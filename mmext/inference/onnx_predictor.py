@@ -1,13 +1,13 @@
 """A detector in an ONNX file, applied to images as the one that it was exported from.
 
-The network runs in onnxruntime; resizing before it, thresholds and suppression after it are those
-of the description in the file. Shapes: P candidates, K key points; h, w of a network's input.
+The network runs in onnxruntime or OpenVINO; resizing before it, thresholds and suppression after
+it are those of the description in the file. Shapes: P candidates, K key points; h, w of a network's
+input.
 """
 
-import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +21,18 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmext.drawing.colors import Picture
-from mmext.errors import InputError, MissingPackageError
+from mmext.errors import InputError
 from mmext.inference.onnx_description import KEY, Description, describe
+from mmext.inference.onnx_metadata import read_metadata
+from mmext.inference.parts_description import KEY as PARTS_KEY
+from mmext.inference.runtimes import FileRunner, check_decodes_in_fp32, open_runner
 from mmext.pipelines.loading import LoadImage
 from mmext.retinaface.face_fields import flip_faces, scale_faces
 from mmext.retinaface.head import suppress
 from mmext.retinaface.views import views_of
+
+if TYPE_CHECKING:
+    from mmext.inference.onnx_detector import OnnxDetector
 
 _OUTPUTS = ('boxes', 'scores', 'landmarks')
 
@@ -35,13 +41,12 @@ class OnnxPredictor:
     """A detector in an ONNX file; called as :class:`~mmext.inference.prediction.Predictor` is.
 
     Args:
-        session: onnxruntime's.
-        description: of what is outside of the network.
-        device: that it runs on.
+        runner: the network.
+        description: of what is outside of it.
     """
 
-    def __init__(self, session: Any, description: Description, device: str) -> None:
-        self.session, self.description, self.device = session, description, device
+    def __init__(self, runner: FileRunner, description: Description) -> None:
+        self.runner, self.description, self.device = runner, description, runner.device
         self.classes = description.classes
         self.thing_classes = frozenset(self.classes)
         self.dataset_meta = description.meta
@@ -51,10 +56,8 @@ class OnnxPredictor:
         self.config = Config()  # none is known: categories of results are 1, 2, 3, ...
         steps = [dict(step, type=f'mmdet.{step["type"]}') for step in description.resize]
         self.resize = Compose(steps)
-        (self.input,) = session.get_inputs()
-        self.outputs = [output.name for output in session.get_outputs()]
-        sides = self.input.shape[2:]
-        self.fixed_hw = tuple(sides) if all(isinstance(side, int) for side in sides) else None
+        height, width = runner.input_shapes[0][2:]
+        self.fixed_hw = None if height is None or width is None else (height, width)
 
     def __call__(
         self, images: Sequence[npt.NDArray[np.uint8]], video: Any = None, first_frame: int = 0
@@ -136,11 +139,8 @@ class OnnxPredictor:
 
     def _candidates(self, network_input: Tensor) -> InstanceData:
         """What the network finds over the threshold in ``[1, 3, h, w]``, at most ``nms_pre``."""
-        tensors = self.session.run(self.outputs, {self.input.name: network_input.numpy()})
-        values = {
-            name: torch.from_numpy(value[0])
-            for name, value in zip(self.outputs, tensors, strict=True)
-        }
+        outputs = zip(self.runner.output_names, self.runner(network_input), strict=True)
+        values = {name: value[0] for name, value in outputs}
         scores, settings = values['scores'], self.description.test_cfg
         (chosen_index,) = (scores > settings['score_thr']).nonzero(as_tuple=True)
         if len(chosen_index) > settings['nms_pre']:
@@ -156,38 +156,32 @@ class OnnxPredictor:
         return faces
 
 
-def load_onnx(path: Path, config: Config | None, device: str, precision: str) -> OnnxPredictor:
-    """Open an ONNX file that ``tools/export_onnx.py`` has written.
+def load_onnx(
+    path: Path, config: Config | None, device: str, precision: str, backend: str = 'auto'
+) -> 'OnnxPredictor | OnnxDetector':
+    """Open what ``tools/export_onnx.py`` has written.
 
     Args:
-        path: of the file.
-        config: of the detector, for a file without a description; else None.
-        device: 'auto' takes a GPU where onnxruntime has one.
-        precision: 'auto', or 'fp32': the file is of it.
+        path: of the file, of a detector in parts the first.
+        config: of the detector: needed for a file without a description, else in its place.
+        device: 'auto' takes a GPU where the runtime has one.
+        precision: see :func:`mmext.inference.runtimes.open_runner`.
+        backend: likewise.
 
     Raises:
         InputError: it cannot be read, is of another form, or not for this device and precision.
-        MissingPackageError: onnxruntime is not installed.
+        MissingPackageError: the runtime is not installed.
     """
-    if precision not in ('auto', 'fp32'):
-        raise InputError(f'precision: {path} is of fp32, got {precision!r}')
-    try:
-        onnxruntime: Any = importlib.import_module('onnxruntime')
-    except ModuleNotFoundError as error:
-        raise MissingPackageError('an ONNX file needs onnxruntime: pip install onnxruntime') from (
-            error
-        )
-    provider, name = _provider(onnxruntime, device)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3  # errors
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
-    except Exception as error:  # its exceptions have no common class of their own
-        raise InputError(f'{path}: onnxruntime cannot open it: {_line(error)}') from error
-    text = session.get_modelmeta().custom_metadata_map.get(KEY)
-    outputs = {output.name for output in session.get_outputs()}
-    fits = len(session.get_inputs()) == 1 and {'boxes', 'scores'} <= outputs <= {*_OUTPUTS}
+    metadata = read_metadata(path)
+    if PARTS_KEY in metadata:
+        from mmext.inference.onnx_detector import load_detector
+
+        return load_detector(path, metadata[PARTS_KEY], config, backend, device, precision)
+    check_decodes_in_fp32(path, precision)
+    runner = open_runner(path, backend, device, 'fp32')
+    text = metadata.get(KEY)
+    outputs = {*runner.output_names}
+    fits = len(runner.input_names) == 1 and {'boxes', 'scores'} <= outputs <= {*_OUTPUTS}
     if not fits or (text is None and config is None):
         raise InputError(
             f'{path}: no file of mmext export (outputs {sorted(outputs)[:8]}'
@@ -196,26 +190,5 @@ def load_onnx(path: Path, config: Config | None, device: str, precision: str) ->
             + '): export the checkpoint again'
         )
     init_default_scope('mmdet')
-    described = Description.from_text(text, path) if config is None else describe(config, {})
-    return OnnxPredictor(session, described, name)
-
-
-def _provider(onnxruntime: Any, device: str) -> tuple[str, str]:
-    known = onnxruntime.get_available_providers()
-    on_gpu = 'CUDAExecutionProvider' in known
-    if device == 'cpu' or (device == 'auto' and not on_gpu):
-        return 'CPUExecutionProvider', 'cpu'
-    if not on_gpu or not (device == 'auto' or device.startswith('cuda')):
-        raise InputError(
-            f'device {device}: this onnxruntime has {", ".join(_plain(known))} '
-            '(pip install onnxruntime-gpu for CUDA)'
-        )
-    return 'CUDAExecutionProvider', 'cuda'
-
-
-def _plain(providers: Sequence[str]) -> Iterator[str]:
-    return (name.removesuffix('ExecutionProvider') for name in providers)
-
-
-def _line(error: Exception) -> str:
-    return ' '.join(str(error).split())[:200]
+    described = Description.from_text(text or '', path) if config is None else describe(config, {})
+    return OnnxPredictor(runner, described)

@@ -120,6 +120,7 @@ def load_predictor(
     device: str,
     allow_partial: bool = False,
     precision: str = 'fp32',
+    backend: str | None = None,
 ) -> 'Predictor | OnnxPredictor | GraphPredictor':
     """Build the model, load its weights and make it fast; or open an ONNX file.
 
@@ -129,9 +130,11 @@ def load_predictor(
         device: ``'auto'`` is the first GPU, or the CPU without one.
         allow_partial: see :func:`mmext.inference.checkpoints.load_weights`.
         precision: see :func:`mmext.inference.fast.fast`.
+        backend: runtime of an ONNX file, see :func:`mmext.inference.runtimes.open_runner`.
 
     Raises:
-        InputError: no config, weights of another model, no such device, or not in that precision.
+        InputError: no config, weights of another model, no such device, or not in that precision;
+            or a backend that does not read the file.
     """
     if checkpoint_path.endswith('.onnx'):
         from mmext.inference.onnx_predictor import load_onnx
@@ -139,7 +142,12 @@ def load_predictor(
 
         if (pair := load_pair(Path(checkpoint_path))) is not None:
             return pair
-        return load_onnx(Path(checkpoint_path), config, device, precision)
+        return load_onnx(Path(checkpoint_path), config, device, precision, backend or 'auto')
+    if backend is not None:
+        raise InputError(
+            f'backend {backend} runs ONNX files, {checkpoint_path} is none: mmext export CONFIG '
+            f'{checkpoint_path} --out FILE.onnx writes one'
+        )
     repair_host()
     checkpoint = load_checkpoint(checkpoint_path)
     meta = checkpoint.get('meta', {})

@@ -11,11 +11,14 @@ samples by visible fractions of a pixel; under autocast the result is cast to
 autocast's dtype like that of every other convolution.
 """
 
+from typing import Any
+
 import torch
 from mmcv import ops
 from torch import Tensor, nn
 
 from mmext.functional.deformable_conv import deformable_conv2d
+from mmext.layers.graph_operators import deform_conv
 from mmext.registry import MODELS
 
 
@@ -63,15 +66,7 @@ class DeformConv2dPack(ops.DeformConv2dPack):
             x_full = x.to(self.weight.dtype)
             offsets = self.conv_offset(x_full)
             if _runs_on_torch(self, x):
-                outputs = deformable_conv2d(
-                    x_full,
-                    offsets,
-                    self.weight,
-                    self.bias,
-                    stride=self.stride,
-                    padding=self.padding,
-                    dilation=self.dilation,
-                )
+                outputs = _convolve(self, x_full, offsets, None)
             else:
                 outputs = ops.deform_conv2d(
                     x_full,
@@ -110,16 +105,7 @@ class ModulatedDeformConv2dPack(ops.ModulatedDeformConv2dPack):
             )
             mask = mask_logits.sigmoid()
             if _runs_on_torch(self, x):
-                outputs = deformable_conv2d(
-                    x_full,
-                    offsets,
-                    self.weight,
-                    self.bias,
-                    mask,
-                    _pair(self.stride),
-                    _pair(self.padding),
-                    _pair(self.dilation),
-                )
+                outputs = _convolve(self, x_full, offsets, mask)
             else:
                 outputs = ops.modulated_deform_conv2d(
                     x_full,
@@ -143,6 +129,13 @@ class ModulatedDeformConv2dPack(ops.ModulatedDeformConv2dPack):
 
 def _runs_on_torch(layer: ops.DeformConv2d | ops.ModulatedDeformConv2d, x: Tensor) -> bool:
     return x.device.type == 'cpu' and layer.groups == 1 and layer.deform_groups == 1
+
+
+def _convolve(layer: Any, x: Tensor, offsets: Tensor, mask: Tensor | None) -> Tensor:
+    """By torch's operators; in a graph that is exported, as one node."""
+    convolve = deform_conv if torch.compiler.is_exporting() else deformable_conv2d
+    steps = (_pair(value) for value in (layer.stride, layer.padding, layer.dilation))
+    return convolve(x, offsets, layer.weight, layer.bias, mask, *steps)
 
 
 def _as_convolution_output(outputs: Tensor, x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from mmext.centernet.directional_maximum import (
     cross_maximum,
     directional_maximum,
     doubling_maximum,
+    shifted_maximum,
 )
 
 DIRECTIONS = ['top', 'bottom', 'left', 'right']
@@ -101,3 +102,12 @@ def test_cross_maximum_is_four_corner_poolings() -> None:
 def test_unknown_direction() -> None:
     with pytest.raises(ValueError, match=r"direction: .* got 'up'"):
         directional_maximum(torch.zeros(1, 1, 2, 2), 'up')  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+@pytest.mark.parametrize('direction', DIRECTIONS)
+def test_shifted_wholes_are_the_same(direction: str, shape: tuple[int, ...]) -> None:
+    features = torch.randn(shape)
+    axis, upwards = 2 if direction in ('top', 'bottom') else 3, direction in ('top', 'left')
+    found = shifted_maximum(features, axis, upwards)
+    np.testing.assert_array_equal(found.numpy(), oracle(features.numpy(), direction))

@@ -6,15 +6,15 @@ import pytest
 from mmengine.config import Config
 
 from mmext.errors import InputError
-from mmext.inference import onnx_export
+from mmext.inference import graph_writing, onnx_export
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_export, 'NEEDED', ('torch', 'no_such_package'))
+    monkeypatch.setattr(graph_writing, 'NEEDED', ('torch', 'no_such_package'))
     with pytest.raises(InputError, match=r'needs no_such_package: pip install "mmext\[export\]"'):
-        onnx_export.check_packages()
+        graph_writing.check_packages()
 
 
 def test_parts_of_a_model_that_the_file_lacks() -> None:

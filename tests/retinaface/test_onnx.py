@@ -14,7 +14,7 @@ from mmengine.registry import init_default_scope
 
 import mmext
 from mmext.errors import InputError
-from mmext.inference.onnx_export import export_onnx, load_network
+from mmext.inference.onnx_export import export_file, export_onnx, load_network
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs/retinaface/retinaface_mobilenet025_wider.py'
@@ -89,6 +89,29 @@ def test_an_onnx_file_gives_the_results_of_its_checkpoint(
     with_onnx = mmext.load(open_size, config, device='cpu')
     for found, wanted in zip(with_onnx(list(photos)), with_torch(list(photos)), strict=True):
         same_faces(found, wanted)
+
+
+@pytest.mark.parametrize('backend', ['onnxruntime', 'openvino'])
+def test_suppression_inside_finds_the_same_faces(
+    backend: str, trained: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip(backend)
+    config = Config.fromfile(CONFIG)
+    config.model.test_cfg.max_per_img = 40
+    out = tmp_path / 'face.onnx'
+    export_file(config, str(trained), out, None, with_nms=True)
+    photos = list(np.random.default_rng(0).integers(0, 256, (2, 70, 101, 3), dtype=np.uint8))
+    with_torch = mmext.load(trained, config, device='cpu', precision='fp32')
+    with_onnx = mmext.load(out, backend=backend, precision='fp32')
+    for found, wanted in zip(with_onnx(photos), with_torch(photos), strict=True):
+        assert len(found) == len(wanted) == 40
+        same_faces(found, wanted)
+    # a batch in one run: fixed numbers, nothing after the last face
+    outputs = with_onnx.predictor.runner(torch.zeros(2, 3, 64, 64))
+    assert [tuple(values.shape) for values in outputs] == [(2, 40, 4), (2, 40), (2, 40, 5, 2)]
+    config.model.test_cfg.views = VIEWS
+    with pytest.raises(InputError, match='--nms: views'):
+        export_file(config, str(trained), out, None, with_nms=True)
 
 
 def test_the_description_in_an_onnx_file_is_enough(

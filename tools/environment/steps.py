@@ -29,8 +29,8 @@ def install_torch() -> None:
 
 
 def install_project() -> None:
-    project = f'{commands.ROOT}[export,explain,sweep,dev]'
-    pip('mmext', 'install', '--no-build-isolation', '-e', project)
+    extras = 'export,openvino,explain,sweep,dev'
+    pip('mmext', 'install', '--no-build-isolation', '-e', f'{commands.ROOT}[{extras}]')
     if not works('import cv2'):
         # Both builds of OpenCV are pulled in, one over the other; the first wants a desktop's
         # libGL. Let the second, of the same version, come out on top.

@@ -112,6 +112,7 @@ class GraphPredictor:
         self.kind = 'VideoYolactEdge in ONNX'
         self.loader = LoadImage()
         self.config = Config()  # none is known: categories of results are 1, 2, 3, ...
+        self.texture: Picture | None = None  # an atlas for surfaces, of which there are none here
         self._tracker = MaskTracker()
 
     def __call__(
@@ -151,12 +152,14 @@ class GraphPredictor:
         """Return the prediction on the image ``[H, W, 3]`` (BGR), as RGB."""
         from mmext.inference.prediction import draw_prediction
 
-        return draw_prediction(image[..., ::-1].copy(), sample, self.dataset_meta, min_score)
+        return draw_prediction(
+            image[..., ::-1].copy(), sample, self.dataset_meta, min_score, self.texture
+        )
 
 
-def load_pair(path: Path) -> GraphPredictor | None:
+def load_pair(path: Path, backend: str) -> GraphPredictor | None:
     """The pair that ``NAME.key.onnx`` belongs to; None for a file of another name."""
     if not path.name.endswith(KEY_SUFFIX):
         return None
     name = path.name.removesuffix(KEY_SUFFIX)
-    return GraphPredictor(open_stream(path.with_name(f'{name}.onnx')))
+    return GraphPredictor(open_stream(path.with_name(f'{name}.onnx'), backend))

@@ -140,7 +140,7 @@ def load_predictor(
         from mmext.inference.onnx_predictor import load_onnx
         from mmext.inference.onnx_video import load_pair
 
-        if (pair := load_pair(Path(checkpoint_path))) is not None:
+        if (pair := load_pair(Path(checkpoint_path), backend or 'onnxruntime')) is not None:
             return pair
         return load_onnx(Path(checkpoint_path), config, device, precision, backend or 'auto')
     if backend is not None:

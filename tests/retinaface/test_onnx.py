@@ -119,7 +119,7 @@ def test_the_description_in_an_onnx_file_is_enough(
 ) -> None:
     photo = np.random.default_rng(1).integers(0, 256, (64, 80, 3), dtype=np.uint8)
     model = mmext.load(open_size)
-    assert 'RetinaFace in ONNX, 1 classes, on c' in repr(model)
+    assert 'RetinaFace in ONNX, 1 class, on c' in repr(model)
     same_faces(model(photo), mmext.load(trained, device='cpu', precision='fp32')(photo))
     for index in range(2):
         cv2.imwrite(str(tmp_path / f'{index}.png'), photo)

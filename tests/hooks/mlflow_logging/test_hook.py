@@ -26,9 +26,10 @@ def test_zero_config_run_is_complete(tiny: ModuleType, work_dir: Path, logged: A
         'lr': '0.01', 'pipeline.0.type': 'Resize', 'pipeline.0.scale': '[4, 4]',
     }  # fmt: skip
     steps = list(range(1, 11))
-    for key in ('train/loss', 'train/lr', 'train/time', 'train/data_time', 'train/acc_at_1'):
+    pace = ('train_pace/time', 'train_pace/data_time')
+    for key in ('train/loss', 'train/lr', 'train/acc_at_1', *pace):
         assert logged.steps(key) == steps
-    assert [p.value for p in logged.history('train/epoch')] == [s / 5 for s in steps]
+    assert [p.value for p in logged.history('train_pace/epoch')] == [s / 5 for s in steps]
     assert logged.steps('val/mae') == logged.steps('val/coco/AR_at_100') == [5, 10]
     raw = runner.message_hub.get_scalar('train/loss').data[0]
     assert [p.value for p in logged.history('train/loss')] == pytest.approx(list(raw), abs=0)
@@ -65,7 +66,9 @@ def test_gradient_norm_is_measured_where_nothing_clips(
     runner.optim_wrapper.optimizer.register_step_pre_hook(note)
     runner.train()
 
-    assert [p.value for p in logged.history('train/grad_norm')] == pytest.approx(norms, rel=1e-5)
+    assert [p.value for p in logged.history('train_pace/grad_norm')] == pytest.approx(
+        norms, rel=1e-5
+    )
 
 
 def test_best_checkpoint_is_kept_once(tiny: ModuleType, work_dir: Path, logged: Any) -> None:
@@ -238,7 +241,7 @@ def test_epochs_are_counted_where_the_loop_counts_none(
     loop = {'by_epoch': False, 'max_iters': 6, 'val_interval': 6}
     tiny.make_runner(work_dir, train_cfg=loop, saving={'by_epoch': False, 'interval': 6}).train()
 
-    assert [p.value for p in logged.history('train/epoch')] == [s / 5 for s in range(1, 7)]
+    assert [p.value for p in logged.history('train_pace/epoch')] == [s / 5 for s in range(1, 7)]
 
 
 def test_the_place_of_an_overflow_is_a_tag(tiny: ModuleType, work_dir: Path, logged: Any) -> None:

@@ -10,6 +10,9 @@ from mmext.hooks.mlflow_logging.content.gradients import GradientNorm
 from mmext.hooks.mlflow_logging.delivery import records
 from mmext.hooks.mlflow_logging.delivery.records import Record
 
+# MLflow's page shows groups and their curves by the alphabet: the losses are to come first
+_OF_THE_PACE = ('data_time', 'epoch', 'grad_norm', 'memory', 'time')
+
 
 class TrainingLog:
     """The curves of one session.
@@ -54,7 +57,7 @@ class TrainingLog:
         values['train/epoch'] = epoch
         if self._gradient_norm is not None and (norm := self._gradient_norm.take()) is not None:
             values['train/grad_norm'] = norm
-        self._put(records.metrics(values, step, once=True))
+        self._put(records.metrics({_curve(n): v for n, v in values.items()}, step, once=True))
 
     def close(self) -> None:
         """Leave the optimizer alone."""
@@ -75,3 +78,13 @@ class TrainingLog:
                     self._seen[name] = history
                     values[name] = float(history[-1])
         return values
+
+
+def _curve(name: str) -> str:
+    """The curve of a scalar: what is no loss, score or rate has a group of its own.
+
+    >>> _curve('train/loss'), _curve('train/data_time')
+    ('train/loss', 'train_pace/data_time')
+    """
+    group, _, last = name.rpartition('/')
+    return f'train_pace/{last}' if group == 'train' and last in _OF_THE_PACE else name

@@ -30,7 +30,12 @@ model = dict(
 )
 train_pipeline = [
     *_base_.train_pipeline,
-    dict(type='mmext.MeasureTags', words=words, classes={{_base_.metainfo.classes}}),
+    dict(
+        type='mmext.MeasureTags',
+        words=words,
+        classes={{_base_.metainfo.classes}},
+        grounds={{_base_.metainfo.stuff_classes}},
+    ),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 default_hooks = dict(vocabulary=dict(type='mmext.VocabularyHook'))

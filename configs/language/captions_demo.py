@@ -33,7 +33,12 @@ train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline))
 test_pipeline = [
     dict(type='mmext.LoadImageFromFile'),
     dict(type='mmext.LoadPanopticAnnotations'),
-    dict(type='mmext.RegionCaptions', words={{_base_.words}}, classes={{_base_.metainfo.classes}}),
+    dict(
+        type='mmext.RegionCaptions',
+        words={{_base_.words}},
+        classes={{_base_.metainfo.classes}},
+        grounds={{_base_.metainfo.stuff_classes}},
+    ),
     dict(type='Resize', scale=(192, 128), keep_ratio=True),
     dict(
         type='PackDetInputs',

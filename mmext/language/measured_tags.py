@@ -39,6 +39,7 @@ def tags_of(
     classes: Sequence[str],
     semantic: npt.NDArray[Any] | None,
     colors: Sequence[str] = COLORS,
+    grounds: Sequence[str] | None = None,
 ) -> Tags:
     """The tags of an object.
 
@@ -49,9 +50,15 @@ def tags_of(
         classes: those of the semantic map.
         semantic: ``[h, w]``, 255 is void; None: nothing is known of the ground.
         colors: that may be said; none: no color is.
+        grounds: classes that something can stand on; None: all.
     """
     color = color_of(image_bgr[mask], colors) if colors and mask.any() else ''
-    below = -1 if semantic is None else ground_below(mask, semantic)
+    below = -1
+    if semantic is not None:
+        others = [
+            c for c, known in enumerate(classes) if grounds is not None and known not in grounds
+        ]
+        below = ground_below(mask, semantic, others)
     return Tags(name, color, classes[below] if 0 <= below < len(classes) else '')
 
 
@@ -90,12 +97,15 @@ _SAMPLES: dict[str, npt.NDArray[Any]] = {
 }  # fmt: skip
 
 
-def ground_below(mask: npt.NDArray[np.bool_], semantic: npt.NDArray[Any]) -> int:
+def ground_below(
+    mask: npt.NDArray[np.bool_], semantic: npt.NDArray[Any], left_out: Sequence[int] = ()
+) -> int:
     """The class that covers most of the strip below an object, -1 without one.
 
     Args:
         mask: ``[h, w]``.
         semantic: classes ``[h, w]``, 255 is void.
+        left_out: classes that are no ground.
     """
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
@@ -106,5 +116,5 @@ def ground_below(mask: npt.NDArray[np.bool_], semantic: npt.NDArray[Any]) -> int
         slice(columns[0], columns[-1] + 1),
     )
     around = semantic[strip][~mask[strip]]
-    around = around[around != _NOTHING]
+    around = around[~np.isin(around, [_NOTHING, *left_out])]
     return int(np.bincount(around).argmax()) if len(around) else -1

@@ -21,10 +21,13 @@ from mmext.registry import TRANSFORMS
 class _Measuring(BaseTransform):
     """What both transforms know of words and classes."""
 
-    def __init__(self, words: Sequence[str], classes: Sequence[str]) -> None:
+    def __init__(
+        self, words: Sequence[str], classes: Sequence[str], grounds: Sequence[str] | None
+    ) -> None:
         self.words = [plain_name(word) for word in words]
         self.classes = [plain_name(name) for name in classes]
         self.colors = [color for color in COLORS if color in self.words]
+        self.grounds = None if grounds is None else [plain_name(name) for name in grounds]
 
     def measure(
         self,
@@ -36,7 +39,8 @@ class _Measuring(BaseTransform):
         """Tags of objects: BGR ``[h, w, 3]``, masks ``[n, h, w]``, semantic map ``[h, w]``."""
         return [
             tags_of(
-                image, mask.astype(bool), self.classes[label], self.classes, ground, self.colors
+                *(image, mask.astype(bool), self.classes[label], self.classes, ground),
+                *(self.colors, self.grounds),
             )
             for mask, label in zip(masks, labels, strict=True)
         ]
@@ -54,6 +58,7 @@ class MeasureTags(_Measuring):
         words: W names.
         classes: names of the labels; those of the semantic map come after the things, as the
             data set has them.
+        grounds: the classes that something can stand on; None: all.
         captions: also add ``captions``, a sentence of the tags of each object, and put
             ``gt_caption`` of the image into the meta.
 
@@ -62,9 +67,13 @@ class MeasureTags(_Measuring):
     """
 
     def __init__(
-        self, words: Sequence[str], classes: Sequence[str], captions: bool = False
+        self,
+        words: Sequence[str],
+        classes: Sequence[str],
+        grounds: Sequence[str] | None = None,
+        captions: bool = False,
     ) -> None:
-        super().__init__(words, classes)
+        super().__init__(words, classes, grounds)
         self.captions = captions
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -101,7 +110,13 @@ class RegionCaptions(_Measuring):
     Args:
         words: with the colors among them.
         classes: as of :class:`MeasureTags`.
+        grounds: as of :class:`MeasureTags`.
     """
+
+    def __init__(
+        self, words: Sequence[str], classes: Sequence[str], grounds: Sequence[str] | None = None
+    ) -> None:
+        super().__init__(words, classes, grounds)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the sentences."""

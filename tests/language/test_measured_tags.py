@@ -49,6 +49,11 @@ def test_the_ground_below() -> None:
     semantic = np.full((20, 20), 3)
     semantic[14:, 5:10], semantic[:, 18:] = 7, 255
     assert ground_below(mask, semantic) == 7
+    assert ground_below(mask, semantic, [7]) == -1
+    semantic[16:, 5:7] = 3  # below the strip
+    assert ground_below(mask, semantic, [7]) == -1
+    semantic[14, 5:7] = 3
+    assert ground_below(mask, semantic, [7]) == 3
     assert ground_below(np.zeros((20, 20), bool), semantic) == -1
     assert ground_below(np.ones((20, 20), bool), semantic) == -1
     assert ground_below(mask, np.full((20, 20), 255)) == -1
@@ -70,7 +75,7 @@ def packed(with_masks: bool = True, with_ground: bool = True) -> dict:
     made = PackDetInputs()(results)
     if with_ground:
         ground = torch.full((1, 20, 20), 2)
-        ground[0, :, :3] = 1
+        ground[0, :, :3], ground[0, 14:, 5:7] = 1, 1
         made['data_samples'].gt_sem_seg = PixelData(sem_seg=ground)
     return made
 
@@ -79,14 +84,17 @@ WORDS = ('red', 'ball', 'grass', 'sky', 'blue')
 CLASSES = ('ball', 'sky', 'grass')
 
 
-def measured(**options: bool) -> list[bool]:
-    measure = TRANSFORMS.build(dict(type='mmext.MeasureTags', words=WORDS, classes=CLASSES))
+def measured(grounds: list[str] | None = None, **options: bool) -> list[bool]:
+    measure = TRANSFORMS.build(
+        dict(type='mmext.MeasureTags', words=WORDS, classes=CLASSES, grounds=grounds)
+    )
     return measure(packed(**options))['data_samples'].gt_instances.tags.tolist()
 
 
 def test_tags_of_an_object() -> None:
     assert measured() == [[True, True, True, False, False]]
     assert measured(with_ground=False) == [[True, True, False, False, False]]
+    assert measured(grounds=['sky']) == [[True, True, False, True, False]]
     with pytest.raises(InputError, match='with_mask=True'):
         measured(with_masks=False)
 

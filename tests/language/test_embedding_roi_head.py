@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from tiny_words import (
     CLASSES,
@@ -168,3 +169,30 @@ def test_classes_of_the_table_are_the_labels() -> None:
     head = roi_head()
     assert head.bbox_head.fc_cls.classes == CLASSES
     assert head.bbox_head.fc_cls.text_table().digest == words().digest
+
+
+def test_upsnet_gives_its_detections_embeddings() -> None:
+    """Its prediction picks detections outside of the RoI head."""
+    from mmext.configuration import load_config
+
+    init_default_scope('mmdet')
+    model = load_config('mmext::language_demo.py').model
+    model.backbone.update(base_channels=8, stem_channels=8)
+    model.neck.update(in_channels=[8, 16, 32, 64], out_channels=8)
+    model.rpn_head.update(in_channels=8, feat_channels=8)
+    for part in ('bbox', 'mask'):
+        model.roi_head[f'{part}_roi_extractor'].out_channels = 8
+        model.roi_head[f'{part}_head'].update(in_channels=8, conv_out_channels=8)
+    model.semantic_head.update(in_channels=8, inner_channels=8)
+    model.test_cfg.rcnn.score_thr = 0.0
+    torch.manual_seed(0)
+    detector = MODELS.build(model)
+    detector.init_weights()
+    detector.eval()
+    with torch.no_grad():
+        told = detector.predict(torch.randn(2, 3, 96, 96), samples())
+    for sample in told:
+        found = sample.pred_instances
+        assert len(found) > 0 and found.embeddings.shape == (len(found), 64)
+        assert torch.allclose(found.embeddings.norm(dim=1), torch.ones(len(found)), atol=1e-5)
+        assert len(found.masks) == len(found)

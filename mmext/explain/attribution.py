@@ -100,12 +100,15 @@ class Attribution:
     smooth: float = 0.0
 
     def smoothed(self, share: float) -> 'Attribution':
-        """The same map, spread by a Gaussian of ``share`` of the side of the box."""
+        """What speaks for the detection, spread by a Gaussian of ``share`` of the side of the box.
+
+        What speaks against it is left out: spread as well, it would take away what lies beside it.
+        """
         if not share:
             return self
         left, top, right, bottom = self.detection.box_xyxy
         side = max((right - left) * (bottom - top), 1.0) ** 0.5
-        maps = relevance.smoothed(torch.from_numpy(self.relevance)[None], share * side)
+        maps = relevance.smoothed(torch.from_numpy(self.relevance)[None].clamp(min=0), share * side)
         return replace(self, relevance=maps[0].numpy(), smooth=share)
 
     @cached_property

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mmext.errors import InputError
 from mmext.explain import captum_methods, masked_maps
@@ -18,10 +19,12 @@ from mmext.explain.attribution import (
     settings_of,
     third_of_box,
 )
+from mmext.explain.geometry import boxes_to_input
 from mmext.explain.gradient_maps import NotDifferentiable
 from mmext.explain.named_targets import NamedTarget, named_target
 from mmext.explain.quantities import parse_quantity
 from mmext.explain.readouts import attention_map, class_map
+from mmext.explain.removal import removal_map
 from mmext.explain.scene import Detection, Scene, Target
 from mmext.explain.segment_maps import segment_maps, segments_of
 from mmext.explain.targets import Anchored, Live, Matched
@@ -133,3 +136,15 @@ def by_captum(
         raise NotDifferentiable('its derivatives are not finite')
     made = attributions(scene, group, options, method, target, torch.stack(maps))
     return [replace(a, facts=f) for a, f in zip(made, facts, strict=True)]
+
+
+def _removed(
+    scene: Scene, detection: Detection, target: Any, number: int, options: Options
+) -> Tensor:
+    """See :func:`.removal.removal_map`."""
+    frame = scene.prepared.frame
+    box = boxes_to_input(torch.tensor([detection.box_xyxy]), frame)[0].tolist()
+    return removal_map(
+        lambda inputs: target(inputs, options.scale)[:, number], scene.prepared.inputs, box,
+        options.steps,
+    ).float()  # fmt: skip

@@ -59,6 +59,7 @@ METHODS = {
     ),
     'smoothgrad': Method('noise', 'saliency, averaged over noise'),
     'ig': Method('path', 'what each pixel adds on the way from the mean color to the picture'),
+    'removal': Method('path', 'in which order to cover the picture so that the score goes soonest'),
     'gradientshap': Method('noise', 'as ig, averaged over noise'),
     'occlusion': Method('masks', 'what the score loses where a patch lies'),
     'rise': Method('masks', 'what each place does to the score (D-RISE, as covariance)'),

@@ -130,7 +130,6 @@ def _pairs(persons: int, repetitions: int) -> Row:
     rng = np.random.default_rng(0)
     mesh = _surface(rng)
     lookup = VertexLookup(mesh)
-    lookup.of_pixels(np.zeros((3, 1), np.uint8))  # the table, made once
     truths = [
         SurfacePoints(256 * rng.random((100, 2)), rng.integers(1, 25, 100), rng.random((100, 2)))
         for _ in range(persons)

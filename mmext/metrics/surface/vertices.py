@@ -3,8 +3,6 @@
 Predictions have coordinates of 8 bits, so that a table of all of them is exact.
 """
 
-from functools import cached_property
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -15,6 +13,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 NOWHERE = -1
+_NOT_ASKED = -2
 _APART = 10  # between parts, where a chart has 0 to 1
 _CANDIDATES = 4  # nearest vertices among which the first of equals is chosen
 
@@ -31,6 +30,9 @@ class VertexLookup:
         charted = [_APART * mesh.part, mesh.u, mesh.v]
         self._charted = np.stack(charted, axis=1).astype(np.float64)  # [V, 3]
         self._tree = cKDTree(self._charted)
+        shape = NUM_PARTS + 1, TABLE_SIDE, TABLE_SIDE  # part, V and U times 255
+        self._table = np.full(shape, _NOT_ASKED, np.int32)  # filled where it is read
+        self._table[0] = NOWHERE
 
     def of_points(self, part: Ints, uv: Floats) -> Ints:
         """The vertices of annotated points ``[n]``, ``NOWHERE`` for parts that have none.
@@ -57,16 +59,12 @@ class VertexLookup:
     def of_pixels(self, iuv: NDArray[np.uint8]) -> Ints:
         """The vertices of predicted pixels ``[n]`` of ``[3, n]``, ``NOWHERE`` for part 0."""
         part, u, v = iuv
-        return self._table[part, v, u].astype(np.int64)
-
-    @cached_property
-    def _table(self) -> NDArray[np.int32]:
-        """``[25, 256, 256]``: part, V and U times 255."""
-        steps = np.arange(TABLE_SIDE) / (TABLE_SIDE - 1)
-        v, u = np.meshgrid(steps, steps, indexing='ij')
-        grid = np.stack([u.ravel(), v.ravel()], axis=1)
-        table = np.full((NUM_PARTS + 1, TABLE_SIDE, TABLE_SIDE), NOWHERE, np.int32)
-        for number in range(1, NUM_PARTS + 1):
-            found = self.of_points(np.full(len(grid), number), grid)
-            table[number] = found.reshape(TABLE_SIDE, TABLE_SIDE)
-        return table
+        found = self._table[part, v, u]
+        new = np.flatnonzero(found == _NOT_ASKED)
+        if len(new):
+            asked = np.unique(iuv[:, new], axis=1).astype(np.int64)
+            nearest = self.of_points(asked[0], asked[1:].T / (TABLE_SIDE - 1))
+            self._table[asked[0], asked[2], asked[1]] = nearest
+            found = self._table[part, v, u]
+        vertices: Ints = found.astype(np.int64)
+        return vertices

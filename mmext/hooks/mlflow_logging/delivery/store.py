@@ -1,6 +1,7 @@
 """Where a run is tracked: the config, the environment or a store in the work folder."""
 
 import fcntl
+import logging
 import os
 import re
 import shlex
@@ -108,6 +109,8 @@ def connecting(tracking_uri: str) -> Iterator[None]:
     if not tracking_uri.startswith(_SQLITE):
         yield
         return
+    # that tables are made in a new file is no news for whoever trains
+    logging.getLogger('mlflow.store.db.utils').setLevel(logging.WARNING)
     folder = Path(tracking_uri.removeprefix(_SQLITE)).parent
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     with ExitStack() as stack:

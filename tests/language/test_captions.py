@@ -116,8 +116,21 @@ def test_learning_reaches_everything_and_padding_nothing() -> None:
     assert (model.decoder.embedding.weight.grad[[PAD, UNKNOWN]] == 0).all()
     longer = model.loss(torch.cat([maps(), maps(1, 5)]), [*SENTENCES, 'a'])
     assert all(torch.isfinite(value) for value in longer.values())
+    model.zero_grad()
     nothing = model.loss(maps(0), [])
+    (nothing['loss_caption'] + nothing['loss_attention']).backward()
+    assert all(p.grad is not None for p in model.parameters())  # as other ranks expect
     assert float(nothing['loss_caption']) == 0 == float(nothing['loss_attention'])
+
+
+def test_low_precision() -> None:
+    model = head()
+    plain = model.loss(maps(), SENTENCES)
+    with torch.autocast('cpu', torch.bfloat16):
+        low = model.loss(maps(), SENTENCES)
+        said = model.predict(maps())
+    assert float(low['loss_caption']) == pytest.approx(float(plain['loss_caption']), rel=0.05)
+    assert len(said.captions) == 3
 
 
 class Chain:

@@ -84,7 +84,7 @@ def test_images_without_objects() -> None:
     losses = head.loss(features(), proposals(), samples(objects=0))
     sum(value for name, value in losses.items() if 'loss' in name).backward()
     assert float(losses['loss_embedding']) == 0 == float(losses['loss_semantic'])
-    assert all(torch.isfinite(p.grad).all() for p in head.parameters() if p.grad is not None)
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in head.parameters())
 
 
 def test_bad_configs_are_one_line() -> None:

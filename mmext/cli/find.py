@@ -13,7 +13,7 @@ from mmext.cli.explain.arguments import add_out, load_explainer, positive
 from mmext.errors import InputError
 from mmext.inference.media import open_source
 from mmext.language.measured_tags import COLORS
-from mmext.language.questions import answer, parse_question, things_of
+from mmext.language.questions import answer, distinct_rows, parse_question, things_of
 from mmext.language.search import Question, query_vector
 from mmext.language.table import TextTable, plain_name, read_table
 from mmext.progress import progress_bar
@@ -110,6 +110,11 @@ def _ask(arguments: argparse.Namespace, index: 'ObjectIndex', words: TextTable |
             rows.append(row)
     for image, rows in rows_of.items():
         boxes = np.array([index.records[row]['box'] for row in rows], float).reshape(-1, 4)
+        scores = [index.records[row]['score'] or 0.0 for row in rows]
+        if asked == 'predicted':
+            kept = distinct_rows(boxes, scores)
+            boxes = np.asarray(boxes[kept]).reshape(-1, 4)
+            rows = [rows[place] for place in kept]
         vectors = np.asarray(index.vectors[rows], np.float32)
         things = things_of(vectors, boxes, words, {'class': known, 'color': colors})
         print(f'{answer(question, things):8}  {image}')

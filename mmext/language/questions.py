@@ -156,6 +156,29 @@ def things_of(
     ]
 
 
+def distinct_rows(
+    boxes_xyxy: npt.NDArray[np.floating[Any]],
+    scores: Sequence[float],
+    most_shared: float = 0.5,
+) -> list[int]:
+    """Boxes that are objects of their own, the best scored first: no object is counted twice.
+
+    Args:
+        boxes_xyxy: ``[n, 4]`` px.
+        scores: ``[n]``.
+        most_shared: share of the smaller of two boxes that both may cover.
+    """
+    kept: list[int] = []
+    areas = np.maximum(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], 0).prod(1)
+    for row in np.argsort(-np.asarray(scores, float), kind='stable').tolist():
+        low = np.maximum(boxes_xyxy[row, :2], boxes_xyxy[kept, :2])
+        high = np.minimum(boxes_xyxy[row, 2:], boxes_xyxy[kept, 2:])
+        shared = np.maximum(high - low, 0).prod(1)
+        if (shared <= most_shared * np.minimum(areas[row], areas[kept])).all():
+            kept.append(row)
+    return kept
+
+
 def _phrase(text: str, classes: Sequence[str], colors: Sequence[str], question: str) -> Phrase:
     """The class and the color that words name."""
     class_of = {' '.join(form): plain_name(name) for name in classes for form in number_forms(name)}

@@ -10,6 +10,7 @@ from mmext.language.questions import (
     Question,
     Thing,
     answer,
+    distinct_rows,
     parse_question,
     related,
     things_of,
@@ -61,6 +62,16 @@ def test_words_of_a_question() -> None:
     }.items():
         with pytest.raises(InputError, match=message):
             parse_question(text, CLASSES, COLORS)
+
+
+def test_no_object_is_counted_twice() -> None:
+    boxes = np.array(
+        [[0.0, 0, 10, 10], [1, 1, 11, 11], [20, 0, 30, 10], [0, 0, 4, 4], [9, 9, 19, 19]]
+    )
+    # the second is the first one again, the fourth lies inside of both
+    assert distinct_rows(boxes, [0.5, 0.9, 0.7, 0.2, 0.1]) == [1, 2, 4]
+    assert distinct_rows(boxes, [0.9, 0.5, 0.7, 0.2, 0.1]) == [0, 2, 4]
+    assert distinct_rows(boxes[:0], []) == []
 
 
 def test_relations_are_opposites() -> None:

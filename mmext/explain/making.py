@@ -125,11 +125,14 @@ def by_captum(
                 maps.append(path.relevance)
                 facts.append({'gap': path.gap, 'steps': path.steps})
                 continue
+            facts.append({})
+            if method == 'removal':
+                maps.append(_removed(scene, group[number], target, number, options))
+                continue
             function = dict(
                 smoothgrad=captum_methods.smoothed, gradientshap=captum_methods.gradient_shap
             )[method]
             maps.append(function(target, scene.prepared, number, settings))
-            facts.append({})
         except RuntimeError as error:
             raise NotDifferentiable((str(error).splitlines() or [''])[0]) from error
     if not all(bool(m.isfinite().all()) for m in maps):

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 
 class SurfacePixels(NamedTuple):
@@ -68,7 +67,7 @@ def decode_surface(
     body_cells = coarse.float().max(0).indices > 0
     body = resized_argmax(coarse.float(), rows, columns) > 0
     part = resized_argmax(parts.float(), rows, columns, _any_corner(body_cells)) * body
-    return SurfacePixels(part, *(_label_values(maps, part, rows, columns) for maps in (u, v)))
+    return SurfacePixels(part, *_label_values((u, v), part, rows, columns))
 
 
 def quantized(pixels: SurfacePixels) -> Tensor:
@@ -99,7 +98,8 @@ def resized_argmax(
     differ &= (rows.counts(side) > 0)[:, None] & (columns.counts(side) > 0)
     if wanted is not None:
         differ &= wanted
-    labels = winners.index_select(0, rows.first).index_select(1, columns.first)
+    labels = winners.flatten().index_select(0, _cells(rows, columns, side).flatten())
+    labels = labels.view(len(rows.first), -1)
     y, x = differ.nonzero().T  # [B]
     if not len(y):
         return labels
@@ -114,6 +114,11 @@ def resized_argmax(
     places = pixel_y[:, :, None] * labels.shape[1] + pixel_x[:, None, :]
     labels.view(-1)[places.flatten()] = chosen.flatten().to(torch.uint8)
     return labels
+
+
+def _cells(rows: _Reads, columns: _Reads, side: int) -> Tensor:
+    """The first cell of each pixel, ``[h, w]`` int32; selecting by it is faster than by axis."""
+    return (rows.first.int() * side)[:, None] + columns.first.int()
 
 
 def _candidates(scores: Tensor) -> tuple[Tensor, Tensor]:
@@ -149,25 +154,29 @@ def _reads(cells: int, pixels: int, device: torch.device) -> _Reads:
     return _Reads(first.long(), second.long(), place - first)
 
 
-def _label_values(maps: Tensor, part: Tensor, rows: _Reads, columns: _Reads) -> Tensor:
+def _label_values(
+    channels: tuple[Tensor, ...], part: Tensor, rows: _Reads, columns: _Reads
+) -> list[Tensor]:
     """Maps ``[C, S, S]`` at the channel of each pixel's part, 0 where it is 0; ``[h, w]`` float32.
 
     Args:
-        maps: U or V.
+        channels: maps.
         part: ``[h, w]`` uint8.
         rows: of h pixels.
         columns: of w pixels.
     """
-    # with a border that repeats the last cells the four cells of a pixel lie at fixed distances
-    padded = F.pad(maps.float()[None], (0, 1, 0, 1), mode='replicate')[0]
-    padded[0] = 0  # the background
-    side, flat = padded.shape[2], padded.flatten()
-    first = part.int() * (side * side) + (rows.first[:, None] * side + columns.first).int()
-    first = first.flatten()
-
-    def read(distance: int) -> Tensor:
-        return flat[distance:].index_select(0, first).view(part.shape)
-
-    upper = torch.lerp(read(0), read(1), columns.weight)
-    lower = torch.lerp(read(side), read(side + 1), columns.weight)
-    return upper.lerp_(lower, rows.weight[:, None])
+    side = channels[0].shape[2]
+    # beyond the last cell comes a foreign one, whose weight is 0
+    across, down = (r.weight * (r.first < side - 1) for r in (columns, rows))
+    first = (part.int() * (side * side) + _cells(rows, columns, side)).flatten()
+    found = []
+    for maps in channels:
+        flat = torch.cat([maps.float().flatten(), maps.new_zeros(side + 1, dtype=torch.float32)])
+        flat[: side * side] = 0  # the background
+        cells = [
+            flat[distance:].index_select(0, first).view(part.shape)
+            for distance in (0, 1, side, side + 1)
+        ]
+        upper, lower = cells[0].lerp_(cells[1], across), cells[2].lerp_(cells[3], across)
+        found.append(upper.lerp_(lower, down[:, None]))
+    return found

@@ -97,14 +97,16 @@ def _gathered(large: Tensor, places: GridPlaces, index: Tensor, channel: Any) ->
 
 
 def _pixels(size: tuple[int, int], repetitions: int) -> Row:
-    """A person whose parts are blobs, as parts are."""
-    rows, columns = torch.meshgrid(torch.arange(112.0), torch.arange(112.0), indexing='ij')
-    centers = 112 * torch.rand(25, 2, 1, 1)
-    parts = -((rows - centers[:, 0]) ** 2 + (columns - centers[:, 1]) ** 2) / 200
-    parts = parts + 0.1 * torch.randn(25, 112, 112)
-    body = 1 - ((rows - 56) / 50) ** 2 - ((columns - 56) / 40) ** 2
-    coarse = torch.stack([torch.zeros_like(body), body])
-    u, v = torch.rand(2, 25, 112, 112)
+    """A person whose parts are blobs, as parts are; maps are doubled, as a network's are."""
+    rows, columns = torch.meshgrid(*[torch.arange(float(SIDE))] * 2, indexing='ij')
+    centers = SIDE * torch.rand(25, 2, 1, 1)
+    parts = -((rows - centers[:, 0]) ** 2 + (columns - centers[:, 1]) ** 2) / 50
+    parts = parts + 0.1 * torch.randn(25, SIDE, SIDE)
+    body = 1 - ((rows - 28) / 25) ** 2 - ((columns - 28) / 20) ** 2
+    small = torch.stack([torch.zeros_like(body), body]), parts, *torch.rand(2, 25, SIDE, SIDE)
+    coarse, parts, u, v = (
+        interpolate(each[None], scale_factor=2.0, mode='bilinear')[0] for each in small
+    )
 
     def ours() -> tuple[Tensor, ...]:
         return tuple(decode_surface(coarse, parts, u, v, size))

@@ -11,11 +11,11 @@ _base_ = [
     './_base_/schedules/demo.py',
 ]
 
-load_from = 'work_dirs/flow_walks_demo/iter_200.pth'
+load_from = 'work_dirs/flow_walks_demo/iter_300.pth'
 
 model = dict(type='mmext.YolactEdgeJointStage')
 # from where the image model has come to, not from random weights
-optim_wrapper = dict(optimizer=dict(lr=5e-4))
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
 max_iters = 150
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_iters)]

@@ -6,11 +6,10 @@ _base_ = [
     '../_base_/schedules/demo.py',
 ]
 
-load_from = 'work_dirs/image_walks_demo/iter_300.pth'
+load_from = 'work_dirs/image_walks_demo/iter_600.pth'
 
 model = dict(type='mmext.YolactEdgeFlowStage')
 train_dataloader = dict(
-    batch_size=8,
     dataset=dict(
         _delete_=True,
         type='mmext.ClipFlowDataset',
@@ -33,8 +32,8 @@ train_dataloader = dict(
 )
 val_dataloader = dict(dataset=dict(key_passes=1))
 test_dataloader = val_dataloader
-auto_scale_lr = dict(base_batch_size=8)
-max_iters = 200
+optim_wrapper = dict(optimizer=dict(lr=2e-3))
+max_iters = 300
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_iters)]
 default_hooks = dict(checkpoint=dict(interval=max_iters))

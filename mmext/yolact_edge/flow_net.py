@@ -36,7 +36,7 @@ class FlowPrediction(nn.Module):
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
         self.flow = nn.Conv2d(in_channels, 2, 3, padding=1, bias=False)
-        nn.init.normal_(self.flow.weight, std=1e-3)
+        nn.init.normal_(self.flow.weight, std=0.05)
         self.scale = nn.Conv2d(in_channels, channels, 1)
         self.bias = nn.Conv2d(in_channels, channels, 1)
         for layer, value in ((self.scale, 1.0), (self.bias, 0.0)):

@@ -31,9 +31,10 @@ _GROUPS = {  # of the help
     'your own data': ('import', 'new', 'check', 'train', 'sweep', 'test', 'infer', 'serve'),
     'look inside, compare': (
         'explain', 'find', 'benchmark', 'evaluate_panoptic', 'evaluate_video_panoptic',
+        'evaluate_key_frames',
     ),
     'weights, data sets, other programs': (
-        'convert', 'export', 'prepare', 'mlflow_model', 'mlflow_replay',
+        'convert', 'export', 'prepare', 'words', 'mlflow_model', 'mlflow_replay',
     ),
     'this installation': ('info', 'setup', 'completion', 'demo', 'soak'),
 }  # fmt: skip

@@ -1,11 +1,17 @@
 """A frozen detector that speaks: regions and images, its losses, its metric."""
 
+import runpy
+from pathlib import Path
+
+import cv2
 import pytest
 import torch
 from metric_pairs import sample_of
 from mmengine.registry import init_default_scope
-from tiny_words import CLASSES, samples, tiny_model
+from tiny_words import CLASSES, EXTRACTOR, samples, tiny_config, tiny_model
 
+from mmext.__main__ import find_tool
+from mmext.demo.panoptic import draw_scene, photograph
 from mmext.errors import InputError
 from mmext.language.sentences import image_sentence, region_sentence
 from mmext.registry import METRICS, MODELS
@@ -129,3 +135,25 @@ def test_region_metric_by_hand() -> None:
     nothing = metric.evaluate(1)
     assert nothing['region_caption/found'] == 0
     assert nothing['region_caption/exact'] != nothing['region_caption/exact']  # nan
+
+
+def test_infer_draws_where_it_looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny_config()
+    config.model = dict(
+        type='mmext.Captioner',
+        detector=tiny_model(),
+        caption_head=dict(type='mmext.CaptionHead', in_channels=8, words=WORDS, channels=8),
+        roi_extractor=dict(EXTRACTOR, featmap_strides=[4, 8]),
+    )
+    model = captioner()
+    meta = dict(cfg=config.pretty_text, dataset_meta=dict(config.metainfo))
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), tmp_path / 'c.pth')
+    photo = photograph(draw_scene(0, 'val', 0, (64, 64)))
+    cv2.imwrite(str(tmp_path / 'a.jpg'), photo[..., ::-1])
+    tool = runpy.run_path(str(find_tool('infer')))
+    out = tmp_path / 'out'
+    arguments = [str(tmp_path / 'a.jpg'), '--checkpoint', str(tmp_path / 'c.pth')]
+    tool['main']([*arguments, '--out', str(out), '--score-thr', '0', '--precision', 'fp32'])
+    sheet = cv2.imread(str(out / 'captions' / 'a.jpg'))
+    assert sheet is not None and sheet.std() > 5
+    assert (out / 'pictures' / 'a.jpg').is_file()

@@ -35,10 +35,10 @@ from mmext.host_repairs.configs import adapt_config
 from mmext.inference.prediction import Predictor
 
 SIDE_PX = 160
-SIDES_PX = {
-    'ssd/ssd300_coco': 300,
-    'ddod/ddod_r50_fpn_1x_coco': 320,
-}  # of what cannot see smaller pictures
+SIDES_PX = {  # of what cannot see smaller pictures, or takes 900 queries of its cells
+    'ssd/ssd300_coco': 300, 'ddod/ddod_r50_fpn_1x_coco': 320,
+    'dino/dino-4scale_r50_8xb2-12e_coco': 256, 'ddq/ddq-detr-4scale_r50_8xb2-12e_coco': 256,
+}  # fmt: skip
 ATTEMPTS = ((False, 0), *((True, seed) for seed in range(6)))
 OPTIONS = Options(masks=4, block=2)
 # boxes are given, and their scores 1; a head that regresses has no scores of points either

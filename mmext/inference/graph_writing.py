@@ -101,9 +101,9 @@ def gap_to_torch(
         module: that the file is of.
         inputs: by name.
         path: of the file.
-        jumps: where one of two equal maxima is taken, single values may be elsewhere, but not most
-            of them: the median difference of an output counts. Lists ``[N, K, ...]`` of the best
-            may be longer on one side.
+        jumps: outputs are lists ``[N, K, ...]`` of the best, in which two of nearly equal scores
+            may change places, and which may be longer on one side: of each column the sorted
+            values are compared, and their median difference counts.
 
     Raises:
         RuntimeError: it is over ``LARGEST_GAP``.
@@ -125,7 +125,8 @@ def gap_to_torch(
 
 def _gap(ours: Any, theirs: Any, jumps: bool) -> float:
     if jumps and ours.ndim > 1:
-        ours, theirs = ours[:, : theirs.shape[1]], theirs[:, : ours.shape[1]]
+        both = (ours[:, : theirs.shape[1]], theirs[:, : ours.shape[1]])
+        ours, theirs = (np.sort(values, axis=1) for values in both)
     if ours.shape != theirs.shape:
         return float('inf')
     there = np.isfinite(ours) & np.isfinite(theirs)  # -inf: nothing is there

@@ -35,6 +35,8 @@ class DeformConv2dPack(ops.DeformConv2dPack):
         bias: adds a bias, zero at the start; mmcv's own layer cannot.
     """
 
+    takes_any_memory_order = True
+
     def __init__(
         self,
         in_channels: int,
@@ -94,6 +96,8 @@ class ModulatedDeformConv2dPack(ops.ModulatedDeformConv2dPack):
 
     Constructor, parameters and initial values are mmcv's ``DCNv2``.
     """
+
+    takes_any_memory_order = True
 
     def forward(self, x: Tensor) -> Tensor:
         """``[N, C, H, W]`` -> ``[N, O, h, w]``."""

@@ -50,6 +50,8 @@ class SingleRoIExtractor(HostExtractor):
     The host looks layer names up in ``mmcv.ops`` only, hence this class.
     """
 
+    takes_any_memory_order = True
+
     def build_roi_layers(self, layer_cfg: ConfigType, featmap_strides: list[int]) -> nn.ModuleList:
         """One RoI layer per level; takes 'RoIAlign', 'mmext.RoIAlign' or any other of mmcv's."""
         layer_cfg = dict(layer_cfg)

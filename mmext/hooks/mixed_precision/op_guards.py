@@ -25,7 +25,12 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from mmext.hooks.mixed_precision.casting import LOW_DTYPES, cast_tensors, to_contiguous_float32
+from mmext.hooks.mixed_precision.casting import (
+    LOW_DTYPES,
+    cast_tensors,
+    to_contiguous_float32,
+    to_float32,
+)
 from mmext.hooks.mixed_precision.fp32_rules import (
     RULES,
     Rule,
@@ -164,10 +169,11 @@ class OpGuards:
                 return method(module, *args, **kwargs)
             self._running.append(rule.name)
             try:
+                # a layer that says so reads either order: a copy would be turned back inside
+                any_order = getattr(module, 'takes_any_memory_order', False)
+                cast = to_float32 if any_order else to_contiguous_float32
                 with torch.autocast(self.device_type, enabled=False):
-                    outputs = method(
-                        module, *to_contiguous_float32(args), **to_contiguous_float32(kwargs)
-                    )
+                    outputs = method(module, *cast(args), **cast(kwargs))
             finally:
                 self._running.pop()
             if rule.low_outputs:

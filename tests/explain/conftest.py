@@ -1,5 +1,6 @@
 """Small detectors with random weights, one of each way to make a score, and a picture."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from mmengine.config import Config
 from mmext.demo.categories import METAINFO
 from mmext.demo.panoptic import write_panoptic_dataset
 from mmext.host import import_mmdet
+
+sys.path.insert(0, str(Path(__file__).parent))  # the sweep that a test of this folder shares
 
 C, SIDE, STEPS = 16, 64, 100
 META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'seg_map_path',

@@ -47,7 +47,7 @@ METHODS = {
     'scorecam': Method(
         'channels',
         'which channels show the detector what it scores',
-        'differences between the channels are small: near the sum of all',
+        'scores of 0 to 1 weigh channels by a factor of e at most: near their sum',
     ),
     'cam': Method('readout', 'where a dense head sees the class (its map of probabilities)'),
     'attention': Method(

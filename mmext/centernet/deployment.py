@@ -79,18 +79,29 @@ class TripletNetwork(nn.Module):
         """Fields of pairs ``[N, D, ...]`` and of centers ``[N, K, ...]``.
 
         Places are in px of an image whose sides are multiples of 4. What is no pair or no center
-        has a score of -inf.
+        has a score of -inf, and is 0 otherwise.
 
         Args:
             image: BGR 0..255, ``[N, 3, H, W]``.
         """
         flips = self.settings.flip
         image = torch.cat([image, image.flip(3)]) if flips else image
-        pairs, centers = decode_maps(
-            self.head.last_maps(self.features(image)), self.settings, flips
-        )
+        maps = self.head.last_maps(self.features(image))
+        pairs, centers = decode_maps(maps, self.settings, flips, fixed_number=True)
         pairs = pairs._replace(boxes=pairs.boxes * STRIDE_PX)
-        return (*pairs, *centers._replace(points_xy=centers.points_xy * STRIDE_PX))
+        centers = centers._replace(points_xy=centers.points_xy * STRIDE_PX)
+        return (*_cleared(pairs, pairs.scores), *_cleared(centers, centers.scores))
+
+
+def _cleared(fields: Sequence[Tensor], scores: Tensor) -> list[Tensor]:
+    """Fields ``[N, D, ...]``, 0 where the score ``[N, D]`` is -inf, but the scores as they are."""
+    absent = scores == -torch.inf
+    return [
+        field
+        if field is scores
+        else field.masked_fill(absent.view(*absent.shape, *[1] * (field.dim() - 2)), 0)
+        for field in fields
+    ]
 
 
 def network_parts(

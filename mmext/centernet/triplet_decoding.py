@@ -116,7 +116,10 @@ class Detections(NamedTuple):
 
 
 def decode_maps(
-    maps: TripletMaps, settings: TripletTestSettings, flipped: bool = False
+    maps: TripletMaps,
+    settings: TripletTestSettings,
+    flipped: bool = False,
+    fixed_number: bool = False,
 ) -> tuple[CornerPairs, Keypoints]:
     """Boxes and centers, in cells.
 
@@ -125,6 +128,7 @@ def decode_maps(
         settings: how many key points and pairs are taken.
         flipped: see ``maps``. The results of a flipped image are flipped back and follow those of
             its image.
+        fixed_number: see :func:`pair_corners`.
     """
     maps = TripletMaps(*(m.float() for m in maps))
     top_left, cells1 = find_keypoints(maps.top_left_heat, maps.top_left_offset, settings.top_k)
@@ -133,7 +137,7 @@ def decode_maps(
     )
     tags1 = gather_cells(maps.top_left_tag, cells1)[..., 0]
     tags2 = gather_cells(maps.bottom_right_tag, cells2)[..., 0]
-    pairs = pair_corners(top_left, bottom_right, tags1, tags2, settings)
+    pairs = pair_corners(top_left, bottom_right, tags1, tags2, settings, fixed_number)
     centers, _ = find_keypoints(maps.center_heat, maps.center_offset, settings.top_k)
     if not flipped:
         return pairs, centers
@@ -171,6 +175,7 @@ def pair_corners(
     top_left_tags: Tensor,
     bottom_right_tags: Tensor,
     settings: TripletTestSettings,
+    fixed_number: bool = False,
 ) -> CornerPairs:
     """The best of all ``K x K`` pairs of corners that agree.
 
@@ -180,6 +185,7 @@ def pair_corners(
         top_left_tags: ``[B, K]``.
         bottom_right_tags: ``[B, K]``.
         settings: ``max_tag_distance`` and ``max_pairs``.
+        fixed_number: return ``max_pairs`` of them, also where fewer agree, as a graph must.
     """
     first, second = top_left.points_xy[:, :, None], bottom_right.points_xy[:, None]
     distance = (top_left_tags[:, :, None] - bottom_right_tags[:, None]).abs()
@@ -191,8 +197,8 @@ def pair_corners(
     scores = (top_left.scores[:, :, None] + bottom_right.scores[:, None]) / 2
     scores = scores.masked_fill(~agree, -torch.inf).flatten(1)
     most = min(settings.max_pairs, scores.shape[1])
-    # few pairs agree; a GPU would have to wait for the count, and an exported graph has none
-    if agree.device.type == 'cpu' and not torch.compiler.is_exporting():
+    # few pairs agree; a GPU would have to wait for the count
+    if agree.device.type == 'cpu' and not fixed_number:
         most = min(most, int(agree.flatten(1).sum(1).amax()) if len(agree) else 0)
     scores, pair_index = scores.topk(most, dim=1)  # [B, D]
     count = bottom_right.scores.shape[1]

@@ -44,12 +44,9 @@ class Case(NamedTuple):
     is_video: bool = False
 
 
+# not CenterNet: untrained, its scores are so near each other that runtimes take other objects
 CASES = (
     Case('UPSNet R50', 'upsnet.py', (416, 608)),
-    Case('CenterNet points DLA-34', 'centernet.py', (384, 512)),
-    Case(
-        'CenterNet triplets, Hourglass-52', 'centernet/triplet-hourglass52_480k_coco.py', (384, 512)
-    ),
     Case('VPSNet R50, a frame', 'vpsnet.py', (384, 768), is_video=True),
 )
 QUICK = (Case('demo UPSNet', 'upsnet_demo.py', (96, 128)),)

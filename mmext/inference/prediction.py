@@ -244,7 +244,6 @@ def draw_prediction(
             raise InputError('texture: the model predicts no surface of persons')
         skin = Scene(scene.frame_hw, surface=scene.surface, texture=texture)
         return draw_scene(image, skin, classes)
-    scene.fields = {name: instances[name] for name in _POINT_FIELDS if name in instances}
     return draw_scene(image, scene, classes)
 
 

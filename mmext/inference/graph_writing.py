@@ -1,10 +1,7 @@
 """Networks of tensors written as ONNX graphs, run once and compared."""
 
 import inspect
-import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mmext.errors import InputError
+from mmext.layers.quiet_export import quiet_export
 
 NEEDED = ('onnx', 'onnxscript', 'onnxruntime')
 LARGEST_GAP = 1e-3
@@ -58,7 +56,7 @@ def write_graph(
     if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
         shapes = (shapes,)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with torch.no_grad(), _quiet():
+    with torch.no_grad(), quiet_export():
         program = torch.export.export(module, tuple(inputs.values()), dynamic_shapes=shapes)
         torch.onnx.export(
             program,
@@ -135,17 +133,3 @@ def _gap(ours: Any, theirs: Any, jumps: bool) -> float:
     differences = np.abs(ours[there].astype(np.float64) - theirs[there])
     largest = np.abs(ours[there]).max() or 1.0
     return float((np.median if jumps else np.max)(differences) / largest)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporter's reports of optional packages, and torch's warnings of itself."""
-    logger = logging.getLogger('torch.onnx')
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings('ignore', '.*treespec, LeafSpec', FutureWarning)
-            yield
-    finally:
-        logger.setLevel(level)

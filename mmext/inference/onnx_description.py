@@ -7,17 +7,16 @@ read as data: names and numbers, and steps of a pipeline from a list of allowed 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from mmengine.config import Config
 
 from mmext.errors import InputError
 from mmext.formats.wider_face_files import LANDMARK_FLIP_PAIRS
+from mmext.inference.onnx_metadata import FileDescription, check_classes
 
 KEY = 'mmext'
-_VERSION = 1
 RESIZERS = ('Resize', 'FixScaleResize', 'ResizeShortestEdge')
 """Steps of mmdet's that change the size of an image and nothing else."""
 _RESIZER_OPTIONS = ('scale', 'scale_factor', 'keep_ratio', 'max_size')
@@ -26,7 +25,7 @@ _META = ('classes', 'palette', 'skeleton', 'keypoint_names')
 
 
 @dataclass
-class Description:
+class Description(FileDescription):
     """What is outside of the network.
 
     Attributes:
@@ -52,35 +51,22 @@ class Description:
         """The names of the classes, in the order of the labels."""
         return tuple(self.meta['classes'])
 
-    def to_text(self) -> str:
-        """As JSON."""
-        return json.dumps(dict(version=_VERSION, **asdict(self)))
-
-    @classmethod
-    def from_text(cls, text: str, source: str | Path) -> 'Description':
-        """Read it.
-
-        Args:
-            text: as :meth:`to_text` writes it.
-            source: the file, for errors.
-
-        Raises:
-            InputError: it says something else.
-        """
-        try:
-            content = json.loads(text)
-            version = content.pop('version')
-            description = cls(**content)
-            _check(description)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f'{source}: its description is not one of mmext ({error}): export it again'
-            ) from error
-        if version != _VERSION:
-            raise InputError(
-                f'{source}: its description has version {version}, this mmext reads {_VERSION}'
-            )
-        return description
+    def check(self) -> None:
+        """Whether all parts are what they should be; ValueError says which is not."""
+        check_classes(self.meta)
+        test_cfg = self.test_cfg
+        for step in self.resize:
+            if step['type'] not in RESIZERS or not {*step} <= {'type', *_RESIZER_OPTIONS}:
+                raise ValueError(f'resize: {step}')
+        for key in ('score_thr', 'nms_pre', 'max_per_img'):
+            if not 0 <= float(test_cfg[key]) < math.inf:
+                raise ValueError(key)
+        if len(self.pad_bgr) != 3 or not 1 <= int(self.pad_divisor) < 1 << 12:
+            raise ValueError('padding')
+        if not {*test_cfg} <= {*_TEST_OPTIONS}:
+            raise ValueError(f'test_cfg: {sorted(test_cfg)}')
+        if not 0 < float(test_cfg['nms']['iou_threshold']) <= 1:
+            raise ValueError('nms')
 
 
 def describe(config: Config, checkpoint_meta: Mapping[str, Any]) -> Description:
@@ -129,22 +115,3 @@ def describe(config: Config, checkpoint_meta: Mapping[str, Any]) -> Description:
         pad_divisor=preprocessor.get('pad_size_divisor', 1),
         **plain,
     )
-
-
-def _check(description: Description) -> None:
-    """Whether all parts are what they should be; ValueError says which is not."""
-    classes, test_cfg = description.meta['classes'], description.test_cfg
-    if not (isinstance(classes, list) and classes and all(isinstance(c, str) for c in classes)):
-        raise ValueError('classes')
-    for step in description.resize:
-        if step['type'] not in RESIZERS or not {*step} <= {'type', *_RESIZER_OPTIONS}:
-            raise ValueError(f'resize: {step}')
-    for key in ('score_thr', 'nms_pre', 'max_per_img'):
-        if not 0 <= float(test_cfg[key]) < math.inf:
-            raise ValueError(key)
-    if len(description.pad_bgr) != 3 or not 1 <= int(description.pad_divisor) < 1 << 12:
-        raise ValueError('padding')
-    if not {*test_cfg} <= {*_TEST_OPTIONS}:
-        raise ValueError(f'test_cfg: {sorted(test_cfg)}')
-    if not 0 < float(test_cfg['nms']['iou_threshold']) <= 1:
-        raise ValueError('nms')

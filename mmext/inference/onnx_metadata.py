@@ -4,8 +4,11 @@ A file is a protocol buffer: fields one after the other, each with a number and 
 ``metadata_props`` have number 14 and hold a key (1) and a value (2).
 """
 
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, ClassVar, Self
 
 from mmext.errors import InputError
 
@@ -16,6 +19,54 @@ _METADATA, _KEY, _VALUE = 14, 1, 2
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _SIZES = {_FIXED64: 8, _FIXED32: 4}
 _LONGEST_VARINT = 10
+
+
+class FileDescription:
+    """Base of the dataclasses whose fields stand in a file's metadata, as JSON with a version."""
+
+    VERSION: ClassVar[int] = 1
+
+    def check(self) -> None:
+        """Raise ValueError, KeyError or TypeError where a field is not what it should be."""
+        raise NotImplementedError
+
+    def to_text(self) -> str:
+        """As JSON."""
+        fields: Any = self
+        return json.dumps(dict(version=self.VERSION, **asdict(fields)))
+
+    @classmethod
+    def from_text(cls, text: str, source: str | Path) -> Self:
+        """Read it.
+
+        Args:
+            text: as :meth:`to_text` writes it.
+            source: the file, for errors.
+
+        Raises:
+            InputError: it says something else.
+        """
+        try:
+            content = json.loads(text)
+            version = content.pop('version')
+            description = cls(**content)
+            description.check()
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f'{source}: its description is not one of mmext ({error}): export it again'
+            ) from error
+        if version != cls.VERSION:
+            raise InputError(
+                f'{source}: its description has version {version}, this mmext reads {cls.VERSION}'
+            )
+        return description
+
+
+def check_classes(meta: dict[str, Any]) -> None:
+    """Raise ValueError where ``classes`` is no list of names."""
+    classes = meta['classes']
+    if not (isinstance(classes, list) and classes and all(isinstance(c, str) for c in classes)):
+        raise ValueError('classes')
 
 
 def read_metadata(path: Path) -> dict[str, str]:

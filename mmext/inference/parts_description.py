@@ -3,19 +3,17 @@
 It is read as data: the config in the way of :mod:`mmext.host_repairs.stored_config`.
 """
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmext.errors import InputError
+from mmext.inference.onnx_metadata import FileDescription, check_classes
 
 KEY = 'mmext.detector'
-_VERSION = 1
 
 
 @dataclass
-class PartsDescription:
+class PartsDescription(FileDescription):
     """A detector in parts.
 
     Attributes:
@@ -30,35 +28,16 @@ class PartsDescription:
     parts: dict[str, list[str]]
     decoded: list[str] = field(default_factory=list)
 
-    def to_text(self) -> str:
-        """As JSON."""
-        return json.dumps(dict(version=_VERSION, **asdict(self)))
-
-    @classmethod
-    def from_text(cls, text: str, source: Path) -> 'PartsDescription':
-        """Read it.
-
-        Args:
-            text: as :meth:`to_text` writes it.
-            source: the file, for errors.
-
-        Raises:
-            InputError: it says something else.
-        """
-        try:
-            content = json.loads(text)
-            version = content.pop('version')
-            description = cls(**content)
-            _check(description)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f'{source}: its description is not one of mmext ({error}): export it again'
-            ) from error
-        if version != _VERSION:
-            raise InputError(
-                f'{source}: its description has version {version}, this mmext reads {_VERSION}'
-            )
-        return description
+    def check(self) -> None:
+        """Whether all parts are what they should be; ValueError says which is not."""
+        check_classes(self.meta)
+        if not isinstance(self.config, str):
+            raise ValueError('config')
+        for name, outputs in self.parts.items():
+            if not name.isidentifier() or not all(isinstance(output, str) for output in outputs):
+                raise ValueError(f'parts: {name!r}')
+        if not self.parts:
+            raise ValueError('parts')
 
     def files(self, first: Path) -> dict[str, Path]:
         """The file of each part.
@@ -72,17 +51,3 @@ class PartsDescription:
 def part_file(out: Path, name: str, first: bool) -> Path:
     """``upsnet.onnx`` for the first part, ``upsnet.boxes.onnx`` for another."""
     return out if first else out.with_suffix(f'.{name}{out.suffix}')
-
-
-def _check(description: PartsDescription) -> None:
-    """Whether all parts are what they should be; ValueError says which is not."""
-    classes = description.meta['classes']
-    if not (isinstance(classes, list) and classes and all(isinstance(c, str) for c in classes)):
-        raise ValueError('classes')
-    if not isinstance(description.config, str):
-        raise ValueError('config')
-    for name, outputs in description.parts.items():
-        if not name.isidentifier() or not all(isinstance(output, str) for output in outputs):
-            raise ValueError(f'parts: {name!r}')
-    if not description.parts:
-        raise ValueError('parts')

@@ -6,10 +6,7 @@ the metadata of both, under the key ``mmext_video``, as JSON.
 
 import importlib
 import json
-import logging
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from mmext.errors import InputError, MissingPackageError
+from mmext.layers.quiet_export import quiet_export
 from mmext.yolact_edge.deployment import STATE, BetweenKeysNetwork, KeyFrameNetwork
 from mmext.yolact_edge.video_detector import VideoYolactEdge
 
@@ -96,7 +94,7 @@ def write_graph(
     """Write one graph, of the shapes of the inputs."""
     import onnx
 
-    with torch.no_grad(), _quiet():
+    with torch.no_grad(), quiet_export():
         program = torch.export.export(network, inputs)
         torch.onnx.export(
             program,
@@ -232,17 +230,3 @@ def _last_layers(path: Path) -> list[str]:
 
     convolutions = [node for node in graph.node if node.op_type == 'Conv']
     return [node.name for node in convolutions if not leads_to_convolution(node, set())]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporter's reports of optional packages, and torch's warnings of itself."""
-    logger = logging.getLogger('torch.onnx')
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore', FutureWarning)
-            yield
-    finally:
-        logger.setLevel(level)

@@ -1,6 +1,6 @@
 """mmdet's families and ours, explained: one config of each, random weights, a picture of noise.
 
-python tests/explain/sweep_families.py                    # all, a quarter of an hour on one core
+python tests/explain/sweep_families.py                    # all
 python tests/explain/sweep_families.py fcos detr          # those whose config is named like this
 python tests/explain/sweep_families.py --markdown FILE    # the table of mmext/explain/FAMILIES.md
 

@@ -8,11 +8,10 @@ of a few kinds of objects that are not tiny. 600 steps of 8 photos are 120 epoch
 
 _base_ = [
     './_base_/models/centernet_dla34.py',
-    './_base_/datasets/coco_points.py',
+    './_base_/datasets/coco_points_small.py',
     './_base_/schedules/demo.py',
 ]
 
-size = (192, 192)
 max_iters = 600
 
 model = dict(
@@ -21,30 +20,6 @@ model = dict(
     bbox_head=dict(in_channels=32, feat_channels=64),
     test_cfg=dict(flip=False),
 )
-
-train_pipeline = [
-    dict(type='mmext.LoadImageFromFile', backend_args={{_base_.backend_args}}),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='mmext.RandomCenterWarp', size=size, scales=(0.6, 1.3)),
-    dict(type='mmext.CenterNetColorJitter', strength=0.3),
-    dict(type='PackDetInputs'),
-]
-test_pipeline = [
-    dict(type='mmext.LoadImageFromFile', backend_args={{_base_.backend_args}}),
-    dict(type='mmext.CenterWarp', resolution='fixed', size=size),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='PackDetInputs', meta_keys={{_base_.test_meta_keys}}),
-]
-train_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    sampler=dict(_delete_=True, type='InfiniteSampler'),
-    batch_sampler=None,
-    dataset=dict(pipeline=train_pipeline),
-)
-auto_scale_lr = dict(enable=False, base_batch_size=8)
-val_dataloader = dict(batch_size=8, num_workers=1, dataset=dict(pipeline=test_pipeline))
-test_dataloader = val_dataloader
 
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
 train_cfg = dict(max_iters=max_iters, val_interval=200)

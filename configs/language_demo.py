@@ -10,9 +10,8 @@ _base_ = './upsnet_demo.py'
 classes = ('ball', 'crate', 'tree', 'mushroom', 'fish')
 words = (
     *classes,
-    *('red', 'orange', 'yellow', 'green', 'blue', 'purple', 'pink', 'brown'),
-    *('white', 'gray', 'black'),
-    *('sky', 'grass', 'water', 'sand', 'road'),
+    *('red', 'orange', 'yellow', 'green', 'blue', 'purple', 'pink', 'brown', 'white', 'gray'),
+    *('black', 'sky', 'grass', 'water', 'sand', 'road'),
 )
 dim = 64
 model = dict(

@@ -96,13 +96,20 @@ def _alone(file: Path) -> Iterator[None]:
     while True:
         with file.open('w') as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not file.exists() or not os.path.samestat(os.fstat(lock.fileno()), file.stat()):
+            if not _is_still(lock.fileno(), file):
                 continue  # whom we waited for has removed it
             try:
                 yield
             finally:
                 file.unlink()
             return
+
+
+def _is_still(descriptor: int, file: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), file.stat())
+    except FileNotFoundError:  # also one that somebody else made, and removed just now
+        return False
 
 
 def remote_size(url: str) -> int | None:

@@ -293,7 +293,8 @@ def test_validation_afterwards_leaves_the_marks_of_the_training(
     runner = tiny.make_runner(work_dir)
     runner.train()
     runner.val()
-    assert json.loads(logged.only_run().data.tags['mmext.last_step']) == {'train': 10, 'val': 10}
+    marks = json.loads(logged.only_run().data.tags['mmext.last_step'])
+    assert marks == {'train': 10, 'train_pace': 10, 'val': 10}
 
     tiny.make_runner(
         work_dir, epochs=2, resume=True, load_from=str(work_dir / 'epoch_1.pth')

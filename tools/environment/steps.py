@@ -29,7 +29,7 @@ def install_torch() -> None:
 
 
 def install_project() -> None:
-    extras = 'export,openvino,explain,sweep,dev'
+    extras = 'export,explain,sweep,dev'
     pip('mmext', 'install', '--no-build-isolation', '-e', f'{commands.ROOT}[{extras}]')
     if not works('import cv2'):
         # Both builds of OpenCV are pulled in, one over the other; the first wants a desktop's

@@ -374,6 +374,8 @@ def build() -> Callable[[str], SmallPredictor]:
         init_default_scope('mmdet')
         torch.manual_seed(0)
         model = MODELS.build(Config(dict(model=(DETECTORS | SPECIAL)[name]())).model)
+        if hasattr(model, 'level_embed'):  # mmdet leaves in it what was in the memory
+            torch.nn.init.normal_(model.level_embed)
         with torch.no_grad():
             for key, weight in model.named_parameters():
                 if 'head' in key and key.endswith('weight') and weight.ndim > 1:

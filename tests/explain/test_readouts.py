@@ -116,4 +116,4 @@ def test_the_points_are_those_of_the_module(build: Any, picture: np.ndarray) -> 
             torch.tensor(points.sizes_hw), points.places[None], points.weights[None],
         )  # fmt: skip
         again = module.output_proj(read) + given['query']
-    torch.testing.assert_close(again, expected, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(again, expected, atol=1e-5, rtol=1e-5)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mmext.host_errors import missing_part
 from mmext.part_errors import part_error, unknown_type
-from mmext.process_deaths import Death, death_behind
+from mmext.process_deaths import Death, await_news, death_behind
 
 USER_ERROR_CODE = 2
 INTERRUPTED_CODE = 128 + 2  # as a shell says it of a program that Ctrl-C has ended
@@ -64,7 +64,11 @@ def run_tool(
         print('stopped by Ctrl-C', file=sys.stderr)
         return INTERRUPTED_CODE
     except Exception as error:
-        end = _end_of(error)
+        try:
+            await_news(error)
+            end = _end_of(error)
+        except RuntimeError as news:  # of a worker whose death broke a connection first
+            end = _end_of(news)
         if end is None or os.environ.get(TRACEBACK_VARIABLE):
             raise
         rank = os.environ.get('RANK', '0')

@@ -6,6 +6,7 @@ anywhere, and a dead rank as a broken connection. What matters is why it died.
 
 import errno
 import re
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ NO_SHARED_MEMORY = 71
 NOT_SENT = 72
 
 _USER_CODE, _FAILURE_CODE, _TERMINATED_CODE = 2, 1, 128 + 15
+_NEWS_S = 1.0  # within which the system tells of a death; a few milliseconds are usual
 
 _SHARED_MEMORY = re.compile(
     r'unable to (?:write to file|allocate shared memory|mmap|resize file)[^\n]*</torch_'
@@ -39,6 +41,18 @@ class Death(NamedTuple):
 
     message: str
     exit_code: int
+
+
+def await_news(error: BaseException) -> None:
+    """Wait for the news of a death, where an error may be the first thing that it broke.
+
+    The connections of a killed worker close before the system tells that it is dead.
+
+    Raises:
+        RuntimeError: torch's report of the dead worker, which arrives as a signal.
+    """
+    if isinstance(error, OSError | EOFError) and _of_processes(error):
+        time.sleep(_NEWS_S)
 
 
 def death_behind(error: BaseException) -> Death | None:
@@ -67,8 +81,11 @@ def lacks_shared_memory(text: str) -> bool:
 
 def _is_full(error: BaseException) -> bool:
     """Whether the system had no place for a lock or a file that processes share."""
-    if not isinstance(error, OSError) or error.errno != errno.ENOSPC:
-        return False
+    return isinstance(error, OSError) and error.errno == errno.ENOSPC and _of_processes(error)
+
+
+def _of_processes(error: BaseException) -> bool:
+    """Whether an error comes from what processes share: a lock, a file, a connection."""
     calls = traceback.extract_tb(error.__traceback__)
     return bool(calls) and 'multiprocessing' in Path(calls[-1].filename).parts
 

@@ -3,13 +3,17 @@
 import os
 import re
 import signal
+import time
 from collections.abc import Callable
+from multiprocessing.connection import Client
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from mmext.errors import run_tool
 from mmext.process_deaths import death_behind
 
 
@@ -48,6 +52,29 @@ def test_workers(end: Callable[[], Any], exit_code: int, message: str) -> None:
     death = death_behind(error_of(end))
     assert death is not None and death.exit_code == exit_code
     assert re.search(message, death.message) and '\n' not in death.message
+
+
+def test_a_broken_connection_that_comes_before_the_news(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A batch is fetched from a worker that has just closed its connections."""
+
+    def end() -> None:
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def main(argv: object) -> None:
+        loader = DataLoader(Ends(end), num_workers=1, multiprocessing_context='fork')
+        batches = iter(loader)  # noqa: F841  it lives for as long as the error
+        Client(str(tmp_path / 'closed'))
+
+    assert run_tool(main) == 2
+    assert 'was killed' in capsys.readouterr().err
+
+
+def test_a_broken_connection_without_news(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        run_tool(lambda argv: Client(str(tmp_path / 'closed')) and None)
 
 
 def no_room() -> None:

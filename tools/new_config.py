@@ -65,12 +65,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
 
     from mmext.cli.own_data import classes_of, config_text
+    from mmext.cli.own_photos import check_photos
 
     classes = classes_of(arguments.train)
     if strangers := sorted(set(classes_of(arguments.val)) - set(classes)):
         raise InputError(
             f'{arguments.val}: has classes that {arguments.train} lacks: {strangers[:8]}'
         )
+    for file in (arguments.train, arguments.val):
+        check_photos(file, arguments.photos)
     text = config_text(base, config, (arguments.train, arguments.val), arguments.photos)
     write_new(arguments.out, text)
     print(f'{arguments.out}: {len(classes)} classes, based on {base}. Next:')
@@ -82,6 +85,7 @@ def write_fold_configs(base: str, config: Config, arguments: argparse.Namespace)
     from mmext.cli.own_data import classes_of, config_text
     from mmext.cli.own_folds import write_folds
     from mmext.cli.own_panoptic import folder_of
+    from mmext.cli.own_photos import check_photos
 
     out, source = arguments.out, arguments.all
     pngs = folder_of(source)  # of a panoptic file: one folder for all folds
@@ -89,6 +93,7 @@ def write_fold_configs(base: str, config: Config, arguments: argparse.Namespace)
     if source.suffix != '.json':
         raise InputError(f'--all {source}: folds are made of COCO files (.json)')
     outs = [out.with_stem(f'{out.stem}_fold{n}') for n in range(1, arguments.folds + 1)]
+    check_photos(source, arguments.photos)
     if there := next((path for path in outs if path.exists()), None):
         raise InputError(f'--out: {there} is there already')
     folds = write_folds(source, arguments.folds, arguments.group, arguments.seed)

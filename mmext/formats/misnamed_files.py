@@ -13,12 +13,17 @@ from urllib.parse import unquote
 _MOST_NAMES = 1_000_000  # of a folder that is read
 
 
-def missing_photo(path: str, folder: str | None = None) -> str:
+def missing_photo(
+    path: str,
+    folder: str | None = None,
+    of_folder: str = 'data_root and data_prefix.img in the config',
+) -> str:
     """What to do about a photo that is not there; to follow "no photo at ...".
 
     Args:
         path: of the photo, as the data set has made it.
         folder: of the photos; None if it is not known.
+        of_folder: what says which folder that is.
 
     Returns:
         Sentences without a full stop.
@@ -28,7 +33,7 @@ def missing_photo(path: str, folder: str | None = None) -> str:
     meant = meant_file(path, folder)
     if meant is not None:
         return f'{meant} is there: correct file_name in the annotation file'
-    return 'check data_root and data_prefix.img in the config, and file_name in the annotation file'
+    return f'check {of_folder}, and file_name in the annotation file'
 
 
 def is_joined_address(path: str) -> bool:

@@ -180,6 +180,7 @@ def test_folds_hold_each_image_out_once(
     content['images'] = [
         dict(id=i, file_name=f'clip{i // 2}_{i}.png', width=64, height=64) for i in range(8)
     ]
+    (tmp_path / 'photos/train.png').rename(tmp_path / 'photos/clip0_0.png')
     (annotation,) = content['annotations']
     content['annotations'] = [dict(annotation, id=i + 1, image_id=i) for i in range(8)]
     (tmp_path / 'all.json').write_text(json.dumps(content))
@@ -213,6 +214,8 @@ def test_folders_stay_together_and_nothing_is_written_for_a_wrong_group(
         dict(id=i, file_name=place, width=64, height=64) for i, place in enumerate(places)
     ]
     content['annotations'] = []
+    (tmp_path / 'photos/a').mkdir()
+    (tmp_path / 'photos/train.png').rename(tmp_path / 'photos/a/0.png')
     (tmp_path / 'all.json').write_text(json.dumps(content))
     flags = ['centernet_small', f'--all={tmp_path}/all.json', *files[2:], '--folds=3']
     assert run_tool(tool('new_config').main, [*flags, '--group=clip(.)']) == 2
@@ -224,6 +227,24 @@ def test_folders_stay_together_and_nothing_is_written_for_a_wrong_group(
         read = json.loads((tmp_path / f'all_fold{number}_val.json').read_text())
         held.append({image['file_name'].partition('/')[0] for image in read['images']})
     assert sorted(map(sorted, held)) == [['a'], ['b'], ['c']]
+
+
+def test_photos_that_are_elsewhere(
+    files: list[str], tmp_path: Path, tool: Tool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong folder is told before the training, with the right one if that is near."""
+    photos = tmp_path / 'photos'
+    for wrong, remedy in ((tmp_path, photos), (photos / 'deeper', photos)):
+        wrong.mkdir(exist_ok=True)
+        assert (
+            run_tool(tool('new_config').main, ['centernet_demo', *files, f'--photos={wrong}']) == 2
+        )
+        assert f'no photo at {wrong}/train.png' in (error := capsys.readouterr().err)
+        assert f'--photos {remedy}\n' in error
+    (photos / 'val.png').rename(photos / 'VAL.png')
+    assert run_tool(tool('new_config').main, ['centernet_demo', *files]) == 2
+    assert 'VAL.png is there: correct file_name' in capsys.readouterr().err
+    assert not (tmp_path / 'mine.py').exists()
 
 
 @pytest.mark.parametrize('flags', [['--folds=3'], ['--train=x.json'], ['--all=x.json'], []])

@@ -28,17 +28,39 @@ def test_ranks_equal_a_loop(seed: int) -> None:
     queries, gallery = whole_numbers(rng, 15, 4), whole_numbers(rng, 40, 4)
     ids, gallery_ids = rng.integers(0, 8, 15), rng.integers(0, 7, 40)  # nothing has the id 7
     kept = queries.copy()
-    ranks = first_ranks(queries, gallery, ids, gallery_ids)
+    ranks, back = first_ranks(queries, gallery, ids, gallery_ids)
     assert ranks.tolist() == [
         slow_rank(query, gallery, gallery_ids == own)
         for query, own in zip(queries, ids, strict=True)
     ]
     assert (queries == kept).all()
+    assert back.tolist() == [
+        slow_rank(item, queries, ids == own) for item, own in zip(gallery, gallery_ids, strict=True)
+    ]
+
+
+def test_many_blocks() -> None:
+    rng = np.random.default_rng(3)
+    images, texts = whole_numbers(rng, 150, 8), whole_numbers(rng, 330, 8)
+    image_ids, text_ids = rng.permutation(150), rng.integers(0, 160, 330)
+    of_images, of_texts = first_ranks(images, texts, image_ids, text_ids)
+    assert of_images.tolist() == [
+        slow_rank(image, texts, text_ids == own)
+        for image, own in zip(images, image_ids, strict=True)
+    ]
+    assert of_texts.tolist() == first_ranks(texts, images, text_ids, image_ids)[0].tolist()
+    assert (of_texts == -1).sum() == (text_ids >= 150).sum() > 0
 
 
 def test_equal_scores_have_the_worst_rank() -> None:
     same = np.ones((5, 2), np.float32)
-    assert first_ranks(same, same, np.arange(5), np.arange(5)).tolist() == [4] * 5
+    assert first_ranks(same, same, np.arange(5), np.arange(5))[0].tolist() == [4] * 5
+    vector = np.random.default_rng(0).standard_normal(64).astype(np.float32)
+    many = np.tile(vector, (301, 1))  # rounding differs from place to place of a product
+    assert first_ranks(many, many, np.arange(301), np.arange(301))[1].tolist() == [300] * 301
+    nothing = np.zeros((0, 3), np.float32)
+    assert len(first_ranks(nothing, same[:, :1].repeat(3, 1), np.arange(0), np.arange(5))[0]) == 0
+    assert first_ranks(same, nothing[:, :2], np.arange(5), np.arange(0))[0].tolist() == [-1] * 5
 
 
 def test_values_by_hand() -> None:
@@ -96,5 +118,10 @@ def test_order_repetition_and_folds() -> None:
 def test_a_model_without_vectors() -> None:
     with pytest.raises(InputError, match='no image_embedding'):
         evaluate_metric('mmext.RetrievalMetric', [{'img_id': 0}], {})
+    with pytest.raises(
+        InputError, match='text_embeddings of image 0 has values that are no number'
+    ):
+        spoilt = sample(0, [1.0, 0.0], [[float('nan'), 0.0]])
+        evaluate_metric('mmext.RetrievalMetric', [spoilt], {})
     with pytest.raises(InputError, match='fold_images is 9'):
         evaluate_metric('mmext.RetrievalMetric', SAMPLES, {}, fold_images=9)

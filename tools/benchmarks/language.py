@@ -81,7 +81,6 @@ def _ranks(quick: bool) -> list[Row]:
 
     def at_once() -> None:
         first_ranks(images, texts, image_ids, text_ids)
-        first_ranks(texts, images, text_ids, image_ids)
 
     def loop() -> None:
         _rank_loop(images, texts, image_ids, text_ids)

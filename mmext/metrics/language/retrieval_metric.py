@@ -31,7 +31,8 @@ class RetrievalMetric(BaseMetric):
         collect_device, prefix, collect_dir: of mmengine.
 
     Raises:
-        InputError: fewer images than a fold, or a sample without vectors.
+        InputError: fewer images than a fold, or a sample without vectors, or with nan or inf in
+            them (nothing is as near as nan: such a model would find all).
     """
 
     default_prefix = 'retrieval'
@@ -54,12 +55,19 @@ class RetrievalMetric(BaseMetric):
     def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
         """Keep the vectors of each image, at length 1."""
         for sample in data_samples:
-            for field in (self.image_field, self.text_field):
-                if field not in sample:
-                    raise InputError(f'a data sample has no {field}; does the model predict it?')
+            self._check(sample)
             image = _unit(to_numpy(sample[self.image_field]).reshape(1, -1))
             texts = _unit(to_numpy(sample[self.text_field]).reshape(-1, image.shape[1]))
             self.results.append((sample['img_id'], image, texts))
+
+    def _check(self, sample: Mapping[str, Any]) -> None:
+        for field in (self.image_field, self.text_field):
+            if field not in sample:
+                raise InputError(f'a data sample has no {field}; does the model predict it?')
+            if not np.isfinite(to_numpy(sample[field])).all():
+                raise InputError(
+                    f'{field} of image {sample["img_id"]} has values that are no number'
+                )
 
     def compute_metrics(self, results: Sequence[_Result]) -> dict[str, float]:
         """All values over the images of all ranks."""
@@ -79,8 +87,8 @@ def _fold_values(images: Sequence[_Result]) -> dict[str, float]:
     texts = np.concatenate([texts for _, _, texts in images])
     image_ids = np.arange(len(images))
     text_ids = np.repeat(image_ids, [len(texts) for _, _, texts in images])
-    values = retrieval_values(first_ranks(vectors, texts, image_ids, text_ids), 'text/')
-    values |= retrieval_values(first_ranks(texts, vectors, text_ids, image_ids), 'image/')
+    of_images, of_texts = first_ranks(vectors, texts, image_ids, text_ids)
+    values = retrieval_values(of_images, 'text/') | retrieval_values(of_texts, 'image/')
     values['rsum'] = sum(value for name, value in values.items() if '/R@' in name)
     return values
 

@@ -5,6 +5,7 @@ import io
 import warnings
 
 from mmext.errors import MissingPackageError
+from mmext.host_repairs.late_packages import late_packages
 
 
 def import_mmdet() -> None:
@@ -18,9 +19,10 @@ def import_mmdet() -> None:
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.filterwarnings('ignore', 'faster_coco_eval is not installed')
         try:
-            from mmdet.utils import register_all_modules
+            with late_packages('mmdet'):
+                from mmdet.utils import register_all_modules
 
-            register_all_modules(init_default_scope=False)
+                register_all_modules(init_default_scope=False)
         except ModuleNotFoundError as error:
             if error.name != 'mmcv._ext':
                 raise

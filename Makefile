@@ -6,6 +6,8 @@ PYTEST_ARGS ?=
 SOAK_ARGS ?=
 
 BIN := .venv/bin
+# a worker that dies ends the run with an error; a new one in its place would leave it hanging
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0
 SOURCES := mmext configs tools tests setup.py
 MATHS := tests/functional tests/metrics/test_*_quality.py tests/*/test_*_targets.py \
   tests/*/test_*_decoding.py tests/retinaface/test_matching.py \
@@ -24,10 +26,10 @@ demo: setup ## train and evaluate UPSNet on a generated data set, with pictures 
 	@$(BIN)/python tools/demo.py
 
 test: lint maths ## everything CI runs: linters, type check, import contracts, tests
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@$(PYTEST) $(PYTEST_ARGS)
 
 maths: setup ## the pure maths alone, as torch computes it without vector instructions
-	@ATEN_CPU_CAPABILITY=default $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(MATHS)
+	@ATEN_CPU_CAPABILITY=default $(PYTEST) $(MATHS)
 
 soak: setup ## ten minutes of kills, outages and spoiled files at random (not in CI)
 	@$(BIN)/python tools/soak.py $(SOAK_ARGS)

@@ -26,6 +26,11 @@ from mmext.benchmark.inference import SEED, Inference
 from mmext.benchmark.pictures import NUM_THINGS, Objects, picture_objects
 from mmext.benchmark.timing import waiter
 from mmext.configuration import walk
+from mmext.hooks.mixed_precision.memory_order import (
+    align_state,
+    lay_weights,
+    wants_channels_last,
+)
 from mmext.hooks.mixed_precision.op_guards import OpGuards
 from mmext.hooks.mixed_precision.optim_wrapper import PrecisionOptimWrapper
 
@@ -62,12 +67,17 @@ class Training:
         low = choice.name != 'fp32'
         self._guards = OpGuards(model, self.device_type, choice.dtype) if low else None
         self._wrapper.attach(model, self._guards)
+        # as MixedPrecisionHook would have it; other precisions share the model
+        last = wants_channels_last('auto', choice, self.device_type, wrapped=False)
+        self._order = torch.channels_last if last else torch.contiguous_format
         self._batch = _batch(Inference(model, config, 'fp32'), config, files)
 
     def milliseconds(self) -> float:
         """Time of one step."""
         batch = copy.deepcopy(self._batch)  # heads write into the data samples
         self.model.train()
+        lay_weights(self.model, self._order)
+        align_state(self._wrapper.optimizer)
         torch.manual_seed(SEED)  # of the RoI sampler
         with self._guards or nullcontext():  # once for a whole run of MixedPrecisionHook: not timed
             self._wait()

@@ -19,11 +19,12 @@ from torch import nn
 
 from mmext.errors import InputError
 from mmext.hooks.mixed_precision.casting import to_float32
+from mmext.hooks.mixed_precision.memory_order import use_channels_last
 from mmext.hooks.mixed_precision.op_guards import OpGuards
 from mmext.hooks.mixed_precision.policy import Choice, choose_precision
 from mmext.inference.cpu_kernels import use_cpu_kernels
 from mmext.inference.low_precision import hold_weights
-from mmext.inference.memory_order import give_contiguous_maps, use_channels_last
+from mmext.inference.memory_order import give_contiguous_maps
 from mmext.inference.norm_folding import fold_norms
 from mmext.inference.packed_convolutions import can_pack, pack_convolutions
 

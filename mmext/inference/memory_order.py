@@ -8,31 +8,14 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import torch
-from mmcv.cnn.bricks import wrappers
 from torch import nn
 
 from mmext.hooks.mixed_precision.casting import to_contiguous_float32
 from mmext.hooks.mixed_precision.fp32_rules import RULES
 
-_CONVOLUTIONS = (
-    *(nn.Conv2d, nn.ConvTranspose2d),
-    *(wrappers.Conv2d, wrappers.ConvTranspose2d),
-)
 _LAYERS = 'mmcv.ops.'  # with kernels of their own
 # the methods that get what the network says: mmdet's protocol
 _DECODING = next(rule.methods for rule in RULES if rule.name == 'box and mask arithmetic')
-
-
-def use_channels_last(model: nn.Module) -> None:
-    """Keep the weights of plain convolutions in that order, and so what they return, in place.
-
-    Classes derived from them may ``view`` their weight, and kernels of mmcv read it otherwise.
-    """
-    layer: Any
-    for layer in model.modules():
-        if type(layer) in _CONVOLUTIONS:
-            layer.to(memory_format=torch.channels_last)
 
 
 def give_contiguous_maps(model: nn.Module) -> None:

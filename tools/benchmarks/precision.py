@@ -29,6 +29,7 @@ from mmengine.structures import InstanceData, PixelData
 from mmext.benchmark.inference import calibrate
 from mmext.benchmark.rows import Row
 from mmext.configuration import remove_pretrained
+from mmext.hooks.mixed_precision.memory_order import use_channels_last
 from mmext.hooks.mixed_precision.op_guards import OpGuards
 from mmext.hooks.mixed_precision.optim_wrapper import PrecisionOptimWrapper
 from mmext.host import import_mmdet
@@ -148,7 +149,7 @@ class Training:
         calibrate(self.model, lambda: self.model.extract_feat(images))
         self.model.train()
         if precision.endswith(LAST):
-            self.model.to(memory_format=torch.channels_last)
+            use_channels_last(self.model)
         optimizer = torch.optim.SGD(self.model.parameters(), lr=1e-3, momentum=0.9)
         self.wrapper = PrecisionOptimWrapper(
             optimizer, precision=precision.removesuffix(LAST), loss_scale=1024.0

@@ -19,6 +19,12 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
 from mmext.hooks.mixed_precision.casting import to_float32
+from mmext.hooks.mixed_precision.memory_order import (
+    Retreat,
+    align_state,
+    use_channels_last,
+    wants_channels_last,
+)
 from mmext.hooks.mixed_precision.op_guards import OpGuards
 from mmext.hooks.mixed_precision.patches import Patches, owner_of
 from mmext.hooks.mixed_precision.policy import Choice, choose_precision
@@ -33,6 +39,8 @@ from mmext.hooks.mixed_precision.wrapper_exchange import (
 )
 from mmext.registry import HOOKS
 
+_STEPS = ('train_step', 'val_step', 'test_step')
+
 
 @HOOKS.register_module(name=['MixedPrecisionHook', 'Fp16Hook'])
 class MixedPrecisionHook(Hook):
@@ -46,9 +54,9 @@ class MixedPrecisionHook(Hook):
         val: validation and test in the same precision; predictions come back in float32.
         hold_on_skip: on a step skipped for gradients that are not finite, schedulers that count
             iterations, and the moving average of the weights, wait.
-        channels_last: keep convolutions and their results in that memory format, faster in half
-            precision on most devices; without effect in fp32, where nothing turns it back for
-            code of the host that relies on the other.
+        channels_last: keep convolutions and their results in that memory format; 'auto': where
+            that was measured to be faster, see :func:`.memory_order.wants_channels_last`. Without
+            effect in fp32.
         verify: fail after the first iteration if nothing ran in half precision or something
             did that must not.
         **settings: :class:`.settings.PrecisionSettings`: ``precision``, ``loss_scale``,
@@ -61,7 +69,7 @@ class MixedPrecisionHook(Hook):
         self,
         val: bool = True,
         hold_on_skip: bool = True,
-        channels_last: bool = False,
+        channels_last: bool | str = 'auto',
         verify: bool = False,
         **settings: Any,
     ) -> None:
@@ -102,13 +110,30 @@ class MixedPrecisionHook(Hook):
 
     def _lower_precision(self, runner: Runner, model: Any, choice: Choice) -> None:
         device_type = next(model.parameters()).device.type
-        if self.channels_last:
-            model.to(memory_format=torch.channels_last)
+        wrapped = is_model_wrapper(runner.model)
+        if wants_channels_last(self.channels_last, choice, device_type, wrapped):
+            self._take_channels_last(runner, model)
         self._guards = OpGuards(model, device_type, choice.dtype, **self.settings.patterns)
         self._guards.install()
         runner.logger.info(f'kept in fp32: {self._guards.describe()}')
         if self.val:
             self._autocast_predictions(model, device_type, choice)
+
+    def _take_channels_last(self, runner: Runner, model: Any) -> None:
+        runner.logger.info('maps lie channels last: fewer copies around convolutions')
+        use_channels_last(model)
+        own = ref(runner)  # the runner must not be kept alive by the patch
+
+        def optimizers() -> list[torch.optim.Optimizer]:
+            wrapper = getattr(own(), 'optim_wrapper', None)
+            return [w.optimizer for w in wrappers_of(wrapper) if isinstance(w, OptimWrapper)]
+
+        for optimizer in optimizers():
+            align_state(optimizer)
+        retreat = Retreat(model, optimizers)
+        for name in _STEPS:
+            if hasattr(model, name):
+                self._patches.wrap(owner_of(type(model), name), name, retreat.around)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Start counting dtypes."""
@@ -176,7 +201,7 @@ class MixedPrecisionHook(Hook):
 
             return in_precision
 
-        for name in ('val_step', 'test_step'):
+        for name in _STEPS[1:]:
             if hasattr(model, name):
                 self._patches.wrap(owner_of(type(model), name), name, make)
 

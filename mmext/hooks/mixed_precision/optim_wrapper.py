@@ -21,6 +21,7 @@ from torch import nn
 
 from mmext.errors import InputError
 from mmext.hooks.mixed_precision.batch_norm import BatchNormSnapshot
+from mmext.hooks.mixed_precision.memory_order import align_state, contiguous_state
 from mmext.hooks.mixed_precision.op_guards import OpGuards
 from mmext.hooks.mixed_precision.overflow import (
     ADVICE,
@@ -171,7 +172,8 @@ class PrecisionOptimWrapper(OptimWrapper):
 
     def state_dict(self) -> dict[str, Any]:
         """The optimizer's, with ``loss_scaler`` as in AmpOptimWrapper, and ``precision``."""
-        state = super().state_dict()
+        # a fused optimizer that loads it must not find weights in another memory order
+        state: dict[str, Any] = contiguous_state(super().state_dict())
         if self.scaler.is_enabled():
             state['loss_scaler'] = self.scaler.state_dict()
         state['precision'] = {'name': self.choice.name, 'fp32_modules': list(self._added_fp32)}
@@ -182,6 +184,7 @@ class PrecisionOptimWrapper(OptimWrapper):
         scaler = state_dict.pop('loss_scaler', None)
         before = state_dict.pop('precision', {'name': 'fp16' if scaler else 'fp32'})
         super().load_state_dict(state_dict)
+        align_state(self.optimizer)
         if scaler and self.scaler.is_enabled():
             self.scaler.load_state_dict(scaler)
         if before['name'] != self.choice.name:

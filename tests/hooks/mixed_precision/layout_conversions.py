@@ -54,6 +54,7 @@ def _is_map(value: Any) -> bool:
     return (
         isinstance(value, Tensor)
         and value.dim() == 4
+        and not value.is_mkldnn
         and (value.is_contiguous() != _is_last(value))
     )
 
@@ -62,6 +63,7 @@ def _same_memory(result: Tensor, value: Any) -> bool:
     """Whether a result is a view of a value, which costs nothing."""
     return (
         isinstance(value, Tensor)
+        and not value.is_mkldnn  # a packed weight, whose memory is oneDNN's
         and value.untyped_storage().data_ptr() == result.untyped_storage().data_ptr()
     )
 

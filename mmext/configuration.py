@@ -28,9 +28,10 @@ _GUARDS = {
     'finite_weights': ('FiniteWeightsHook',),
 }
 # of every training
-_RESUMING = {
+_OF_TRAININGS = {
     'random_state': ('RandomStateHook',),
     'due_validation': ('DueValidationHook',),
+    'data_wait': ('DataWaitHook',),
 }
 
 
@@ -149,8 +150,8 @@ def add_guards(config: Config) -> None:
 
 
 def add_resuming(config: Config) -> None:
-    """Let every training be one that, killed and resumed, ends as if it had never stopped."""
-    _add_hooks(config, _RESUMING)
+    """Let every training say what it waits for and, killed and resumed, end as if it had not been."""
+    _add_hooks(config, _OF_TRAININGS)
 
 
 def _add_hooks(config: Config, kinds: Mapping[str, Sequence[str]]) -> None:

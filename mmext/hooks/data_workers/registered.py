@@ -1,3 +1,4 @@
 """Imports every file of this room that registers a class (see mmext.registry)."""
 
-import mmext.hooks.data_workers.hook  # noqa: F401
+import mmext.hooks.data_workers.hook
+import mmext.hooks.data_workers.waiting  # noqa: F401

@@ -11,7 +11,7 @@ from mmext.hooks.mlflow_logging.delivery import records
 from mmext.hooks.mlflow_logging.delivery.records import Record
 
 # MLflow's page shows groups and their curves by the alphabet: the losses are to come first
-_OF_THE_PACE = ('data_time', 'epoch', 'grad_norm', 'memory', 'time')
+_OF_THE_PACE = ('data_time', 'epoch', 'grad_norm', 'memory', 'time', 'waited_for_data')
 
 
 class TrainingLog:

@@ -150,7 +150,7 @@ def add_guards(config: Config) -> None:
 
 
 def add_resuming(config: Config) -> None:
-    """Let every training say what it waits for and, killed and resumed, end as if it had not been."""
+    """Let every training say what it waits for and, killed and resumed, end as if it was not."""
     _add_hooks(config, _OF_TRAININGS)
 
 

@@ -36,6 +36,7 @@ _RANDOM_STATE = 'mmext.hooks.random_state.registered'
 _RETINAFACE = 'mmext.retinaface.registered'
 _SWEEP = 'mmext.sweep.registered'
 _SYNC_BUFFERS = 'mmext.hooks.sync_buffers.registered'
+_TRANSLATION = 'mmext.translation.registered'
 _UPSNET = 'mmext.upsnet.registered'
 _VPSNET = 'mmext.vpsnet.registered'
 _YOLACT_EDGE = 'mmext.yolact_edge.registered'
@@ -93,6 +94,7 @@ TRANSFORMS = _child(
     _LANGUAGE,
     _PIPELINES,
     _RETINAFACE,
+    _TRANSLATION,
     _UPSNET,
     _VPSNET,
     _YOLACT_EDGE,

@@ -1,0 +1,1 @@
+"""Another light, another domain: pictures changed so that detectors work there."""

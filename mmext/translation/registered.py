@@ -1,5 +1,15 @@
 """Imports every file of this room that registers a class (see mmext.registry)."""
 
 from mmext.translation import (  # noqa: F401
+    cycle_translator,
+    dataset,
     match_appearance,
+    network_optim_wrappers,
+    paired_translator,
+    patch_discriminator,
+    preprocessor,
+    residual_generator,
+    spade,
+    transforms,
+    unet_generator,
 )

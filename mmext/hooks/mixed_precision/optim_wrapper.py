@@ -37,6 +37,8 @@ from mmext.hooks.mixed_precision.settings import PrecisionSettings
 from mmext.hooks.mixed_precision.verification import DtypeCensus
 from mmext.registry import OPTIM_WRAPPERS
 
+_NORM = 'grad_norm'
+
 
 @OPTIM_WRAPPERS.register_module()
 class PrecisionOptimWrapper(OptimWrapper):
@@ -228,11 +230,13 @@ class PrecisionOptimWrapper(OptimWrapper):
 
     def _log(self, norm: float) -> None:
         hub: MessageHub = self.message_hub
+        owned = self.grad_name.endswith(f'/{_NORM}')  # one of several optimizers
+        group = f'train/{self.grad_name.removesuffix(_NORM) if owned else ""}'
         if self.scaler.is_enabled():
-            hub.update_scalar('train/amp/scale', self.loss_scale)
+            hub.update_scalar(f'{group}amp/scale', self.loss_scale)
         if self.choice.name != 'fp32' or self.overflow.skipped:
-            hub.update_scalar('train/amp/skipped', self.overflow.skipped)
-            hub.update_scalar('train/amp/skip_rate', self.overflow.skip_rate)
+            hub.update_scalar(f'{group}amp/skipped', self.overflow.skipped)
+            hub.update_scalar(f'{group}amp/skip_rate', self.overflow.skip_rate)
         if self.step_was_skipped:
             hub.update_info('amp/first_nonfinite', self.overflow.module or self.overflow.parameter)
             scale = f'; loss scale now {self.loss_scale:g}' if self.scaler.is_enabled() else ''
@@ -240,8 +244,10 @@ class PrecisionOptimWrapper(OptimWrapper):
                 f'step skipped: gradient of {self.overflow.parameter} is not finite{scale}',
                 logger='current',
             )
-        elif not (self.clip_grad_kwargs and self.grad_name == 'grad_norm'):  # it logs that itself
-            hub.update_scalar('train/grad_norm', norm)
+        elif not (
+            self.clip_grad_kwargs and (owned or self.grad_name == _NORM)
+        ):  # it logs that itself
+            hub.update_scalar(f'{group}{_NORM}', norm)
 
 
 def _path(found: str | None) -> str | None:

@@ -1,0 +1,6 @@
+"""Parts that the tests of this room share are imported by name."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

@@ -1,6 +1,7 @@
 """Compare detectors on COCO, or measure parts of mmext against their references.
 
 python tools/benchmark.py coco CONFIG[=CHECKPOINT] ...
+python tools/benchmark.py night --seeds 3
 python tools/benchmark.py all --quick
 python tools/benchmark.py all --publish       # docs/benchmarks.json and the table of the README
 """
@@ -31,6 +32,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     coco.add_coco_arguments(comparison)
     comparison.set_defaults(run=coco.run_coco)
+    night = commands.add_parser('night', help='a detector by day and at night, and what helps')
+    coco.add_night_arguments(night)
+    night.set_defaults(run=coco.run_night)
     again = commands.add_parser('show', help='print results of coco again')
     coco.add_show_arguments(again)
     again.set_defaults(run=coco.run_show)

@@ -1,4 +1,4 @@
-"""The command lines ``tools/benchmark.py coco`` and ``show``."""
+"""The command lines ``tools/benchmark.py coco``, ``show`` and ``night``."""
 
 import argparse
 import warnings
@@ -10,6 +10,7 @@ from mmext.cli.arguments import add_cfg_options, add_trust, trust_checkpoints
 from mmext.errors import InputError
 
 PRECISIONS = ('auto', 'fp32', 'bf16', 'fp16')
+NIGHT_WAYS = ('source', 'photometric', 'fourier', 'histogram', 'mean_std', 'oracle')
 PARTS = ('flops', 'accuracy', 'memory', 'training')
 
 COCO_HELP = """\
@@ -111,6 +112,44 @@ def run_show(arguments: argparse.Namespace) -> None:
         return
     arguments.out.mkdir(parents=True, exist_ok=True)
     write_results(report, arguments.out)
+
+
+def add_night_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``night``."""
+    parser.add_argument('--seeds', type=int, default=3, help='detectors by day (default 3)')
+    parser.add_argument('--steps', type=int, default=300, help='of each by day (default 300)')
+    parser.add_argument(
+        '--more-steps', type=int, default=100, help='of each way from there (default 100)'
+    )
+    parser.add_argument('--images', type=int, default=800, help='to train on (default 800)')
+    parser.add_argument('--precision', choices=PRECISIONS, default='auto')
+    parser.add_argument('--ways', nargs='+', choices=NIGHT_WAYS, default=NIGHT_WAYS)
+    parser.add_argument(
+        '--more', nargs='+', default=[], metavar='NAME=CONFIG', help='further rows of the table'
+    )
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/night'), metavar='DIR')
+
+
+def run_night(arguments: argparse.Namespace) -> None:
+    """Measure what is not measured yet, and print the table."""
+    for name in ('seeds', 'steps', 'more_steps', 'images'):
+        if getattr(arguments, name) < 1:
+            raise InputError(
+                f'--{name.replace("_", "-")}: expected 1 or more, got {getattr(arguments, name)}'
+            )
+    more = dict(text.partition('=')[::2] for text in arguments.more)
+    if '' in more or '' in more.values():
+        raise InputError(f'--more: expected NAME=CONFIG, got {" ".join(arguments.more)}')
+    from mmext.benchmark.night import Plan, measure_night, night_table
+    from mmext.host import import_mmdet
+
+    import_mmdet()
+    chosen = {name: getattr(arguments, name) for name in Plan._fields}
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    records = measure_night(Plan(**chosen), more)
+    table = night_table(records)
+    (arguments.out / 'night.md').write_text(table + '\n')
+    print(table)
 
 
 def write_results(report: Report, out: Path) -> Sequence[Path]:

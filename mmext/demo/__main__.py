@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mmext.demo.faces import write_face_dataset
 from mmext.demo.figures import write_figure_dataset
-from mmext.demo.panoptic import write_panoptic_dataset
+from mmext.demo.panoptic import LIGHTS, write_panoptic_dataset
 from mmext.demo.storage import GeneratedSet
 from mmext.demo.video import write_video_dataset
 
@@ -30,12 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='python -m mmext.demo', description=__doc__)
     sets = parser.add_subparsers(required=True, metavar='SET')
-    _add_set(
+    panoptic = _add_set(
         sets,
         write_panoptic_dataset,
         ('panoptic', 'COCO panoptic and instances files of little landscapes'),
         ('pictures', 800, 120, '128'),
     )
+    panoptic.add_argument('--light', choices=LIGHTS, default='day', help='of the same scenes')
+    panoptic.set_defaults(choices=('light',))
     _add_set(
         sets,
         write_video_dataset,
@@ -83,7 +85,7 @@ def _add_set(
     parser.add_argument('--seed', type=int, default=0, help=f'decides about all {unit}')
     parser.add_argument('--size', type=_size, default=size, help='pixels: SIDE or WIDTHxHEIGHT')
     parser.add_argument('--overwrite', action='store_true', help='replace a generated set')
-    parser.set_defaults(write=write, unit=unit, more=())
+    parser.set_defaults(write=write, unit=unit, more=(), choices=())
     return parser
 
 
@@ -111,6 +113,7 @@ def _write_set(options: argparse.Namespace) -> None:
             seed=options.seed,
             overwrite=options.overwrite,
             **more,
+            **{name: getattr(options, name) for name in options.choices},
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     state = 'written' if demo.written else 'there already'

@@ -12,6 +12,7 @@ import numpy as np
 from mmext.demo.categories import CATEGORIES
 from mmext.demo.coco_files import PanopticSplitWriter, Segment
 from mmext.demo.landscape import draw_landscape
+from mmext.demo.night import NIGHT_ENTROPY, at_night
 from mmext.demo.scene import Scene, photograph, segment
 from mmext.demo.storage import GeneratedSet, Progress, store_splits
 from mmext.errors import InputError
@@ -21,6 +22,7 @@ GENERATOR_VERSION = 1
 
 MIN_SIDE = 64
 SPLITS = ('train', 'val')
+LIGHTS = ('day', 'night')
 FIRST_IMAGE_ID = {'train': 1, 'val': 500_001}
 
 ASPECTS = ((1.0, 1.0),) * 10 + ((1.25, 0.9), (0.8, 1.1))
@@ -37,6 +39,7 @@ def write_panoptic_dataset(
     num_val: int = 120,
     image_size: tuple[int, int] = (128, 128),
     seed: int = 0,
+    light: str = 'day',
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> GeneratedSet:
@@ -49,32 +52,56 @@ def write_panoptic_dataset(
         image_size: Nominal width and height in pixels, at least 64 each; one
             image in six has another size near it.
         seed: Decides about every image, at least 0.
+        light: ``'day'`` or ``'night'``: the same scenes and the same ground truth.
         overwrite: Replace another generated set in ``root``.
         progress: Called with (images done, images in all).
 
     Raises:
-        InputError: A number is out of range.
+        InputError: A number is out of range, or no such light.
         InputError: ``root`` holds other files or another set.
     """
     counts = dict(zip(SPLITS, (num_train, num_val), strict=True))
     check_numbers(counts, image_size, seed)
+    if light not in LIGHTS:
+        raise InputError(f'light must be one of {", ".join(LIGHTS)}, got {light}')
 
     def write(folder: Path) -> None:
-        _write_splits(folder, counts, image_size, seed, progress)
+        _write_splits(folder, counts, image_size, seed, progress, light)
 
-    generator = 'mmext.demo.panoptic'
     return store_splits(
-        root, generator, GENERATOR_VERSION, counts, image_size, seed, write, overwrite
+        root,
+        'mmext.demo.panoptic' if light == 'day' else f'mmext.demo.panoptic, {light}',
+        GENERATOR_VERSION,
+        counts,
+        image_size,
+        seed,
+        write,
+        overwrite,
     )
 
 
-def draw_scene(seed: int, split: str, number: int, image_size: tuple[int, int]) -> Scene:
-    """The scene of one image of the set; ``image_size`` is the nominal width and height."""
+def draw_scene(
+    seed: int, split: str, number: int, image_size: tuple[int, int], light: str = 'day'
+) -> Scene:
+    """The scene of one image of the set.
+
+    Args:
+        seed: Of the set.
+        split: ``'train'`` or ``'val'``.
+        number: Of the image in its split.
+        image_size: The nominal width and height.
+        light: ``'day'`` or ``'night'``; nothing but the scene's light depends on it.
+    """
     entropy = [seed, SPLITS.index(split), number]
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
+    rng = _generator(entropy)
     aspect = ASPECTS[int(rng.integers(len(ASPECTS)))]
     width, height = (round(side * factor) for side, factor in zip(image_size, aspect, strict=True))
-    return draw_landscape(rng, width, height, min(image_size) / 128, CYCLE.get(number % 20))
+    scene = draw_landscape(rng, width, height, min(image_size) / 128, CYCLE.get(number % 20))
+    return scene if light == 'day' else at_night(scene, _generator([*entropy, NIGHT_ENTROPY]))
+
+
+def _generator(entropy: list[int]) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
 
 
 def scene_segments(scene: Scene) -> dict[int, Segment]:
@@ -103,12 +130,13 @@ def _write_splits(
     image_size: tuple[int, int],
     seed: int,
     progress: Progress | None,
+    light: str,
 ) -> None:
     done, total = 0, sum(counts.values())
     for split, count in counts.items():
         writer = PanopticSplitWriter(folder, split, CATEGORIES, 'Little landscapes, generated')
         for number in range(count):
-            scene = draw_scene(seed, split, number, image_size)
+            scene = draw_scene(seed, split, number, image_size, light)
             image_id = FIRST_IMAGE_ID[split] + number
             writer.add(image_id, photograph(scene), segment(scene), scene_segments(scene))
             done += 1

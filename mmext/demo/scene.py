@@ -26,6 +26,11 @@ from mmext.demo.textures import Floats, Noise, Paint, rgb, smoothstep
 VOID_KEY = 0
 FIRST_THING_KEY = 1000
 
+LAMP_GAIN = 2.2
+"""How much brighter things are under a lamp."""
+LAMP_COLOR = (28.0, 22.4, 12.6)
+"""What is seen of the lamp's own light, grey levels."""
+
 Keys = NDArray[np.int32]
 Window = tuple[slice, slice]
 
@@ -61,6 +66,28 @@ class Stuff:
 
 
 @dataclass(frozen=True)
+class Lamp:
+    """A warm lamp that lights what is around it.
+
+    Attributes:
+        x, y: Where it hangs, units.
+        reach: Distance at which its light has fallen to about 60 %, units.
+    """
+
+    x: float
+    y: float
+    reach: float
+
+    def glow(self, x: Floats, y: Floats) -> Floats:
+        """From 1 at the lamp to 0: near a Gaussian, by products alone (see textures)."""
+        right, down = (x - self.x) / self.reach, (y - self.y) / self.reach
+        glow = np.clip(1 - (right * right + down * down) / 16, 0, 1)
+        for _ in range(3):
+            glow = glow * glow
+        return glow
+
+
+@dataclass(frozen=True)
 class Light:
     """What changes the look and not the ground truth.
 
@@ -73,6 +100,7 @@ class Light:
         grain: Largest deviation of the sensor noise, grey levels.
         grain_seed: Seed of the sensor noise; change it from frame to frame.
         blur_px: Half widths in x and y of what the lens smears a point over, pixels.
+        lamps: What is lit beside that.
     """
 
     gain: tuple[float, float, float]
@@ -83,6 +111,7 @@ class Light:
     grain: int
     grain_seed: int
     blur_px: tuple[int, int] = (0, 0)
+    lamps: tuple[Lamp, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -223,6 +252,9 @@ def _expose(scene: Scene, canvas: Floats, x: Floats, y: Floats) -> NDArray[np.ui
     shade = smoothstep(2 * light.shade(x / 50, y / 30)) * smoothstep(3 * y / height - 0.5)
     brightness = brightness * (1 - light.shade_depth * shade)
     lit = canvas * brightness[..., None] * rgb(light.gain)
+    for lamp in light.lamps:
+        glow = lamp.glow(x, y)[..., None]
+        lit = lit * (1 + LAMP_GAIN * glow) + glow * rgb(LAMP_COLOR)
     image = soften(np.clip(np.floor(lit + 0.5), 0, 255).astype(np.int32))
     for axis, reach in zip((1, 0), light.blur_px, strict=True):
         image = smear(image, reach, axis)

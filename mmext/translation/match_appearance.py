@@ -97,6 +97,8 @@ class MatchAppearance(BaseTransform):
                 )
         if low > high:
             raise InputError(f'MatchAppearance: strength ({low}, {high}): the lower comes first')
+        if cache < 1:
+            raise InputError(f'MatchAppearance: cache: expected 1 or more, got {cache}')
         self.reference, self.method, self.prob = reference, method, prob
         self.strength, self.beta, self.cache = (low, high), beta, cache
         self.pictures = find_pictures(reference, reference_root)

@@ -289,6 +289,14 @@ def write_densepose_coco(root: Path) -> None:
     tables.rename(root / 'densepose' / tables.name)
 
 
+def write_nights(root: Path) -> None:
+    """The same landscapes by day and at night."""
+    for light in ('day', 'night'):
+        write_panoptic_dataset(
+            root / light, num_train=4, num_val=2, image_size=(64, 64), light=light
+        )
+
+
 WRITERS: dict[str, Callable[[Path], Any]] = {
     'coco': write_coco,
     'cityscapes': write_cityscapes,
@@ -299,6 +307,7 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     'demo_panoptic': lambda root: write_panoptic_dataset(
         root, num_train=4, num_val=2, image_size=(64, 64)
     ),
+    'demo_nights': write_nights,
     'demo_video': lambda root: write_video_dataset(
         root, num_train=2, num_val=1, image_size=(96, 64)
     ),

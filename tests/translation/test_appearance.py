@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from dim_pictures import picture
 
 from mmext.translation.appearance import (
     Picture,
@@ -14,15 +15,6 @@ from mmext.translation.appearance import (
     match_histograms,
     match_moments,
 )
-
-
-def picture(seed: int, size_hw: tuple[int, int] = (48, 65), dark: float = 1.0) -> Picture:
-    """Smooth colours and noise."""
-    rng = np.random.default_rng(seed)
-    height, width = size_hw
-    waves = np.sin(np.arange(height)[:, None] / 9 + seed) * np.cos(np.arange(width) / 7)
-    values = 120 + 60 * waves[..., None] * rng.uniform(0.5, 1, 3) + rng.normal(0, 12, (*size_hw, 3))
-    return (dark * values.clip(0, 255)).astype(np.uint8)
 
 
 def fourier_by_transform(source: Picture, reference: Picture, half: int) -> Picture:

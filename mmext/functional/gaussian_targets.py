@@ -180,47 +180,71 @@ def _drawn(shape: tuple[int, int, int, int], objects: _Gaussians) -> Tensor:
 def _listed(shape: tuple[int, int, int, int], objects: _Gaussians) -> SparseMaps:
     """The same, as a list; of cells that several objects have the largest value is kept."""
     height, width = shape[2:]
-    # plane by plane, so that only the cells of planes with several objects need to be sorted
-    order = objects.planes.argsort()
-    planes, xs, ys, radii, exponents = (values.index_select(0, order) for values in objects)
+    planes, xs, ys, radii, exponents = objects
+    # a Gaussian is a product: one profile for both axes, object after object
+    of_profile, distances = _ranges(-radii, radii)
+    profiles = exponents.index_select(0, of_profile).mul_(distances.square_()).exp_()
+    diameters = (2 * radii + 1).clamp(min=0)
+    peaks = diameters.cumsum(0) - diameters + radii  # of each object, among the profiles
     of_row, row_ys = _ranges((ys - radii).clamp(min=0), (ys + radii).clamp(max=height - 1))
-    first, last = (xs - radii).clamp(min=0) - xs, (xs + radii).clamp(max=width - 1) - xs
-    of_cell, dxs = _ranges(first.index_select(0, of_row), last.index_select(0, of_row))
-    rows = planes.index_select(0, of_row) * height + row_ys
-    cells = (rows * width + xs.index_select(0, of_row)).index_select(0, of_cell).add_(dxs)
-    factors = exponents.index_select(0, of_row)
-    terms = factors * (row_ys - ys.index_select(0, of_row)) ** 2
-    values = factors.index_select(0, of_cell).mul_(dxs.square_())
-    values = values.add_(terms.index_select(0, of_cell)).exp_()
-    is_shared = torch.zeros_like(planes, dtype=torch.bool)
-    is_shared[1:] = planes[1:] == planes[:-1]
-    is_shared[:-1] |= is_shared[1:].clone()
-    shared = is_shared.index_select(0, of_row).index_select(0, of_cell)
-    return SparseMaps(*_largest_of_each(cells, values, shared), shape)
+    lefts, rights = (xs - radii).clamp(min=0), (xs + radii).clamp(max=width - 1)
+    # rows ascend, so that only the cells of rows that overlap need to be sorted
+    firsts = ((planes * height).index_select(0, of_row) + row_ys) * width
+    firsts, order = (firsts + lefts.index_select(0, of_row)).sort()
+    of_row, row_ys = of_row.index_select(0, order), row_ys.index_select(0, order)
+    lengths = (rights - lefts + 1).index_select(0, of_row)
+    from_peak = row_ys - ys.index_select(0, of_row)
+    heights = profiles.index_select(0, peaks.index_select(0, of_row) + from_peak)
+    first_profiles = (peaks - xs + lefts).index_select(0, of_row)
+
+    starts = lengths.cumsum(0) - lengths
+    of_cell = torch.repeat_interleave(lengths)
+    numbers = torch.arange(len(of_cell))
+    cells = (firsts - starts).index_select(0, of_cell).add_(numbers)
+    profile_index = (first_profiles - starts).index_select(0, of_cell).add_(numbers)
+    values = profiles.index_select(0, profile_index).mul_(heights.index_select(0, of_cell))
+    rows = _overlapping(firsts, lengths)
+    places = _ranges(starts.index_select(0, rows), (starts + lengths - 1).index_select(0, rows))[1]
+    return SparseMaps(*_largest_of_each(cells, values, places), shape)
 
 
-def _largest_of_each(cells: Tensor, values: Tensor, is_unsorted: Tensor) -> tuple[Tensor, Tensor]:
+def _overlapping(firsts: Tensor, lengths: Tensor) -> Tensor:
+    """Which of N ranges, ascending by their first number, share numbers with a neighbor."""
+    overlaps = torch.zeros_like(firsts, dtype=torch.bool)
+    if len(firsts) > 1:
+        ends = (firsts + lengths).cummax(0).values
+        overlaps[1:] = firsts[1:] < ends[:-1]
+        overlaps[:-1] |= overlaps[1:].clone()
+    return torch.from_numpy(np.flatnonzero(overlaps.numpy()))  # five times faster than torch's
+
+
+def _largest_of_each(cells: Tensor, values: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
     """The largest of the values of each cell.
 
     Args:
-        cells: ``[M]``, ascending but for the unsorted, which share out their places among
-            themselves.
-        values: ``[M]`` in 0..1.
-        is_unsorted: ``[M]`` bool.
+        cells: ``[M]``, ascending and distinct but at ``places``; overwritten.
+        values: ``[M]`` in 0..1; overwritten.
+        places: ``[K]`` ascending, where cells that come twice are. Sorted among themselves, they
+            fit in between the others.
 
     Returns:
         Cells, ascending and distinct, and their values.
     """
+    if len(places) == 0:
+        return cells, values
     # bits of such floats are ordered as they are: one sort, by cell and then by value
-    keys = (cells << _VALUE_BITS).bitwise_or_(values.view(torch.int32))
-    unsorted = torch.from_numpy(np.flatnonzero(is_unsorted.numpy()))  # five times faster
-    keys.index_copy_(0, unsorted, keys.index_select(0, unsorted).sort().values)
-    cells = keys >> _VALUE_BITS
-    is_last = torch.ones_like(cells, dtype=torch.bool)
-    torch.ne(cells[1:], cells[:-1], out=is_last[:-1])
-    keys = torch.from_numpy(keys.numpy()[is_last.numpy()])  # five times faster
-    bits = (keys & ((1 << _VALUE_BITS) - 1)).int()
-    return keys >> _VALUE_BITS, bits.view(torch.float32)
+    bits = values.view(torch.int32)
+    keys = cells.index_select(0, places) << _VALUE_BITS
+    keys = keys.bitwise_or_(bits.index_select(0, places)).sort().values
+    sorted_cells = keys >> _VALUE_BITS
+    cells.index_copy_(0, places, sorted_cells)
+    bits.index_copy_(0, places, (keys & ((1 << _VALUE_BITS) - 1)).int())
+    is_last = torch.ones_like(places, dtype=torch.bool)
+    torch.ne(sorted_cells[1:], sorted_cells[:-1], out=is_last[:-1])
+    kept = np.ones(len(cells), dtype=bool)
+    kept[places.numpy()] = is_last.numpy()
+    # numpy selects five times faster
+    return torch.from_numpy(cells.numpy()[kept]), torch.from_numpy(values.numpy()[kept])
 
 
 def _ranges(firsts: Tensor, lasts: Tensor) -> tuple[Tensor, Tensor]:

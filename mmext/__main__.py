@@ -30,7 +30,7 @@ _OF_THE_CHECKOUT = ('setup_env',)
 _GROUPS = {  # of the help
     'your own data': ('import', 'new', 'check', 'train', 'sweep', 'test', 'infer', 'serve'),
     'look inside, compare': (
-        'explain', 'find', 'benchmark', 'evaluate_panoptic', 'evaluate_video_panoptic',
+        'explain', 'find', 'translate', 'benchmark', 'evaluate_panoptic', 'evaluate_video_panoptic',
         'evaluate_key_frames',
     ),
     'weights, data sets, other programs': (

@@ -109,6 +109,48 @@ SYSTEMS = {
         'Keypoint R-CNN of detectron2, ResNet-50 with FPN, saved by torch',
         ('landmarks/keypoint-rcnn_r50_fpn_coco.py',),
     ),
+    'cyclegan-generator': System(
+        'mmext.translation.checkpoint_keys:convert_residual',
+        'junyanz/pytorch-CycleGAN-and-pix2pix, a residual generator (G, G_A or G_B)',
+        ('translation/cyclegan_256_released.py',),
+        part='generator_ab',
+    ),
+    'cyclegan-discriminator': System(
+        'mmext.translation.checkpoint_keys:convert_patches',
+        'junyanz/pytorch-CycleGAN-and-pix2pix, patches with instance norm (D_A judges B)',
+        ('translation/cyclegan_256_released.py',),
+        part='discriminator_b',
+    ),
+    'pix2pix-generator': System(
+        'mmext.translation.checkpoint_keys:convert_unet',
+        'junyanz/pytorch-CycleGAN-and-pix2pix, unet_256 with batch norm',
+        ('translation/pix2pix_256.py',),
+        part='generator',
+    ),
+    'pix2pix-discriminator': System(
+        'mmext.translation.checkpoint_keys:convert_patches',
+        'junyanz/pytorch-CycleGAN-and-pix2pix, patches with batch norm',
+        ('translation/pix2pix_256.py',),
+        part='discriminator',
+    ),
+    'spade-generator': System(
+        'mmext.translation.checkpoint_keys:convert_spade',
+        'NVlabs/SPADE, COCO-Stuff or Cityscapes (for non-commercial use)',
+        (
+            'translation/spade_256_coco-stuff_released.py',
+            'translation/spade_512_cityscapes_released.py',
+        ),
+        part='generator',
+    ),
+    'spade-discriminator': System(
+        'mmext.translation.checkpoint_keys:convert_spade_discriminator',
+        'NVlabs/SPADE, the discriminators (for non-commercial use)',
+        (
+            'translation/spade_256_coco-stuff_released.py',
+            'translation/spade_512_cityscapes_released.py',
+        ),
+        part='discriminator',
+    ),
     'retinaface': System(
         'mmext.retinaface.checkpoint_keys:convert',
         'biubug6/Pytorch_Retinaface, MobileNetV1 x0.25 or ResNet-50',

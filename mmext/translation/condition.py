@@ -27,22 +27,22 @@ def instance_edges(numbers: Tensor) -> Tensor:
     return edges
 
 
-def condition_channels(num_classes: int) -> int:
+def condition_channels(num_labels: int) -> int:
     """Channels of :func:`condition_of_maps`: classes, unknown, edge."""
-    return num_classes + 2
+    return num_labels + 2
 
 
-def condition_of_maps(maps: Tensor, num_classes: int) -> Tensor:
+def condition_of_maps(maps: Tensor, num_labels: int) -> Tensor:
     """The condition of pix2pix and SPADE from label maps.
 
     Args:
         maps: ``[N, 2, H, W]``, of labels from 0 (what is no class is unknown) and of edges, 0 or 1.
-        num_classes: C.
+        num_labels: C.
 
     Returns:
         ``[N, C + 2, H, W]`` of 0 and 1, float32.
     """
     labels, edges = maps[:, 0].long(), maps[:, 1]
-    labels = torch.where((labels < 0) | (labels >= num_classes), num_classes, labels)
-    hot = functional.one_hot(labels, num_classes + 1).permute(0, 3, 1, 2)
+    labels = torch.where((labels < 0) | (labels >= num_labels), num_labels, labels)
+    hot = functional.one_hot(labels, num_labels + 1).permute(0, 3, 1, 2)
     return torch.cat((hot, (edges != 0)[:, None].to(hot.dtype)), 1).float()

@@ -117,7 +117,7 @@ class CycleTranslator(Translator):
         with optimizer_of(optim_wrapper, DISCRIMINATORS).optim_context(self):
             terms = self._of_discriminators(a, b, made_a, made_b)
             logged |= self.learn(optim_wrapper, DISCRIMINATORS, terms)
-        return logged
+        return self.summed(logged)
 
     def _of_generators(
         self, a: Tensor, b: Tensor, made_a: Tensor, made_b: Tensor

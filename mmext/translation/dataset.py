@@ -78,6 +78,7 @@ class UnpairedDataset:
 
     def __init__(self, a: dict, b: dict) -> None:
         self.a, self.b = DATASETS.build(a), DATASETS.build(b)
+        self.datasets = [self.a, self.b]  # as of the host's wrappers, for who looks into them
         for name, part in (('a', self.a), ('b', self.b)):
             if not len(part):
                 raise InputError(f'UnpairedDataset: {name} holds no picture')

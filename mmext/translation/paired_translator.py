@@ -115,7 +115,7 @@ class PairedTranslator(Translator):
         with optim_wrapper[GENERATORS].optim_context(self):
             terms = self._of_generator(condition, made, target)
             logged |= self.learn(optim_wrapper, GENERATORS, terms)
-        return logged
+        return self.summed(logged)
 
     def _of_discriminator(
         self, condition: Tensor | None, made: Tensor, target: Tensor

@@ -19,14 +19,14 @@ class TranslationPreprocessor(BaseDataPreprocessor):
     A batch of training is stacked; pictures of a test may have different sizes and stay a list.
 
     Args:
-        num_classes: sources are label maps of so many classes (:class:`.transforms.ToCondition`);
+        num_labels: sources are label maps of so many classes (:class:`.transforms.ToCondition`);
             None: they are pictures.
         non_blocking: of the transfer to the device.
     """
 
-    def __init__(self, num_classes: int | None = None, non_blocking: bool = False) -> None:
+    def __init__(self, num_labels: int | None = None, non_blocking: bool = False) -> None:
         super().__init__(non_blocking)
-        self.num_classes = num_classes
+        self.num_labels = num_labels
 
     def forward(self, data: Any, training: bool = False) -> dict[str, Any]:
         """Prepare a batch.
@@ -52,16 +52,16 @@ class TranslationPreprocessor(BaseDataPreprocessor):
         return dict(inputs=_stacked(sources, training), targets=targets, data_samples=samples)
 
     def _source(self, source: Tensor) -> Tensor:
-        expected = 3 if self.num_classes is None else 2
+        expected = 3 if self.num_labels is None else 2
         if source.shape[0] != expected:
-            kind = 'a picture' if self.num_classes is None else 'a map of labels and edges'
+            kind = 'a picture' if self.num_labels is None else 'a map of labels and edges'
             raise InputError(
                 f'the source of a translation is to be {kind}, [{expected}, H, W], got '
-                f'{list(source.shape)}: see model.data_preprocessor.num_classes and the pipeline'
+                f'{list(source.shape)}: see model.data_preprocessor.num_labels and the pipeline'
             )
-        if self.num_classes is None:
+        if self.num_labels is None:
             return to_signed(source)
-        return condition_of_maps(source[None], self.num_classes)[0]
+        return condition_of_maps(source[None], self.num_labels)[0]
 
 
 def to_signed(picture: Tensor) -> Tensor:

@@ -1,8 +1,10 @@
 """Imports every file of this room that registers a class (see mmext.registry)."""
 
 from mmext.translation import (  # noqa: F401
+    batch_augment,
     cycle_translator,
     dataset,
+    judge,
     match_appearance,
     network_optim_wrappers,
     paired_translator,

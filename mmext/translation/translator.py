@@ -90,6 +90,12 @@ class Translator(BaseModel):
             sample.translated = to_picture(made)
         return samples
 
+    @staticmethod
+    def summed(logged: Logged) -> Logged:
+        """What a step logs, with the sum of the losses of all groups as ``loss``."""
+        groups = (logged.get(f'{group}/loss') for group in (GENERATORS, DISCRIMINATORS))
+        return {**logged, 'loss': torch.stack([loss for loss in groups if loss is not None]).sum()}
+
     def learn(self, optim_wrapper: Any, group: str, terms: Mapping[str, Tensor]) -> Logged:
         """A step of the optimizer of a group.
 

@@ -33,6 +33,7 @@ MAY_IMPORT_HOST = {
     'mmext.pipelines.data_look': 'loads as its pipelines do',
     'mmext.metrics.panoptic.metric_base': 'base class of two metrics, itself none',
     'mmext.metrics.landmarks.metric_base': 'base class of two metrics, itself none',
+    'mmext.translation.frozen_model': "builds other configs' models",
     'mmext.translation.translator': 'base class of two models, itself none',
     'mmext.layers.two_stage_parts': "takes the host's detectors apart",
     'mmext.layers.host_parts': 'likewise',

@@ -12,10 +12,13 @@ from typing import Any
 import cityscapes_vps_set
 import cv2
 import numpy as np
+import small_upsnet
+import torch
 import wider_face_set
 from mmdet.datasets import CocoPanopticDataset
 
 from mmext.cli.prepare.cityscapes_vps import convert_test, convert_train, convert_val
+from mmext.configuration import load_config
 from mmext.demo.categories import Category
 from mmext.demo.coco_files import PanopticSplitWriter, Segment
 from mmext.demo.faces import write_face_dataset
@@ -24,6 +27,8 @@ from mmext.demo.panoptic import write_panoptic_dataset
 from mmext.demo.video import write_video_dataset
 from mmext.formats.flow_files import write_flow
 from mmext.formats.panoptic_files import encode_id_png
+from mmext.host import import_mmdet
+from mmext.registry import MODELS
 from mmext.yolact_edge.dataset import VideoInstanceDataset
 
 Json = dict[str, Any]
@@ -289,6 +294,18 @@ def write_densepose_coco(root: Path) -> None:
     tables.rename(root / 'densepose' / tables.name)
 
 
+def write_judge(root: Path) -> None:
+    """A UPSNet of the demo's classes, small and untrained, as a config and its weights."""
+    root.mkdir(parents=True)
+    config = load_config('mmext::upsnet_demo.py')
+    small_upsnet.shrink(config, 8)
+    config.model.semantic_head.norm_cfg.num_groups = 4
+    config.dump(root / 'judge.py')
+    import_mmdet()
+    torch.manual_seed(0)
+    torch.save({'state_dict': MODELS.build(config.model).state_dict()}, root / 'judge.pth')
+
+
 def write_nights(root: Path) -> None:
     """The same landscapes by day and at night."""
     for light in ('day', 'night'):
@@ -297,7 +314,30 @@ def write_nights(root: Path) -> None:
         )
 
 
+def write_pairs(root: Path) -> None:
+    """Pictures of pix2pix: both of a pair side by side."""
+    for split in ('train', 'val'):
+        _write_pictures(root / split, (128, 300))
+
+
+def write_domains(root: Path) -> None:
+    """Pictures of CycleGAN: two domains without pairs."""
+    for name in ('trainA', 'trainB', 'testA', 'testB'):
+        _write_pictures(root / name, (128, 150))
+
+
+def _write_pictures(folder: Path, shape: tuple[int, int]) -> None:
+    folder.mkdir(parents=True)
+    for number in range(IMAGES):
+        noise = np.random.default_rng(number).integers(0, 256, (*shape, 3), np.uint8)
+        cv2.imwrite(str(folder / f'{number}.jpg'), noise)
+
+
 WRITERS: dict[str, Callable[[Path], Any]] = {
+    'judge': write_judge,
+    'facades': write_pairs,
+    'horse2zebra': write_domains,
+    'demo_nights': write_nights,
     'coco': write_coco,
     'cityscapes': write_cityscapes,
     'cityscapes_vps': write_cityscapes_vps,

@@ -50,6 +50,7 @@ def small_config(name: str, find_data: Callable[[str], Path]) -> Config:
         _shrink_loader(config[f'{name}_dataloader'], config.model)
     if config.get('tta_pipeline'):
         _shrink_pictures(config.tta_pipeline, _divisor(config.model))
+    _shrink_judges(config, find_data)
     _one_step(config)
     return config
 
@@ -67,8 +68,8 @@ def start(config: Config, work_dir: Path, mlflow: str = 'off') -> Runner:
 
 def _shrink_model(config: Config) -> None:
     model = config.model
-    backbone = model.get('detector', model).backbone
-    if backbone.type == 'ResNet':
+    backbone = model.get('detector', model).get('backbone', {})  # a translator has none
+    if backbone.get('type') == 'ResNet':
         backbone.depth = min(backbone.depth, _MAX_RESNET_DEPTH)
     _SHRINK[model.type](config)
 
@@ -192,6 +193,32 @@ def _shrink_captioner(config: Config) -> None:
     model.roi_extractor.out_channels = model.caption_head.in_channels = WIDTH
 
 
+def _shrink_translator(config: Config) -> None:
+    for name in ('generator', 'discriminator'):
+        part = config.model.get(name) or {}
+        if 'width' in part or part.get('type') in _WIDE:
+            part.width = 4
+        if 'Residual' in part.get('type', ''):
+            part.num_blocks = 1
+        if 'SPADE' in part.get('type', ''):
+            part.hidden = WIDTH
+
+
+_WIDE = (
+    *('mmext.ResidualGenerator', 'mmext.UNetGenerator', 'mmext.SPADEGenerator'),
+    *('mmext.PatchDiscriminator', 'mmext.MultiscaleDiscriminator'),
+)
+
+
+def _shrink_judges(config: Config, find_data: Callable[[str], Path]) -> None:
+    """The trained detector that judges is a small untrained one."""
+    for loop in ('val', 'test'):
+        for _, part in walk(config.get(f'{loop}_evaluator') or {}):
+            if part.get('type') == 'mmext.DetectorJudge':
+                folder = find_data('judge')
+                part.config, part.checkpoint = str(folder / 'judge.py'), str(folder / 'judge.pth')
+
+
 def _shrink_resnet(model: ConfigDict) -> None:
     model.backbone.update(depth=18, base_channels=WIDTH, stem_channels=WIDTH)
     stages = model.backbone.get('num_stages', 4)
@@ -214,19 +241,23 @@ _SHRINK = {
     'mmext.YolactEdgeFlowStage': _shrink_yolact_edge,
     'mmext.YolactEdgeJointStage': _shrink_yolact_edge,
     'mmext.Captioner': _shrink_captioner,
+    'mmext.PairedTranslator': _shrink_translator,
+    'mmext.CycleTranslator': _shrink_translator,
 }
 
 
 def _divisor(model: ConfigDict) -> int:
     """By how much pictures are made smaller; hourglasses halve them seven times."""
-    backbone = model.get('detector', model).backbone
-    return 4 if 'Hourglass' in backbone.type or 'Point' in model.type else 8
+    backbone = model.get('detector', model).get('backbone', {})
+    return 4 if 'Hourglass' in backbone.get('type', '') or 'Point' in model.type else 8
 
 
 def _shrink_loader(loader: ConfigDict, model: ConfigDict) -> None:
     loader.update(num_workers=0, persistent_workers=False)
     loader.batch_size = min(loader.batch_size, BATCH)
-    for part in loader.dataset.get('datasets', [loader.dataset]):
+    dataset = loader.dataset
+    of_domains = [dataset[key] for key in ('a', 'b') if key in dataset]
+    for part in dataset.get('datasets', of_domains or [dataset]):
         _shrink_pictures(part.pipeline, _divisor(model))
 
 

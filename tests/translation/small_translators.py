@@ -18,7 +18,7 @@ CYCLE: dict[str, Any] = dict(
 )
 PAIRED: dict[str, Any] = dict(
     type='mmext.PairedTranslator',
-    data_preprocessor=dict(type='mmext.TranslationPreprocessor', num_classes=CLASSES),
+    data_preprocessor=dict(type='mmext.TranslationPreprocessor', num_labels=CLASSES),
     generator=dict(type='mmext.UNetGenerator', in_channels=CLASSES + 2, width=4, num_downs=2),
     discriminator=dict(PATCHES, in_channels=CLASSES + 5),
     pixel_weight=10.0,

@@ -10,9 +10,8 @@ import numpy as np
 
 from mmext.drawing.panels import Classes
 from mmext.hooks.mlflow_logging.content import evaluation
-from mmext.hooks.mlflow_logging.content.clip_panel import ClipPanel
 from mmext.hooks.mlflow_logging.content.panel_collector import (
-    Panel,
+    AnyPanel,
     PanelCollector,
     sheet_records,
     truth_is_resized,
@@ -49,7 +48,7 @@ class EvaluationLog:
         self._introduced: set[str] = set()
         self._collector: PanelCollector | None = None
         self._classes = Classes(())
-        self._shown: list[Panel | ClipPanel] = []
+        self._shown: list[AnyPanel] = []
         self._tables: dict[str, evaluation.ClasswiseTable] = {}
         self._notes: dict[str, ResultsNote] = {}
         self._results: dict[int, dict[str, float]] = {}
@@ -73,7 +72,7 @@ class EvaluationLog:
         """Copy the pictures to show from a batch: its index, its data, the model's outputs."""
         if self._collector is None or not self._images:
             return
-        panels: list[Panel | ClipPanel] = []
+        panels: list[AnyPanel] = []
         collector, self._collector = self._collector, None  # where it fails, it is over
         with self._spared('pictures'):
             panels = collector.collect(*batch)

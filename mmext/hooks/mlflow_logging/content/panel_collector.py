@@ -18,6 +18,7 @@ from mmext.functional.panoptic_labels import INSTANCE_OFFSET
 from mmext.functional.surface_pasting import paste_surfaces
 from mmext.hooks.mlflow_logging.content.clip_panel import ClipCollector, ClipPanel
 from mmext.hooks.mlflow_logging.content.images import image_records
+from mmext.hooks.mlflow_logging.content.translation_panel import TranslationPanel
 from mmext.hooks.mlflow_logging.delivery import records
 from mmext.hooks.mlflow_logging.delivery.records import Record
 
@@ -46,9 +47,7 @@ class PanelCollector:
         self._clip = ClipCollector()
         self._named: dict[str, str] = {}
 
-    def collect(
-        self, batch_idx: int, data_batch: Any, outputs: Sequence[Any]
-    ) -> list['Panel | ClipPanel']:
+    def collect(self, batch_idx: int, data_batch: Any, outputs: Sequence[Any]) -> list['AnyPanel']:
         """The panels that a validation batch holds, mostly none; of a video also one clip."""
         start = batch_idx * self._batch_size
         if not self._positions or not isinstance(data_batch, Mapping):
@@ -58,23 +57,26 @@ class PanelCollector:
         if not (wanted or of_clip) or 'inputs' not in data_batch:
             return []
         inputs = data_batch['inputs']
-        found: list[Panel | ClipPanel | None]
+        found: list[AnyPanel | None]
         found = [self._panel(start + i, inputs[i], outputs[i]) for i in wanted]
         resized = self._resized_truth
         found += [self._clip.add(_clip_frame(inputs[i], outputs[i], resized)) for i in of_clip]
         return [panel for panel in found if panel is not None]
 
-    def _panel(self, position: int, image: Any, sample: Any) -> 'Panel | None':
+    def _panel(self, position: int, image: Any, sample: Any) -> 'Panel | TranslationPanel | None':
         frames = getattr(sample, 'video_data_samples', None)
         if frames:  # of a clip, the last frame
             sample, image = frames[-1], image[-1]
         if not hasattr(sample, 'metainfo') or not isinstance(image, torch.Tensor):
             return None
         meta = sample.metainfo
+        name = self._name(str(meta.get('img_path', position)), position)
+        if 'translated' in sample:
+            return TranslationPanel(name, image, sample)
         original = tuple(meta.get('ori_shape', image.shape[-2:]))[:2]
         resized = tuple(meta.get('img_shape', image.shape[-2:]))[:2]
         return Panel(
-            name=self._name(str(meta.get('img_path', position)), position),
+            name=name,
             image=_to_picture(without_border(image, meta.get('border'))),
             truth=truth_scene(sample, resized if self._resized_truth else original),
             prediction=predicted_scene(sample, original),
@@ -118,7 +120,10 @@ class Panel:
         yield from image_records(key, self.drawn, step)
 
 
-def sheet_records(panels: Sequence[Panel | ClipPanel], mode: str, step: int) -> Iterator[Record]:
+AnyPanel = Panel | ClipPanel | TranslationPanel
+
+
+def sheet_records(panels: Sequence[AnyPanel], mode: str, step: int) -> Iterator[Record]:
     """All pictures of an evaluation in one file, for MLflow's artifact page.
 
     Its charts page puts a run's parameters above each picture, which of a

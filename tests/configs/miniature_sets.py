@@ -310,7 +310,7 @@ def write_nights(root: Path) -> None:
     """The same landscapes by day and at night."""
     for light in ('day', 'night'):
         write_panoptic_dataset(
-            root / light, num_train=4, num_val=2, image_size=(64, 64), light=light
+            root / light, num_train=4, num_val=2, image_size=(96, 96), light=light
         )
 
 
@@ -337,7 +337,6 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     'judge': write_judge,
     'facades': write_pairs,
     'horse2zebra': write_domains,
-    'demo_nights': write_nights,
     'coco': write_coco,
     'cityscapes': write_cityscapes,
     'cityscapes_vps': write_cityscapes_vps,

@@ -1,4 +1,4 @@
-"""Parts that the tests of this room share are imported by name."""
+"""The modules that tests of this folder share."""
 
 import sys
 from pathlib import Path

@@ -35,6 +35,7 @@ MAY_IMPORT_HOST = {
     'mmext.metrics.landmarks.metric_base': 'base class of two metrics, itself none',
     'mmext.translation.frozen_model': "builds other configs' models",
     'mmext.translation.translator': 'base class of two models, itself none',
+    'mmext.translation.loss_network': 'builds its backbones and reads their weights',
     'mmext.layers.two_stage_parts': "takes the host's detectors apart",
     'mmext.layers.host_parts': 'likewise',
     'mmext.layers.graph_operators': 'its suppression',

@@ -24,6 +24,10 @@ FILES = sorted(
     for path in CONFIGS.rglob('*.py')
     if '_base_' not in path.parts
 )
+# networks with optimizers of their own: tests/translation takes their steps
+LARGER_PICTURES = [
+    file for file in FILES if file.startswith(('translation/super', 'translation/stylist'))
+]
 WITH_TEST_TIME_AUGMENTATION = [
     *('centernet.py', 'centernet/pose-hourglass104_50e_coco.py'),
     *('centernet/triplet-hourglass52_480k_coco.py', 'mmdet/cornernet_hourglass52.py'),
@@ -31,7 +35,7 @@ WITH_TEST_TIME_AUGMENTATION = [
 Miniature = Callable[[str], Path]
 
 
-@pytest.mark.parametrize('file', FILES)
+@pytest.mark.parametrize('file', [file for file in FILES if file not in LARGER_PICTURES])
 def test_a_step_and_a_validation(
     file: str, miniature: Miniature, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

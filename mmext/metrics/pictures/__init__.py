@@ -1,0 +1,1 @@
+"""Made pictures beside those that they should be."""

@@ -5,6 +5,7 @@ Random examples are new ones at every run, in CI the same ones, and may be slow 
 ``released_shapes`` reads what the checkpoints of other projects hold. ``browser`` is a real one.
 """
 
+import gc
 import os
 import signal
 import subprocess
@@ -31,6 +32,12 @@ _PATIENT: dict[str, Any] = {'deadline': None, 'suppress_health_check': [HealthCh
 settings.register_profile('new examples', **_PATIENT)
 settings.register_profile('same examples', derandomize=True, **_PATIENT)
 settings.load_profile('same examples' if os.environ.get('CI') else 'new examples')
+
+
+def pytest_collection_finish() -> None:
+    """Leave what the imports made to itself: mmengine collects garbage at each data set."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -124,6 +124,7 @@ def _shrink_rcnn(config: Config) -> None:
     """Faster and Mask R-CNN, the key points and the surface beside them."""
     model = config.model
     _shrink_resnet(model)
+    model.test_cfg.rcnn.max_per_img = 20  # random weights find as many as they may
     model.rpn_head.update(in_channels=WIDTH, feat_channels=WIDTH)
     head = model.roi_head
     for part in ('bbox', 'mask'):

@@ -8,3 +8,8 @@ _base_ = [
     './_base_/datasets/demo_surface.py',
     './_base_/schedules/demo.py',
 ]
+
+max_iters = 2400
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_iters)]
+default_hooks = dict(checkpoint=dict(interval=max_iters))

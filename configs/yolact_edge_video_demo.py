@@ -8,15 +8,15 @@ python tools/train.py configs/yolact_edge_video_demo.py
 _base_ = [
     './_base_/models/yolact-edge-video_demo.py',
     './_base_/datasets/demo_walks.py',
-    './_base_/schedules/demo.py',
+    './_base_/schedules/demo_walks.py',
 ]
 
-load_from = 'work_dirs/flow_walks_demo/iter_300.pth'
+load_from = 'work_dirs/flow_walks_demo/iter_400.pth'
 
 model = dict(type='mmext.YolactEdgeJointStage')
 # from where the image model has come to, not from random weights
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-max_iters = 150
+max_iters = 350
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_iters)]
 default_hooks = dict(checkpoint=dict(interval=max_iters))

@@ -20,16 +20,21 @@ class SquareAnchorGenerator:
     Args:
         scales_px: side of the anchor of ratio 1, for each level.
         ratios: area relative to it, for each anchor of a cell.
+        aspect: height by width of all anchors; over 1 for objects that are tall, as persons are.
     """
 
     def __init__(
-        self, scales_px: Sequence[float] = SCALES_PX, ratios: Sequence[float] = RATIOS
+        self,
+        scales_px: Sequence[float] = SCALES_PX,
+        ratios: Sequence[float] = RATIOS,
+        aspect: float = 1.0,
     ) -> None:
-        if not scales_px or not ratios or min(*scales_px, *ratios) <= 0:
+        if not scales_px or not ratios or min(*scales_px, *ratios, aspect) <= 0:
             raise InputError(
-                'anchor_generator: expected scales_px and ratios over 0, got '
-                f'{list(scales_px)} and {list(ratios)}'
+                'anchor_generator: expected scales_px, ratios and aspect over 0, got '
+                f'{list(scales_px)}, {list(ratios)} and {aspect}'
             )
+        self.aspect = aspect
         self.scales_px, self.ratios = tuple(scales_px), tuple(ratios)
 
     @property
@@ -65,7 +70,7 @@ class SquareAnchorGenerator:
             )
         return torch.cat(
             [
-                square_anchors(size, canvas_size, scale, self.ratios, device)
+                square_anchors(size, canvas_size, scale, self.ratios, device, self.aspect)
                 for size, scale in zip(map_sizes, self.scales_px, strict=True)
             ]
         )

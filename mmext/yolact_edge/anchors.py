@@ -22,6 +22,7 @@ def square_anchors(
     scale_px: float,
     ratios: Sequence[float] = RATIOS,
     device: torch.device | str = 'cpu',
+    aspect: float = 1.0,
 ) -> Tensor:
     """The anchors of one level.
 
@@ -31,6 +32,7 @@ def square_anchors(
         scale_px: side of the anchor of ratio 1.
         ratios: area of each anchor, relative to that of ratio 1.
         device: of the result.
+        aspect: height by width of all anchors, at the area they have as squares; 1 as released.
 
     Returns:
         ``[h * w * A, 4]`` (x1, y1, x2, y2) px, not clipped; empty for an empty map.
@@ -43,7 +45,8 @@ def square_anchors(
         (torch.arange(cells, device=device) + 0.5) * (pixels / max(cells, 1))
         for cells, pixels in zip(map_size, canvas_size, strict=True)
     )
-    half = torch.tensor(ratios, device=device).sqrt() * (scale_px / 2)  # [A]
+    half_side = torch.tensor(ratios, device=device).sqrt() * (scale_px / 2)  # [A]
+    half = half_side[:, None] * torch.tensor([aspect**-0.5, aspect**0.5], device=device)  # [A, 2]
     centers = torch.stack(torch.meshgrid(x, y, indexing='xy'), dim=-1)  # [h, w, 2]
     centers = centers[:, :, None]  # [h, w, 1, 2]
-    return torch.cat([centers - half[:, None], centers + half[:, None]], dim=-1).reshape(-1, 4)
+    return torch.cat([centers - half, centers + half], dim=-1).reshape(-1, 4)

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmcv.transforms import BaseTransform
 from mmdet.datasets.transforms import PackDetInputs
 from torch import Tensor
 
+from mmext.errors import InputError
 from mmext.formats.flow_files import read_flow, read_hidden
 from mmext.functional.flow_warping import warp
 from mmext.layers.optical_flow import in_frame_of_input
@@ -66,6 +68,58 @@ class PackFlowPair(PackVideoInstances):
         share, whole = (in_frame_of_input(x, results, size)[0].abs() for x in (ones * valid, ones))
         sample.flow_valid = share > 0.5 * whole
         return packed
+
+
+@TRANSFORMS.register_module()
+class ShiftedCrops(BaseTransform):
+    """Cuts a window out of each image of a packed pair with motion, each at a place of its own.
+
+    So all of a picture moves, as in FlyingChairs. Where a camera rests most cells teach that there
+    is no motion, and a young network learns nothing else.
+
+    Args:
+        size: (height, width) px of the windows.
+        max_shift: how far the second window may be from the first in x and in y, px, as far as the
+            image goes.
+    """
+
+    def __init__(self, size: tuple[int, int], max_shift: int) -> None:
+        if max_shift < 0:
+            raise InputError(f'ShiftedCrops: max_shift: expected at least 0 px, got {max_shift}')
+        self.size, self.max_shift = size, max_shift
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """The pair ``[3, h, w]``, its motion, and where that ends within the second window.
+
+        Raises:
+            InputError: the window is larger than the image.
+        """
+        images, sample = results['inputs'], results['data_samples']
+        height, width = self.size
+        own, other = self._places(images['img'].shape[1:])
+        windows = [(..., slice(y, y + height), slice(x, x + width)) for x, y in (own, other)]
+        inputs = {key: images[key][w] for key, w in zip(images, windows, strict=True)}
+        shift = torch.tensor([own[0] - other[0], own[1] - other[1]])
+        flow = sample.gt_flow[windows[0]] + shift[:, None, None]
+        rows, columns = torch.arange(height)[:, None], torch.arange(width)
+        x, y = flow[0] + columns, flow[1] + rows
+        inside = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
+        sample.flow_valid = sample.flow_valid[windows[0]] & inside
+        sample.gt_flow = flow
+        sample.set_metainfo(dict(img_shape=self.size))
+        return dict(results, inputs=inputs)
+
+    def _places(self, image_size: Sequence[int]) -> list[list[int]]:
+        """The upper left corners (x, y) of both windows."""
+        room = [image_size[axis] - self.size[axis] for axis in (1, 0)]
+        if min(room) < 0:
+            raise InputError(
+                f'ShiftedCrops: a window of {self.size} px in an image of {tuple(image_size)}; '
+                'take a smaller size'
+            )
+        first = np.random.randint(0, np.add(room, 1))
+        shift = np.random.randint(-self.max_shift, self.max_shift + 1, 2)
+        return [first.tolist(), np.clip(first + shift, 0, room).tolist()]
 
 
 def joined_flow(paths: Sequence[str]) -> tuple[Tensor, Tensor]:

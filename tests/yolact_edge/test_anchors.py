@@ -46,12 +46,25 @@ def test_every_cell_of_a_wide_canvas_has_its_anchor() -> None:
     assert centers[-1].tolist() == pytest.approx([1020.0, 1020.0], abs=1e-3)
 
 
+def test_tall_anchors_keep_their_area_and_their_center() -> None:
+    squares, tall = (
+        SquareAnchorGenerator([24.0], aspect=aspect).grid_priors([(2, 3)], (16, 24))
+        for aspect in (1.0, 2.25)
+    )
+    sides = tall[:, 2:] - tall[:, :2]
+    torch.testing.assert_close(sides[:, 1] / sides[:, 0], torch.full((18,), 2.25))
+    torch.testing.assert_close(sides.prod(1), (squares[:, 2:] - squares[:, :2]).prod(1))
+    torch.testing.assert_close(tall[:, :2] + tall[:, 2:], squares[:, :2] + squares[:, 2:])
+
+
 def test_an_empty_map() -> None:
     assert square_anchors((0, 4), (0, 32), 8.0).shape == (0, 4)
 
 
 def test_wrong_numbers_are_named() -> None:
-    with pytest.raises(InputError, match='scales_px and ratios over 0'):
+    with pytest.raises(InputError, match='scales_px, ratios and aspect over 0'):
         SquareAnchorGenerator([24, 0])
+    with pytest.raises(InputError, match='and -1'):
+        SquareAnchorGenerator(aspect=-1)
     with pytest.raises(InputError, match='2 scales_px for 1 levels'):
         SquareAnchorGenerator([24, 48]).grid_priors([(2, 2)], (16, 16))

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
 from mmext.demo.figures import write_figure_dataset
@@ -19,7 +20,12 @@ from mmext.metrics.coco.key_age_metric import MaskAPByKeyAgeMetric
 from mmext.pipelines.frame_pairs import REFERENCE, BothFrames
 from mmext.pipelines.video_sampler import VideoSampler
 from mmext.yolact_edge.dataset import ClipFlowDataset, FlyingChairsDataset, VideoInstanceDataset
-from mmext.yolact_edge.transforms import PackFlowPair, PackVideoInstances, joined_flow
+from mmext.yolact_edge.transforms import (
+    PackFlowPair,
+    PackVideoInstances,
+    ShiftedCrops,
+    joined_flow,
+)
 
 META = dict(classes=('person',), palette=[(1, 2, 3)])
 LOAD = [
@@ -149,6 +155,30 @@ def test_motion_follows_the_transforms(walks: Path) -> None:
     near = (sample.gt_flow - wanted).norm(dim=0)
     assert near.median() < 1e-4  # borders of figures are mixed
     assert 0.5 < sample.flow_valid.float().mean() <= 1
+
+
+def test_windows_of_a_pair_show_the_motion_between_them() -> None:
+    """Each pixel of the first window is where its flow says in the second, or that is unknown."""
+    np.random.seed(0)
+    picture = torch.arange(20 * 30).view(1, 20, 30).expand(3, -1, -1)  # each pixel has a number
+    moved = torch.roll(picture, (2, 3), (1, 2))
+    seen = 0
+    for _ in range(10):
+        sample = DetDataSample()
+        sample.gt_flow = torch.tensor([3.0, 2.0]).view(2, 1, 1).expand(2, 20, 30)
+        sample.flow_valid = torch.ones(20, 30, dtype=torch.bool)
+        packed = dict(inputs=dict(img=picture, ref_img=moved), data_samples=sample)
+        cut = ShiftedCrops((16, 20), 3).transform(packed)
+        sample, inputs = cut['data_samples'], cut['inputs']
+        assert inputs['img'].shape == (3, 16, 20) and sample.img_shape == (16, 20)
+        y, x = sample.flow_valid.nonzero(as_tuple=True)
+        to_x, to_y = (sample.gt_flow[:, y, x].long() + torch.stack((x, y))).unbind()
+        assert torch.equal(inputs['img'][0, y, x], inputs['ref_img'][0, to_y, to_x])
+        seen += len(x)
+        assert (sample.gt_flow[:, 0, 0] - torch.tensor([3.0, 2.0])).abs().max() <= 3
+    assert seen > 10 * 100
+    with pytest.raises(InputError, match='smaller size'):
+        ShiftedCrops((21, 20), 3).transform(packed)
 
 
 def test_flows_one_after_the_other(tmp_path: Path) -> None:

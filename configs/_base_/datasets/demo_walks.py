@@ -1,7 +1,8 @@
 """Clips of walking figures of `mmext.demo`: pairs to learn from, whole clips to predict.
 
 `python -m mmext.demo figures --out data/demo_walks --size 128 --train 8 --val 8
---train-clips 100 --val-clips 24` writes the data set.
+--train-clips 400 --val-clips 24` writes the data set. The clips for validation are for choosing
+numbers; figures are those of a third set, see the README of the room.
 """
 
 _base_ = './youtube_vis_550.py'
@@ -21,7 +22,7 @@ train_pipeline = [
 test_pipeline = _base_.test_pipeline
 test_pipeline[1] = dict(type='Resize', scale=(128, 128), keep_ratio=True)
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=8,
     num_workers=1,
     dataset=dict(
         data_root=data_root,
@@ -45,4 +46,4 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-auto_scale_lr = dict(enable=False, base_batch_size=4)
+auto_scale_lr = dict(enable=False, base_batch_size=8)

@@ -6,7 +6,7 @@ model = dict(
     type='mmext.VideoYolactEdge',
     data_preprocessor=dict(type='mmext.VideoPairDataPreprocessor'),
     propagation=dict(
-        type='mmext.FeaturePropagation', channels={{_base_.channels}}, encoded_channels=16
+        type='mmext.FeaturePropagation', channels={{_base_.channels}}, encoded_channels=32
     ),
     key_interval=5,
     tracker=dict(type='mmext.MaskTracker'),

@@ -110,7 +110,7 @@ def instance_records(
     Returns:
         One dict each: ``image_id``, ``category_id``, ``bbox`` as x, y, width, height in px,
         ``score``, and as far as predicted ``segmentation`` (run-length code), ``keypoints``,
-        ``attributes``.
+        ``attributes``, ``caption``.
     """
     instances = sample.pred_instances.cpu().numpy()
     masks = instances.masks if 'masks' in instances else None
@@ -126,6 +126,8 @@ def instance_records(
             record['keypoints'] = _flat_keypoints(instances, index)
         if 'attributes' in instances:
             record['attributes'] = instances.attributes[index].tolist()
+        if 'captions' in instances:
+            record['caption'] = instances.captions[index]
         if masks is not None:
             code = rle.encode(np.asfortranarray(masks[index], dtype=np.uint8))
             record['segmentation'] = dict(code, counts=code['counts'].decode())

@@ -141,6 +141,17 @@ class Result:
         ]
 
     @property
+    def captions(self) -> list[str] | None:
+        """A sentence about each object, n of them, of a detector that speaks."""
+        said = self._field('captions')
+        return None if said is None else list(said)
+
+    @property
+    def caption(self) -> str | None:
+        """A sentence about the whole picture."""
+        return getattr(self.sample, 'pred_caption', None)
+
+    @property
     def track_ids(self) -> npt.NDArray[np.int64] | None:
         """``[n]``: numbers that an object keeps in a video."""
         return self._field('instances_ids')

@@ -104,8 +104,9 @@ class RegionCaptions(_Measuring):
     """Puts the sentences that are true of an image into the results, at the image's own size.
 
     For evaluation, before anything changes the image's size: ``region_captions`` (a list of
-    ``(box, sentence)``, x1, y1, x2, y2 px) and ``gt_caption``, keys for the ``meta_keys`` of
-    ``PackDetInputs``.
+    ``(box, sentence)``, x1, y1, x2, y2 px), ``region_tags`` (of ``(box, words)``) and
+    ``gt_caption``, keys for the ``meta_keys`` of ``PackDetInputs``. An image of which no
+    annotation was loaded, as in predictions, stays as it is.
 
     Args:
         words: with the colors among them.
@@ -120,6 +121,8 @@ class RegionCaptions(_Measuring):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the sentences."""
+        if 'gt_bboxes' not in results:
+            return results
         if 'gt_masks' not in results:
             raise InputError('mmext.RegionCaptions needs masks: LoadAnnotations(with_mask=True)')
         kept = np.flatnonzero(~np.asarray(results['gt_ignore_flags'], bool))
@@ -132,6 +135,9 @@ class RegionCaptions(_Measuring):
         corners = boxes[kept].tolist()
         results['region_captions'] = [
             (box, region_sentence(tags)) for box, tags in zip(corners, found, strict=True)
+        ]
+        results['region_tags'] = [
+            (box, [word for word in tags if word]) for box, tags in zip(corners, found, strict=True)
         ]
         results['gt_caption'] = image_sentence(found, [box[0] for box in corners])
         return results

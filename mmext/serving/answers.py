@@ -18,7 +18,8 @@ def answer(result: Result, min_score: float) -> dict[str, Any]:
 
     Returns:
         ``size`` [width, height]; ``objects``, best first: ``name``, ``score``, ``box``
-        (left, top, right, bottom in px) and, where the model has them, ``attributes``;
+        (left, top, right, bottom in px) and, where the model has them, ``attributes`` and
+        ``caption``; ``caption`` of the picture, where the model has one;
         ``segments``, largest first: ``name``, ``is_thing``, ``share``; ``not_shown``, objects
         beyond the 300 best; ``picture``, a JPEG as data address.
     """
@@ -34,6 +35,8 @@ def answer(result: Result, min_score: float) -> dict[str, Any]:
         )
         if kept.attributes is not None:
             found['attributes'] = kept.attributes[index]
+        if kept.captions is not None:
+            found['caption'] = kept.captions[index]
         objects.append(found)
     segments = [
         dict(
@@ -46,6 +49,7 @@ def answer(result: Result, min_score: float) -> dict[str, Any]:
     file = io.BytesIO()
     result.plot(min_score).save(file, 'jpeg', quality=90)
     return dict(
+        **({} if kept.caption is None else {'caption': kept.caption}),
         size=[width, height],
         objects=objects,
         segments=segments,

@@ -1,20 +1,27 @@
 """A frozen detector that speaks: regions and images, its losses, its metric."""
 
+import json
 import runpy
+from importlib.resources import files
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 import torch
 from metric_pairs import sample_of
 from mmengine.registry import init_default_scope
 from tiny_words import CLASSES, EXTRACTOR, samples, tiny_config, tiny_model
 
+import mmext
 from mmext.__main__ import find_tool
 from mmext.demo.panoptic import draw_scene, photograph
 from mmext.errors import InputError
+from mmext.inference.result import Result
+from mmext.language.captioner import Captioner
 from mmext.language.sentences import image_sentence, region_sentence
 from mmext.registry import METRICS, MODELS
+from mmext.serving.answers import answer
 
 SENTENCES = ['a red ball', 'a crate', 'a green tree']
 WORDS = ('a', 'red', 'green', *CLASSES)
@@ -137,7 +144,8 @@ def test_region_metric_by_hand() -> None:
     assert nothing['region_caption/exact'] != nothing['region_caption/exact']  # nan
 
 
-def test_infer_draws_where_it_looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = tiny_config()
     config.model = dict(
         type='mmext.Captioner',
@@ -145,14 +153,55 @@ def test_infer_draws_where_it_looked(tmp_path: Path, monkeypatch: pytest.MonkeyP
         caption_head=dict(type='mmext.CaptionHead', in_channels=8, words=WORDS, channels=8),
         roi_extractor=dict(EXTRACTOR, featmap_strides=[4, 8]),
     )
-    model = captioner()
     meta = dict(cfg=config.pretty_text, dataset_meta=dict(config.metainfo))
-    torch.save(dict(state_dict=model.state_dict(), meta=meta), tmp_path / 'c.pth')
+    path = tmp_path_factory.mktemp('captioner') / 'c.pth'
+    torch.save(dict(state_dict=captioner().state_dict(), meta=meta), path)
+    return path
+
+
+def test_sentences_reach_the_page_and_files(checkpoint: Path) -> None:
+    photo = photograph(draw_scene(0, 'val', 0, (64, 64)))
+    result = mmext.load(checkpoint, precision='fp32')(photo)
+    assert result.caption is None and len(result.captions) == len(result) > 2
+    assert set(' '.join(result.captions).split()) <= {*WORDS, '<unk>'}
+    shown = answer(result, 0.0)
+    order = sorted(range(len(result)), key=lambda row: -result.scores[row])
+    said = [thing['caption'] for thing in shown['objects']]
+    assert said == [result.captions[row] for row in order[: len(said)]]
+    assert [record['caption'] for record in result.to_coco()] == result.captions
+    page = files('mmext.serving').joinpath('page.html').read_text('utf-8')
+    assert 'o.caption' in page and 'answer.caption' in page
+
+
+def test_a_served_model_says_them(checkpoint: Path) -> None:
+    """What MLflow serves: the config is read, not run, and the answer is plain."""
+    from mmext.hooks.mlflow_logging.delivery.served_detector import (
+        describe,
+        image_pipeline,
+        load_detector,
+        read_config,
+    )
+
+    stored = torch.load(checkpoint, weights_only=True)
+    config = read_config(stored['meta']['cfg'])
+    model = load_detector(config, str(checkpoint), 'cpu')
+    assert isinstance(model, Captioner) and image_pipeline(config)
+    sample = model.predict(images()[:1], batch()[:1])[0]
+    told = describe(sample.cpu(), (48, 48), model.dataset_meta, 0.0)
+    assert [thing['caption'] for thing in told['objects']] and 'caption' not in told
+    json.dumps(told)
+    sample.pred_caption = 'a red ball'
+    assert describe(sample.cpu(), (48, 48), model.dataset_meta, 0.0)['caption'] == 'a red ball'
+    shown = answer(Result(np.zeros((48, 48, 3), np.uint8), sample, model.dataset_meta), 0.9)
+    assert shown['caption'] == 'a red ball'
+
+
+def test_infer_draws_where_it_looked(checkpoint: Path, tmp_path: Path) -> None:
     photo = photograph(draw_scene(0, 'val', 0, (64, 64)))
     cv2.imwrite(str(tmp_path / 'a.jpg'), photo[..., ::-1])
     tool = runpy.run_path(str(find_tool('infer')))
     out = tmp_path / 'out'
-    arguments = [str(tmp_path / 'a.jpg'), '--checkpoint', str(tmp_path / 'c.pth')]
+    arguments = [str(tmp_path / 'a.jpg'), '--checkpoint', str(checkpoint)]
     tool['main']([*arguments, '--out', str(out), '--score-thr', '0', '--precision', 'fp32'])
     sheet = cv2.imread(str(out / 'captions' / 'a.jpg'))
     assert sheet is not None and sheet.std() > 5

@@ -140,6 +140,15 @@ def partial(folder: Path, labelled: tuple[str, ...], **options: object) -> objec
     )
 
 
+def test_a_picture_without_annotations_stays_as_it_is() -> None:
+    """What a trained captioner is given by `mmext infer`, and by a server."""
+    transform = TRANSFORMS.build(dict(type='mmext.RegionCaptions', words=['red'], classes=['ball']))
+    results = dict(img=np.zeros((4, 4, 3), np.uint8))
+    assert transform(dict(results)).keys() == results.keys()
+    with pytest.raises(InputError, match=r'RegionCaptions needs masks'):
+        transform(dict(results, gt_bboxes=np.zeros((0, 4))))
+
+
 def test_a_set_that_labels_some_classes(tmp_path: Path) -> None:
     dataset = partial(tmp_path, ('tree', 'ball'))
     data = dataset.get_data_info(0)

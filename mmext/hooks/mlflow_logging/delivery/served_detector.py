@@ -22,7 +22,9 @@ Output is one dict for each image, of plain numbers, texts and lists:
     ``[H, W]`` of the image, px.
 ``objects``
     best first; ``label``, ``label_id``, ``score``, ``box_xyxy`` (px), and where the model has
-    them ``mask`` (COCO's compressed RLE) and ``keypoints`` (``[[x, y, …], …]``, px).
+    them ``mask`` (COCO's compressed RLE), ``keypoints`` (``[[x, y, …], …]``, px) and ``caption``.
+``caption``
+    where the model says a sentence about the image.
 ``panoptic``
     where the model has it: ``segments_info`` (``id``, ``label``, ``label_id``, ``isthing``,
     ``area_px``) and ``png``, COCO's panoptic PNG in base64, ``id = R + 256 G + 65536 B``.
@@ -283,7 +285,9 @@ def load_detector(config: Any, weights: str, device: str) -> Any:
         raise ValueError(f'{weights}: {message}') from error
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # that there is no checkpoint: it comes below
-        model = init_detector(config, None, palette='random', device='cpu')
+        # without options the host looks into the backbone, which a model around another lacks
+        options: dict[str, Any] | None = None if 'backbone' in config.model else {}
+        model = init_detector(config, None, 'random', 'cpu', options)
     state = {key.removeprefix('module.'): value for key, value in content['state_dict'].items()}
     load_state_dict(model, state)
     model.dataset_meta = content['meta']['dataset_meta']
@@ -421,6 +425,9 @@ def describe(
     instances = getattr(sample, 'pred_instances', None)
     if instances is not None:
         result['objects'] = _objects(instances, meta['classes'], min_score)
+    caption = getattr(sample, 'pred_caption', None)
+    if caption is not None:
+        result['caption'] = str(caption)
     panoptic = getattr(sample, 'pred_panoptic_seg', None)
     if panoptic is not None:
         result['panoptic'] = _panoptic(_numpy(panoptic.sem_seg).squeeze(0), meta)
@@ -465,6 +472,8 @@ def _objects(instances: Any, classes: Sequence[str], min_score: float) -> list[d
             found['mask'] = {'size': list(code['size']), 'counts': code['counts'].decode()}
         if 'keypoints' in instances:
             found['keypoints'] = instances.keypoints[index].tolist()
+        if 'captions' in instances:
+            found['caption'] = str(instances.captions[index])
         objects.append(found)
     return objects
 

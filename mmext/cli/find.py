@@ -14,7 +14,7 @@ from mmext.errors import InputError
 from mmext.inference.media import open_source
 from mmext.language.measured_tags import COLORS
 from mmext.language.questions import answer, distinct_rows, parse_question, things_of
-from mmext.language.search import Question, query_vector
+from mmext.language.search import Question, phrase_scores, query_vector
 from mmext.language.table import TextTable, plain_name, read_table
 from mmext.progress import progress_bar
 
@@ -73,6 +73,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.ask:
         _ask(arguments, index, words)
         return
+    if (found := _by_words(arguments, index, words)) is not None:
+        _show(arguments.out, found, None)
+        return
     like = None if arguments.like is None else place_of(arguments.like, index)
     vector = None if like is None else np.asarray(index.vectors[[like]][0], np.float32)
     query = query_vector(question, words, vector)
@@ -90,6 +93,30 @@ def main(argv: Sequence[str] | None = None) -> None:
         if row >= 0
     ]
     _show(arguments.out, found, None if like is None else index.records[like])
+
+
+def _by_words(
+    arguments: argparse.Namespace, index: 'ObjectIndex', words: TextTable | None
+) -> list[dict[str, Any]] | None:
+    """What a phrase alone finds among words that can be judged; None: anything else is asked."""
+    others = arguments.like or arguments.minus or arguments.plus
+    if not arguments.text or others or words is None or words.scale_bias is None:
+        return None
+    table, phrase = words, arguments.text
+    if table.vectors.shape[1] != index.width:
+        raise InputError(
+            f'{index.folder}: its vectors have {index.width} numbers, those of the words '
+            f'{table.vectors.shape[1]}'
+        )
+    wanted = np.array([arguments.objects in ('all', r['of']) for r in index.records], bool)
+    rows, scores = index.fitting(
+        lambda block: phrase_scores(block, table, phrase), arguments.top, wanted
+    )
+    return [
+        dict(index.records[row], row=row, probability=round(float(np.exp(score)), 4))
+        for row, score in zip(rows.tolist(), scores.tolist(), strict=True)
+        if row >= 0
+    ]
 
 
 def _ask(arguments: argparse.Namespace, index: 'ObjectIndex', words: TextTable | None) -> None:
@@ -221,9 +248,10 @@ def _show(folder: Path, found: list[dict[str, Any]], like: dict[str, Any] | None
     for record in found:
         name = record['truth'] or record['predicted']
         tiles.append(crop_of(record))
-        captions.append((f'{record["cosine"]:.2f} {name}', Path(record['image']).name))
+        value = record.get('cosine', record.get('probability'))
+        captions.append((f'{value:.2f} {name}', Path(record['image']).name))
         box = ', '.join(f'{edge:.0f}' for edge in record['box'])
-        print(f'{record["cosine"]:6.3f}  {name}  ({box})  {record["image"]}')
+        print(f'{value:6.3f}  {name}  ({box})  {record["image"]}')
     folder.mkdir(parents=True, exist_ok=True)
     (folder / 'found.json').write_text(json.dumps(found, indent=1), 'utf-8')
     (folder / 'found.jpg').write_bytes(

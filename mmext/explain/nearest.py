@@ -6,7 +6,7 @@ size of the blocks. Of equal values the earlier one wins.
 Shape legend: N vectors of D numbers, Q queries, k results, C channels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,15 +73,39 @@ def nearest_rows(
     """
     if queries.ndim != 2 or queries.shape[1] != vectors.shape[1]:
         raise ValueError(f'queries: expected [Q, {vectors.shape[1]}], got {list(queries.shape)}')
+    queries = np.asarray(queries, np.float32)
+    return best_rows(vectors, lambda block: queries @ block.T, len(queries), k, left_out, wanted)
+
+
+def best_rows(
+    vectors: Floats | VectorFile,
+    score: Callable[[Floats], Floats],
+    count: int,
+    k: int,
+    left_out: Sequence[Sequence[int]] = (),
+    wanted: npt.NDArray[np.bool_] | None = None,
+) -> tuple[Ints, Floats]:
+    """The rows with the largest scores.
+
+    Args:
+        vectors: ``[N, D]``.
+        score: of ``[b, D]``: ``[Q, b]``.
+        count: Q.
+        k: as of :func:`nearest_rows`, which this is with dot products.
+        left_out: as there.
+        wanted: as there.
+
+    Raises:
+        ValueError: k is below 1.
+    """
     if k < 1:
         raise ValueError(f'k: expected 1 or more, got {k}')
-    queries = np.asarray(queries, np.float32)
-    rows: Ints = np.full((len(queries), 0), -1, np.int64)
-    products: Floats = np.full((len(queries), 0), -np.inf, np.float32)
-    step = max(1, _BLOCK_BYTES // (4 * max(vectors.shape[1] + 2 * len(queries), 1)))
+    rows: Ints = np.full((count, 0), -1, np.int64)
+    products: Floats = np.full((count, 0), -np.inf, np.float32)
+    step = max(1, _BLOCK_BYTES // (4 * max(vectors.shape[1] + 2 * count, 1)))
     for start in range(0, len(vectors), step):
         block = np.asarray(vectors[start : start + step], np.float32)
-        found = queries @ block.T  # [Q, b]
+        found = score(block)
         for query, unwanted in enumerate(left_out):
             inside = [row - start for row in unwanted if start <= row < start + len(block)]
             found[query, inside] = -np.inf

@@ -21,7 +21,7 @@ from mmext.errors import InputError, MissingFileError
 from mmext.explain.embedding import embed, embedding_source, embeds_words
 from mmext.explain.errors import RIGHT, judge_detections
 from mmext.explain.explainer import Explainer
-from mmext.explain.nearest import VectorFile, nearest_rows
+from mmext.explain.nearest import VectorFile, best_rows, nearest_rows
 from mmext.explain.scene import Scene
 from mmext.explain.truth import TruePicture, Truth
 
@@ -86,6 +86,16 @@ class ObjectIndex:
                 f'{queries.shape[1]}; it was made by another one'
             )
         return nearest_rows(self.vectors, queries, k, left_out, wanted)
+
+    def fitting(
+        self,
+        score: Callable[[npt.NDArray[Any]], npt.NDArray[Any]],
+        k: int,
+        wanted: npt.NDArray[np.bool_] | None = None,
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.floating[Any]]]:
+        """Rows ``[k]`` and scores ``[k]`` of the objects that ``score`` ``[b, D] -> [b]`` likes."""
+        rows, scores = best_rows(self.vectors, lambda block: score(block)[None], 1, k, (), wanted)
+        return rows[0], scores[0]
 
     def places_of(self, image: str, boxes_xyxy: npt.NDArray[np.floating[Any]]) -> list[list[int]]:
         """The rows that are boxes ``[n, 4]`` of a picture themselves, for each box."""
@@ -184,7 +194,7 @@ def index_pictures(
 def write_words(explainer: Explainer, folder: Path) -> None:
     """Put the words of a detector that has some beside its vectors, for search by words."""
     if embeds_words(explainer.network):
-        explainer.network.model.roi_head.embedder.fc_cls.text_table().save(folder / WORDS)
+        explainer.network.model.roi_head.text_table().save(folder / WORDS)
 
 
 def index_facts(explainer: Explainer, **facts: Any) -> dict[str, Any]:

@@ -81,6 +81,21 @@ def cosine_margin_loss(images: Tensor, texts: Tensor, matches: Tensor, margin: f
     return torch.where(matches, 1 - cosines, (cosines - margin).clamp(min=0)).mean()
 
 
+def word_loss(cosines: Tensor, tags: Tensor, scale_bias: Tensor) -> Tensor:
+    """Binary cross entropy of each word, summed over the words, mean over the regions.
+
+    Args:
+        cosines: ``[B, W]`` of regions with words.
+        tags: ``[B, W]``, 1 for words that are said of a region.
+        scale_bias: ``[2]``; the logit of a word is ``scale * cosine + bias``.
+    """
+    logits = scale_bias[0] * cosines + scale_bias[1]
+    total = functional.binary_cross_entropy_with_logits(
+        logits, tags.to(logits.dtype), reduction='sum'
+    )
+    return total / max(len(cosines), 1)
+
+
 def mismatched_pairs(
     images: Tensor, texts: Tensor, text_ids: Tensor, rounds: int = 4
 ) -> tuple[Tensor, Tensor, Tensor]:

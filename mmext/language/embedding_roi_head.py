@@ -8,6 +8,7 @@ Shape legend: n regions, D numbers, W words, C classes.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from mmext.errors import InputError
 from mmext.language.embedding_classifier import EmbeddingClassifier
 from mmext.language.partial_labels import fold_unlabelled, unlabelled_rows
+from mmext.language.table import TextTable
 from mmext.registry import MODELS
 
 
@@ -45,6 +47,15 @@ class _WithEmbeddings:
         """The box head whose classifier makes the embeddings: the last one."""
         head: Any = self.bbox_head  # type: ignore[attr-defined]
         return head[-1] if isinstance(head, nn.ModuleList) else head
+
+    def text_table(self) -> TextTable:
+        """The words of the classifier, with how to judge them where that was learned."""
+        table: TextTable = self.embedder.fc_cls.text_table()
+        learned = getattr(self.embedding_loss, 'word_scale_bias', None)
+        if learned is None:
+            return table
+        scale, bias = learned.detach().float().tolist()
+        return replace(table, scale_bias=(scale, bias))
 
     def loss(self, x: Any, rpn_results_list: InstanceList, batch_data_samples: SampleList) -> dict:
         """The host's losses, and those of the embeddings of the sampled regions of objects."""
@@ -98,7 +109,9 @@ class _WithEmbeddings:
         texts = nn.functional.normalize(tags @ vectors, dim=1)
         text_ids = torch.unique(tags, dim=0, return_inverse=True)[1]
         labels = torch.cat([result.pos_gt_labels for result in sampled])
-        return self.embedding_loss(regions, texts, text_ids, labels)  # type: ignore[misc]
+        return self.embedding_loss(  # type: ignore[misc]
+            regions, texts, text_ids, labels, tags, vectors
+        )
 
     def _with_tags(self, results: dict, sampled: list[Any]) -> dict:
         """The box losses, and those of the embeddings that the classifier has kept."""

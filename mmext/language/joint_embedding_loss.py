@@ -13,9 +13,11 @@ from mmext.language.embedding_losses import (
     info_nce,
     mismatched_pairs,
     order_scores,
+    word_loss,
 )
 from mmext.registry import MODELS
 
+WORD_SCALE_BIAS = (20.0, -5.0)
 KINDS = ('infonce', 'max_hinge', 'sum_hinge', 'order', 'cosine')
 
 
@@ -31,6 +33,9 @@ class JointEmbeddingLoss(nn.Module):
         semantic_weight: of it.
         temperature: of InfoNCE at the start; learned.
         margin: None: 0.2 for hinges, 0.05 for order, 0.1 for cosine.
+        word_weight: of telling each word of the vocabulary from what is said and what is not
+            (:func:`.word_loss`); 0: without. Batches of few objects have few texts, thus few
+            negatives; of words there are always all.
         loss_weight: of the whole.
     """
 
@@ -42,6 +47,7 @@ class JointEmbeddingLoss(nn.Module):
         semantic_weight: float = 0.1,
         temperature: float = 0.07,
         margin: float | None = None,
+        word_weight: float = 0.0,
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
@@ -55,9 +61,18 @@ class JointEmbeddingLoss(nn.Module):
         self.margin = usual if margin is None else margin
         self.log_scale = nn.Parameter(torch.tensor(1 / temperature).log())
         self.semantic = nn.Linear(dim, num_classes) if num_classes else None
+        self.word_weight = word_weight
+        if word_weight:
+            self.word_scale_bias = nn.Parameter(torch.tensor(WORD_SCALE_BIAS))
 
     def forward(
-        self, regions: Tensor, texts: Tensor, text_ids: Tensor, labels: Tensor
+        self,
+        regions: Tensor,
+        texts: Tensor,
+        text_ids: Tensor,
+        labels: Tensor,
+        tags: Tensor,
+        words: Tensor,
     ) -> dict[str, Tensor]:
         """Losses by name.
 
@@ -66,6 +81,8 @@ class JointEmbeddingLoss(nn.Module):
             texts: ``[B, D]`` of length 1, that of each region.
             text_ids: ``[B]``, equal for equal texts.
             labels: ``[B]``, classes of the regions.
+            tags: ``[B, W]``, 1 for the words of each text.
+            words: ``[W, D]`` of length 1.
         """
         # no region: the sum of nothing keeps all parameters in the graph, as ranks need it
         losses = {'loss_embedding': self.loss_weight * self._match(regions, texts, text_ids)}
@@ -75,6 +92,9 @@ class JointEmbeddingLoss(nn.Module):
             )
             share = self.loss_weight * self.semantic_weight
             losses['loss_semantic'] = share * told / max(len(labels), 1)
+        if self.word_weight:
+            told = word_loss(cosine_scores(regions, words), tags, self.word_scale_bias)
+            losses['loss_words'] = self.loss_weight * self.word_weight * told
         return losses
 
     def _match(self, regions: Tensor, texts: Tensor, text_ids: Tensor) -> Tensor:

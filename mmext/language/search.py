@@ -73,6 +73,20 @@ def query_vector(question: Question, words: TextTable | None, like: Floats | Non
     return np.asarray(total / length, np.float32)
 
 
+def phrase_scores(embeddings: Floats, words: TextTable, phrase: str) -> Floats:
+    """How well a phrase fits objects ``[n, D]``: ``[n]``, higher is better.
+
+    The log of the probability that all of its words are true, each judged alone, where the table
+    can judge (``scale_bias``): an object that lacks a word loses more than it can gain by being
+    surer of the others. Else the cosine with the sum of the words.
+    """
+    if words.scale_bias is None:
+        return np.asarray(embeddings @ words.phrase(phrase), np.float32)
+    scale, bias = words.scale_bias
+    odds = scale * (embeddings @ words.vectors[words.phrase_rows(phrase)].T) + bias
+    return np.asarray(-np.logaddexp(0, -odds).sum(1), np.float32)
+
+
 def rank_boxes(embeddings: Floats, words: TextTable, phrase: str) -> npt.NDArray[np.int64]:
     """Boxes ``[n]``, the one that a phrase fits best first, by their embeddings ``[n, D]``."""
-    return np.argsort(-(embeddings @ words.phrase(phrase)), kind='stable')
+    return np.argsort(-phrase_scores(embeddings, words, phrase), kind='stable')

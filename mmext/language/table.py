@@ -1,6 +1,6 @@
 """A table of text vectors: names with a vector each, from files, checked.
 
-Files: ``.npz`` with ``names`` and ``embeddings`` and perhaps ``source``; ``.json``
+Files: ``.npz`` with ``names`` and ``embeddings``, perhaps ``source`` and ``scale_bias``; ``.json``
 ``{name: [numbers]}``; ``.npy`` ``[C, D]`` without names, in the order of the classes. Names are
 compared in lower case with ``_`` and ``-`` as blanks.
 
@@ -9,7 +9,7 @@ Shape legend: W words, C classes, D numbers.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,14 @@ class TextTable:
         names: W, all different.
         vectors: ``[W, D]``, of length 1.
         source: where they come from, for people.
+        scale_bias: a word is true of an object with the log odds ``scale * cosine + bias``, where
+            that was learned (:func:`.word_loss`); None: only cosines are known.
     """
 
     names: tuple[str, ...]
     vectors: Floats
     source: str = ''
+    scale_bias: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         _check(self.names, self.vectors, self.source or 'table')
@@ -76,10 +79,15 @@ class TextTable:
 
     def of(self, names: Sequence[str]) -> 'TextTable':
         """The table of some words, in their order."""
-        return TextTable(tuple(names), self.vectors[self.rows(names)], self.source)
+        return replace(self, names=tuple(names), vectors=self.vectors[self.rows(names)])
 
     def phrase(self, text: str) -> Floats:
-        """The vector ``[D]`` of a phrase: the sum of those of the words in it, at length 1.
+        """The vector ``[D]`` of a phrase: the sum of those of the words in it, at length 1."""
+        total = self.vectors[self.phrase_rows(text)].sum(0)
+        return np.asarray(total / max(float(np.linalg.norm(total)), 1e-12), np.float32)
+
+    def phrase_rows(self, text: str) -> list[int]:
+        """The rows of the words in a phrase.
 
         The longest names are taken first; words that are not in the table are an error.
         """
@@ -98,18 +106,22 @@ class TextTable:
                 place += 1
         if not found:
             raise InputError(f'{text!r} has no word of {self.source or "the table"}')
-        total = self.vectors[found].sum(0)
-        return np.asarray(total / max(float(np.linalg.norm(total)), 1e-12), np.float32)
+        return found
 
     def merged(self, groups: dict[str, Sequence[str]]) -> 'TextTable':
         """A table of new words, each the mean of some of these."""
         means = [self.vectors[self.rows(names)].mean(0) for names in groups.values()]
-        return TextTable(tuple(groups), np.stack(means), f'{self.source}, merged')
+        vectors, source = np.stack(means), f'{self.source}, merged'
+        return replace(self, names=tuple(groups), vectors=vectors, source=source)
 
     def save(self, path: str | Path) -> None:
         """Write an ``.npz``."""
         with Path(path).open('wb') as file:
-            np.savez(file, names=np.array(self.names), embeddings=self.vectors, source=self.source)
+            judged: Any = (
+                {} if self.scale_bias is None else {'scale_bias': np.array(self.scale_bias)}
+            )
+            names = np.array(self.names)
+            np.savez(file, names=names, embeddings=self.vectors, source=self.source, **judged)
 
 
 _EMPTY_WORDS = frozenset(('a', 'an', 'the', 'on', 'in', 'of', 'and', 'with', 'at'))
@@ -133,20 +145,26 @@ def read_table(path: str | Path, classes: Sequence[str] | None = None) -> TextTa
     reader = _READERS.get(path.suffix)
     if reader is None:
         raise InputError(f'{path}: expected .npz, .json or .npy')
-    names, vectors, source = reader(path, classes)
-    table = TextTable(tuple(names), _as_vectors(vectors, path), source or str(path))
+    names, vectors, *more = reader(path, classes)
+    source, judged = more[0] or str(path), more[1] if len(more) > 1 else None
+    table = TextTable(tuple(names), _as_vectors(vectors, path), source, judged)
     return table if classes is None else table.of(classes)
 
 
-def _read_npz(path: Path, classes: Sequence[str] | None) -> tuple[Sequence[str], Any, str]:
+def _read_npz(path: Path, classes: Sequence[str] | None) -> tuple[Any, ...]:
     content = _numpy_content(path)
     if 'names' not in content or 'embeddings' not in content:
         raise InputError(f'{path}: expected arrays `names` and `embeddings`, has {list(content)}')
     source = str(content['source']) if 'source' in content else ''
-    return [str(name) for name in content['names']], content['embeddings'], source
+    judged = None
+    if 'scale_bias' in content:
+        judged = tuple(np.asarray(content['scale_bias'], float).ravel().tolist())
+        if len(judged) != 2 or not np.isfinite(judged).all() or judged[0] <= 0:
+            raise InputError(f'{path}: scale_bias {judged}; expected a scale above 0 and a bias')
+    return [str(name) for name in content['names']], content['embeddings'], source, judged
 
 
-def _read_npy(path: Path, classes: Sequence[str] | None) -> tuple[Sequence[str], Any, str]:
+def _read_npy(path: Path, classes: Sequence[str] | None) -> tuple[Any, ...]:
     vectors = _numpy_content(path)
     if classes is None:
         raise InputError(f'{path} has no names: name its rows, in their order, by `classes`')
@@ -158,7 +176,7 @@ def _read_npy(path: Path, classes: Sequence[str] | None) -> tuple[Sequence[str],
     return classes, vectors, ''
 
 
-def _read_json(path: Path, classes: Sequence[str] | None) -> tuple[Sequence[str], Any, str]:
+def _read_json(path: Path, classes: Sequence[str] | None) -> tuple[Any, ...]:
     content = read_json(path)
     if not isinstance(content, dict) or not content:
         raise InputError(f'{path}: expected {{"name": [numbers], ...}}')

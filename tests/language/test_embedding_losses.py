@@ -11,6 +11,7 @@ from mmext.language.embedding_losses import (
     info_nce,
     mismatched_pairs,
     order_scores,
+    word_loss,
 )
 from mmext.registry import MODELS
 
@@ -126,9 +127,27 @@ def test_semantic_regularisation_is_a_shared_cross_entropy() -> None:
     )
     images, texts = golden_pairs()
     labels = torch.tensor([0, 1, 2, 0, 1, 2])
-    values = loss(images, texts, DIFFERENT, labels)
+    tags, words = torch.eye(6), texts
+    values = loss(images, texts, DIFFERENT, labels, tags, words)
     by_hand = sum(
         float(torch.nn.functional.cross_entropy(loss.semantic(v), labels)) for v in (images, texts)
     )
     assert float(values['loss_semantic']) == pytest.approx(2 * 0.5 * by_hand, rel=1e-5)
     assert float(values['loss_embedding']) == pytest.approx(2 * 0.431357, abs=1e-5)
+
+
+def test_words_are_judged_one_by_one() -> None:
+    rng = np.random.default_rng(1)
+    cosines = torch.from_numpy(rng.uniform(-1, 1, (3, 5))).requires_grad_()
+    tags = torch.from_numpy(rng.integers(0, 2, (3, 5)))
+    scale_bias = torch.tensor([4.0, -1.0], requires_grad=True)
+    loss = word_loss(cosines, tags, scale_bias)
+    total = 0.0
+    for row in range(3):
+        for word in range(5):
+            probability = 1 / (1 + np.exp(-(4.0 * float(cosines[row, word].detach()) - 1)))
+            total -= np.log(probability if tags[row, word] else 1 - probability)
+    assert float(loss.detach()) == pytest.approx(total / 3, rel=1e-6)
+    loss.backward()
+    assert ((cosines.grad < 0) == (tags == 1)).all() and (scale_bias.grad != 0).all()
+    assert float(word_loss(torch.zeros(0, 5), torch.zeros(0, 5), scale_bias).detach()) == 0

@@ -99,6 +99,25 @@ def test_the_command_on_an_index(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out.count('.png') >= 7
 
 
+def test_words_that_can_be_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, out = write_index(tmp_path / 'objects.index'), tmp_path / 'out'
+    TextTable(TABLE.names, TABLE.vectors, 'judged', (20.0, -8.0)).save(folder / 'words.npz')
+    main([str(folder), '--text', 'green ball', '--top', '9', '--out', str(out)])
+    records = json.loads((out / 'found.json').read_text())
+    assert records[0]['row'] == 1 and len(records) == 5
+    probabilities = [record['probability'] for record in records]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert probabilities[0] > 0.9 > 0.1 > probabilities[1]
+    odds = 20 * vectors()[1].astype(np.float16).astype(float) @ TABLE.vectors[[0, 3]].T - 8
+    assert probabilities[0] == pytest.approx(float((1 / (1 + np.exp(-odds))).prod()), abs=1e-3)
+    main([str(folder), '--text', 'ball', '--objects', 'truth', '--top', '1', '--out', str(out)])
+    assert '  ball  ' in capsys.readouterr().out
+    other = TextTable(('ball',), np.ones((1, 7), np.float32), '', (20.0, -8.0))
+    other.save(tmp_path / 'other.npz')
+    with pytest.raises(InputError, match='have 5 numbers, those of the words 7'):
+        main([str(folder), '--text', 'ball', '--words', str(tmp_path / 'other.npz')])
+
+
 def test_a_question_about_each_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     index = str(write_index(tmp_path / 'objects.index'))
     main([index, '--ask', 'how many red balls?', '--out', str(tmp_path / 'out')])

@@ -32,6 +32,17 @@ def test_files_round_trip(tmp_path: Path) -> None:
     assert read_table(tmp_path / 'w.npz').source == 'test'
 
 
+def test_how_words_are_judged_is_kept(tmp_path: Path) -> None:
+    judged = TextTable(NAMES, VECTORS.copy(), 'test', (12.0, -3.0))
+    judged.save(tmp_path / 'w.npz')
+    read = read_table(tmp_path / 'w.npz', ['red', 'ball'])
+    assert read.scale_bias == (12, -3) == read.merged({'toy': ['red', 'ball']}).scale_bias
+    assert judged.digest == table().digest and table().scale_bias is None
+    np.savez(tmp_path / 'w.npz', names=['a'], embeddings=[[1.0]], scale_bias=[-1.0, 0])
+    with pytest.raises(InputError, match=r'w\.npz: scale_bias .* a scale above 0'):
+        read_table(tmp_path / 'w.npz')
+
+
 def test_names_are_found_in_any_order_and_spelling(tmp_path: Path) -> None:
     table().save(tmp_path / 'w.npz')
     read = read_table(tmp_path / 'w.npz', ['red', 'Traffic light'])

@@ -23,7 +23,11 @@ model = dict(
             )
         ),
         embedding_loss=dict(
-            type='mmext.JointEmbeddingLoss', dim=dim, num_classes=len(classes), loss_weight=0.5
+            type='mmext.JointEmbeddingLoss',
+            dim=dim,
+            num_classes=len(classes),
+            word_weight=1.0,
+            loss_weight=0.5,
         ),
     )
 )
@@ -37,4 +41,35 @@ train_pipeline = [
     ),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-default_hooks = dict(vocabulary=dict(type='mmext.VocabularyHook'))
+test_pipeline = [
+    dict(type='mmext.LoadImageFromFile'),
+    dict(type='mmext.LoadPanopticAnnotations'),
+    dict(
+        type='mmext.RegionCaptions',  # before the size of the image changes
+        words=words,
+        classes={{_base_.metainfo.classes}},
+        grounds={{_base_.metainfo.stuff_classes}},
+    ),
+    dict(type='Resize', scale=(192, 128), keep_ratio=True),
+    dict(
+        type='PackDetInputs',
+        meta_keys=(
+            *('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'seg_map_path'),
+            *('segments_info', 'instances', 'region_captions', 'region_tags', 'gt_caption'),
+        ),
+    ),
+]
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = [
+    *_base_.val_evaluator[:2],
+    dict(
+        type='mmext.RegionSearchMetric',
+        groups=dict(name=classes, color=words[5:16], ground=words[16:]),
+    ),
+]
+test_evaluator = val_evaluator
+default_hooks = dict(
+    vocabulary=dict(type='mmext.VocabularyHook'),
+    search=dict(type='mmext.SearchSheetHook', texts=('red ball', 'green tree', 'fish in water')),
+)

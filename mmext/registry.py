@@ -101,7 +101,7 @@ TRANSFORMS = _child(
     _VPSNET,
     _YOLACT_EDGE,
 )
-METRICS = _child(host.METRICS, _METRICS, _TRANSLATION)
+METRICS = _child(host.METRICS, _LANGUAGE, _METRICS, _TRANSLATION)
 HOOKS = _child(
     host.HOOKS,
     _DATA_WORKERS,

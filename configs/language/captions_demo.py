@@ -30,26 +30,6 @@ model = dict(
 train_pipeline = _base_.train_pipeline
 train_pipeline[-1].captions = True
 train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline))
-test_pipeline = [
-    dict(type='mmext.LoadImageFromFile'),
-    dict(type='mmext.LoadPanopticAnnotations'),
-    dict(
-        type='mmext.RegionCaptions',
-        words={{_base_.words}},
-        classes={{_base_.metainfo.classes}},
-        grounds={{_base_.metainfo.stuff_classes}},
-    ),
-    dict(type='Resize', scale=(192, 128), keep_ratio=True),
-    dict(
-        type='PackDetInputs',
-        meta_keys=(
-            *('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
-            *('region_captions', 'gt_caption'),
-        ),
-    ),
-]
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = val_dataloader
 val_evaluator = dict(
     _delete_=True, type='mmext.RegionCaptionMetric', class_words={{_base_.classes}}
 )

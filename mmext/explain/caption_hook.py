@@ -1,7 +1,6 @@
 """What a captioner looks at for each word, at every evaluation of a training."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -54,8 +53,7 @@ class CaptionSheetHook(Hook):
                 self._draw(runner, sample)
 
     def _draw(self, runner: Runner, sample: Any) -> None:
-        from mmext.explain.sheets import jpeg
-        from mmext.hooks.mlflow_logging.pictures import show_picture
+        from mmext.explain.kept_sheets import keep_sheet
         from mmext.inference.caption_sheets import caption_sheet
 
         image = cv2.imread(str(sample.metainfo.get('img_path')))
@@ -65,7 +63,5 @@ class CaptionSheetHook(Hook):
         if sheet is None:
             return
         self._drawn += 1
-        folder = Path(runner.log_dir, 'captions')
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f'val_{int(runner.iter):06d}_{self._drawn}.jpg').write_bytes(jpeg(sheet))
-        show_picture(runner, f'captions/image_{self._drawn}', sheet, int(runner.iter))
+        name = str(self._drawn)
+        keep_sheet(runner, 'captions', name, f'captions/image_{name}', sheet)

@@ -90,8 +90,8 @@ class ExplainHook(Hook):
 
     def _explain(self, runner: Runner) -> None:
         from mmext.explain.explainer import Explainer
-        from mmext.explain.sheets import detection_sheet, jpeg
-        from mmext.hooks.mlflow_logging.pictures import show_picture
+        from mmext.explain.kept_sheets import keep_sheet
+        from mmext.explain.sheets import detection_sheet
         from mmext.inference.model import Model
         from mmext.inference.prediction import Predictor
 
@@ -99,9 +99,6 @@ class ExplainHook(Hook):
         config.test_dataloader = config.val_dataloader
         meta = dict(runner.val_dataloader.dataset.metainfo)
         explainer = Explainer(Model(Predictor(runner.model, config, meta)))
-        folder = Path(runner.log_dir, 'explained')
-        folder.mkdir(parents=True, exist_ok=True)
-        step = int(runner.iter)
         for rank, bad in enumerate(self._worst, start=1):
             scene = explainer.detect(bad.path, 100, _LEAST_SCORE, bad.path)
             wanted = [*scene.detections[:_WRONG]]
@@ -110,9 +107,8 @@ class ExplainHook(Hook):
                 continue
             rows = [[a] for a in explainer.attribute(scene, wanted, self.method)]
             sheet = detection_sheet(scene, rows)
-            name = f'val_{step:06d}_{rank}_{Path(bad.path).stem}.jpg'
-            (folder / name).write_bytes(jpeg(sheet))
-            show_picture(runner, f'explain/worst_{rank}', sheet, step)
+            name = f'{rank}_{Path(bad.path).stem}'
+            keep_sheet(runner, 'explained', name, f'explain/worst_{rank}', sheet)
 
 
 def _judged(sample: Any) -> _Bad | None:

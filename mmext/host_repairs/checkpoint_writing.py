@@ -163,8 +163,9 @@ def _delete_last(save: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(save)
     def save_then_delete(hook: CheckpointHook, runner: Runner, *args: Any, **kwargs: Any) -> None:
-        backend = hook.file_backend
-        if not isinstance(backend, LocalBackend):  # remote, or an outer method's
+        backend = getattr(hook, 'file_backend', None)
+        # remote, an outer method's, or none: a validation without a training saves nothing
+        if not isinstance(backend, LocalBackend):
             save(hook, runner, *args, **kwargs)
             return
         waiting = _LateDeletion(backend)

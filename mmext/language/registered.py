@@ -7,6 +7,7 @@ from mmext.language import (  # noqa: F401
     embedding_classifier,
     embedding_roi_head,
     joint_embedding_loss,
+    search_metric,
     sigmoid_class_loss,
     transforms,
     vocabulary_hook,

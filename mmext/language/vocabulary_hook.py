@@ -1,7 +1,8 @@
-"""Which words a detector was trained with: looked at before a run, and kept with its weights."""
+"""Which words a detector was trained with: looked at before a run, kept with its weights."""
 
 from typing import Any
 
+from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -15,8 +16,8 @@ from mmext.registry import HOOKS
 class VocabularyHook(Hook):
     """Compares the classes of the words with those of the data, and stores the words.
 
-    A checkpoint's ``meta['vocabulary']`` has the words, the classes among them and the SHA-256 of
-    their table: which vocabulary a prediction was made with.
+    Metrics with ``words`` get them. A checkpoint's ``meta['vocabulary']`` has the words, the
+    classes among them and the SHA-256 of their table: which vocabulary a prediction was made with.
 
     Args:
         replaceable: the vocabulary is to be replaced after the training: a detector whose boxes or
@@ -46,6 +47,20 @@ class VocabularyHook(Hook):
                 )
         if self.replaceable and (reason := why_not_replaceable(runner.model)):
             raise InputError(reason)
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Bring the words to metrics that need them."""
+        self._bring(runner, runner.val_loop.evaluator)
+
+    def before_test_epoch(self, runner: Runner) -> None:
+        """Bring the words to metrics that need them."""
+        self._bring(runner, runner.test_loop.evaluator)
+
+    def _bring(self, runner: Runner, evaluator: Evaluator) -> None:
+        tables = [m for m in runner.model.modules() if hasattr(m, 'text_table')]
+        for metric in evaluator.metrics:
+            if tables and hasattr(metric, 'words'):
+                metric.words = tables[0].text_table()  # the RoI head comes before its classifier
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Put the words beside the weights."""

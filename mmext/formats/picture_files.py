@@ -8,9 +8,12 @@ import io
 import struct
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from PIL import ExifTags, Image
+
+from mmext.errors import InputError, MissingFileError
 
 IMAGE_SUFFIXES = frozenset(
     ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
@@ -26,6 +29,22 @@ _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
 _HEAD_LOCK = threading.Lock()
 # a JPEG codes a block of 8x8 in two bits at the least, three blocks share four of brightness
 _JPEG_MOST_PIXELS_A_BYTE = 512
+
+
+def pictures_below(folder: str | Path) -> list[Path]:
+    """The image files of a folder and its subfolders, by their endings, in order.
+
+    Raises:
+        MissingFileError: there is no such folder.
+        InputError: it has none.
+    """
+    place = Path(folder)
+    if not place.is_dir():
+        raise MissingFileError(f'{place}: no such folder')
+    found = sorted(path for path in place.rglob('*') if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not found:
+        raise InputError(f'{place}: no picture in it ({", ".join(sorted(IMAGE_SUFFIXES))})')
+    return found
 
 
 def pixel_count(data: bytes) -> int | None:

@@ -16,5 +16,5 @@ from mmext.metrics.language import (  # noqa: F401
     retrieval_metric,
 )
 from mmext.metrics.panoptic import quality_metric, video_quality_metric  # noqa: F401
-from mmext.metrics.pictures import likeness_metric  # noqa: F401
+from mmext.metrics.pictures import feature_distance_metric, likeness_metric  # noqa: F401
 from mmext.metrics.surface import surface_metric  # noqa: F401

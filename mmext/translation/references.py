@@ -1,6 +1,5 @@
 """Photos of the other domain: found in a folder or a COCO file, read small."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +7,9 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from mmext.errors import InputError, MissingFileError
+from mmext.formats.json_files import read_json
+from mmext.formats.picture_files import pictures_below
 
-ENDINGS = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 LONG_SIDE = 512
 """Pictures are measured at this size: colours do not change with it, JPEG is read faster."""
 
@@ -27,10 +27,7 @@ def find_pictures(reference: str | Path, root: str | Path | None = None) -> list
     """
     place = Path(reference)
     if place.is_dir():
-        found = sorted(path for path in place.rglob('*') if path.suffix.lower() in ENDINGS)
-        if not found:
-            raise InputError(f'{place}: no picture in it ({", ".join(ENDINGS)})')
-        return found
+        return pictures_below(place)
     if not place.is_file():
         raise MissingFileError(
             f'{place}: no such folder or file; `reference` names a folder of photos or a COCO file'
@@ -62,9 +59,10 @@ def read_small(path: Path) -> NDArray[np.uint8]:
 
 
 def _file_names(file: Path) -> list[str]:
+    content = read_json(file)
     try:
-        names = [str(image['file_name']) for image in json.loads(file.read_bytes())['images']]
-    except (ValueError, KeyError, TypeError) as error:
+        names = [str(image['file_name']) for image in content['images']]
+    except (KeyError, TypeError) as error:
         raise InputError(f'{file}: no COCO file with `images` of a `file_name`') from error
     if not names:
         raise InputError(f'{file}: `images` is empty')

@@ -306,6 +306,16 @@ def write_judge(root: Path) -> None:
     torch.save({'state_dict': MODELS.build(config.model).state_dict()}, root / 'judge.pth')
 
 
+def write_translator(root: Path) -> None:
+    """A small untrained CycleGAN, as a config and its weights."""
+    root.mkdir(parents=True)
+    config = load_config('mmext::cyclegan_demo.py')
+    config.model.generator.update(width=4, num_blocks=1)
+    config.dump(root / 'day.py')
+    import_mmdet()
+    torch.save({'state_dict': MODELS.build(config.model).state_dict()}, root / 'day.pth')
+
+
 def write_nights(root: Path) -> None:
     """The same landscapes by day and at night."""
     for light in ('day', 'night'):
@@ -335,6 +345,7 @@ def _write_pictures(folder: Path, shape: tuple[int, int]) -> None:
 
 WRITERS: dict[str, Callable[[Path], Any]] = {
     'judge': write_judge,
+    'translator': write_translator,
     'facades': write_pairs,
     'horse2zebra': write_domains,
     'coco': write_coco,

@@ -218,6 +218,10 @@ def _shrink_judges(config: Config, find_data: Callable[[str], Path]) -> None:
             if part.get('type') == 'mmext.DetectorJudge':
                 folder = find_data('judge')
                 part.config, part.checkpoint = str(folder / 'judge.py'), str(folder / 'judge.pth')
+    for _, part in walk(config.model):
+        if part.get('type') == 'mmext.TranslateBatch':
+            folder = find_data('translator')
+            part.config, part.checkpoint = str(folder / 'day.py'), str(folder / 'day.pth')
 
 
 def _shrink_resnet(model: ConfigDict) -> None:

@@ -153,7 +153,9 @@ def load_weights(
     misshapen = [
         key
         for key, item in weights.items()
-        if key in own and getattr(item, 'shape', None) != getattr(own[key], 'shape', None)
+        if key in own
+        and getattr(item, 'shape', None) != getattr(own[key], 'shape', None)
+        and not _takes_any_shape(own[key], item)
     ]
     fitting = OrderedDict((key, item) for key, item in weights.items() if key not in misshapen)
     # versions of the layers' key layouts, which their loading hooks read
@@ -171,6 +173,11 @@ def load_weights(
             f'{_naming("unknown to the model", report.unexpected_keys)}. '
             'Use the config it was trained with, or --allow-partial to load what fits'
         )
+
+
+def _takes_any_shape(own: Any, item: Any) -> bool:
+    """An empty buffer, as of made pictures, is filled by whatever a checkpoint holds."""
+    return hasattr(item, 'shape') and hasattr(own, 'numel') and not own.numel()
 
 
 def resolve_torchvision(config: Config) -> None:

@@ -65,12 +65,14 @@ def xavier_weights(gain: float = 0.02) -> list[dict]:
     return [dict(type='Xavier', layer='Conv2d', gain=gain, distribution='normal')]
 
 
-def padded(picture: Tensor, multiple: int) -> Tensor:
+def padded(picture: Tensor, multiple: int, one_place: bool = True) -> Tensor:
     """Pictures whose sides are multiples of a number, continued at the right and below.
 
     Args:
         picture: ``[N, C, h, w]``.
         multiple: of pixels.
+        one_place: whether one multiple along both sides will do; an instance norm at that size
+            has nothing to compare.
 
     Returns:
         ``[N, C, H, W]``, mirrored at the border, or with its last pixels repeated where it is too
@@ -78,6 +80,8 @@ def padded(picture: Tensor, multiple: int) -> Tensor:
     """
     height, width = picture.shape[-2:]
     down, right = -height % multiple, -width % multiple
+    if not one_place and height + down == width + right == multiple:
+        right += multiple
     if not (down or right):
         return picture
     mirrors = down < height and right < width

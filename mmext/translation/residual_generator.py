@@ -118,7 +118,7 @@ class ResidualGenerator(BaseModule):
             ``[N, out_channels, h, w]``.
         """
         height, width = picture.shape[-2:]
-        x = padded(picture, 2**_DOWNS)
+        x = padded(picture, 2**_DOWNS, one_place=False)
         x = functional.relu(self.stem_norm(self.stem(mirrored(x, self.reach))))
         for conv, norm in zip(self.downs, self.down_norms, strict=True):
             x = functional.relu(norm(conv(x)))

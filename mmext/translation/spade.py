@@ -147,9 +147,7 @@ class SPADEGenerator(BaseModule):
         """
         height, width = condition.shape[-2:]
         stride = 2**self.num_ups
-        condition = padded(condition, stride)
-        if condition.shape[-2:] == (stride, stride):  # one place at the start has no deviation
-            condition = functional.pad(condition, (0, stride, 0, 0), mode='replicate')
+        condition = padded(condition, stride, one_place=False)
         small = (condition.shape[-2] // stride, condition.shape[-1] // stride)
         x = self.start(functional.interpolate(condition, size=small, mode='nearest'))
         not_enlarged = (0, 2) if self.num_ups == 5 else (0,)

@@ -12,7 +12,7 @@ from mmengine.optim import build_optim_wrapper
 from small_translators import CYCLE, batch, built, picture
 from torch import distributed
 
-SGD = dict(optimizer=dict(type='SGD', lr=0.05))
+SGD = dict(optimizer=dict(type='SGD', lr=2e-3))
 TWO_RANKS = dict(CYCLE, pool_size=0)
 OPTIMIZERS = dict(
     constructor='mmext.NetworkOptimWrapperConstructor',

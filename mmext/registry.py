@@ -40,6 +40,17 @@ _TRANSLATION = 'mmext.translation.registered'
 _UPSNET = 'mmext.upsnet.registered'
 _VPSNET = 'mmext.vpsnet.registered'
 _YOLACT_EDGE = 'mmext.yolact_edge.registered'
+# rooms with models, data sets and transforms
+_WITH_DATA = (
+    _DENSEPOSE,
+    _LANDMARKS,
+    _LANGUAGE,
+    _RETINAFACE,
+    _TRANSLATION,
+    _UPSNET,
+    _VPSNET,
+    _YOLACT_EDGE,
+)
 
 
 class _ChildRegistry(Registry):
@@ -63,44 +74,9 @@ def _child(parent: Registry, *locations: str) -> Registry:
     return child
 
 
-MODELS = _child(
-    host.MODELS,
-    _CENTERNET,
-    _DENSEPOSE,
-    _LANDMARKS,
-    _LANGUAGE,
-    _LAYERS,
-    _RETINAFACE,
-    _TRANSLATION,
-    _UPSNET,
-    _VPSNET,
-    _YOLACT_EDGE,
-)
-DATASETS = _child(
-    host.DATASETS,
-    _DENSEPOSE,
-    _LANDMARKS,
-    _LANGUAGE,
-    _PIPELINES,
-    _RETINAFACE,
-    _TRANSLATION,
-    _UPSNET,
-    _VPSNET,
-    _YOLACT_EDGE,
-)
-TRANSFORMS = _child(
-    host.TRANSFORMS,
-    _CENTERNET,
-    _DENSEPOSE,
-    _LANDMARKS,
-    _LANGUAGE,
-    _PIPELINES,
-    _RETINAFACE,
-    _TRANSLATION,
-    _UPSNET,
-    _VPSNET,
-    _YOLACT_EDGE,
-)
+MODELS = _child(host.MODELS, _CENTERNET, _LAYERS, *_WITH_DATA)
+DATASETS = _child(host.DATASETS, _PIPELINES, *_WITH_DATA)
+TRANSFORMS = _child(host.TRANSFORMS, _CENTERNET, _PIPELINES, *_WITH_DATA)
 METRICS = _child(host.METRICS, _LANGUAGE, _METRICS, _TRANSLATION)
 HOOKS = _child(
     host.HOOKS,

@@ -38,6 +38,7 @@ from mmext.inference.output_places import check_output_file, check_output_folder
 from mmext.inference.surface_results import read_texture
 
 if TYPE_CHECKING:
+    from mmext.drawing.colors import Picture
     from mmext.inference.streaming import AnyPredictor
 
 
@@ -124,8 +125,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments.precision,
         arguments.backend,
     )
-    predictor.texture = texture
-    count = predict(source, predictor, arguments)
+    count = predict(source, predictor, arguments, texture)
     report_left_out(source)
     if isinstance(source, LatestFrames):
         print(source.account())
@@ -135,7 +135,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f'{count} {what} in {arguments.out}')
 
 
-def predict(source: Source, predictor: 'AnyPredictor', arguments: argparse.Namespace) -> int:
+def predict(
+    source: Source,
+    predictor: 'AnyPredictor',
+    arguments: argparse.Namespace,
+    texture: 'Picture | None' = None,
+) -> int:
     """Predict, draw and write every frame; return the number of drawn ones.
 
     Whatever ends the loop early, the results of the frames before it are written.
@@ -154,7 +159,7 @@ def predict(source: Source, predictor: 'AnyPredictor', arguments: argparse.Names
             out.mkdir(parents=True, exist_ok=True)
         results = ResultsWriter(out, table)
         pictures = PictureWriter(out / 'pictures', source)
-    outputs = Outputs(pictures, results, arguments.score_thr)
+    outputs = Outputs(pictures, results, arguments.score_thr, texture)
     try:
         smooth = source.fps is not None and arguments.smooth_points == 'on'
         smoother = PointSmoother(source.fps or 0.0) if smooth else None

@@ -50,7 +50,6 @@ class OnnxPredictor:
         self.classes = description.classes
         self.thing_classes = frozenset(self.classes)
         self.dataset_meta = description.meta
-        self.texture: Any = None
         self.kind = f'{description.system} in ONNX'
         self.loader = LoadImage()
         self.config = Config()  # none is known: categories of results are 1, 2, 3, ...
@@ -75,14 +74,17 @@ class OnnxPredictor:
         return [self._predict(image) for image in images]
 
     def draw(
-        self, image: npt.NDArray[np.uint8], sample: DetDataSample, min_score: float
+        self,
+        image: npt.NDArray[np.uint8],
+        sample: DetDataSample,
+        min_score: float,
+        texture: Picture | None = None,
     ) -> Picture:
         """Return the prediction on the image ``[H, W, 3]`` (BGR), as RGB."""
         from mmext.inference.prediction import draw_prediction
 
-        return draw_prediction(
-            image[..., ::-1].copy(), sample, self.dataset_meta, min_score, self.texture
-        )
+        rgb = image[..., ::-1].copy()
+        return draw_prediction(rgb, sample, self.dataset_meta, min_score, texture)
 
     def _predict(self, image: npt.NDArray[np.uint8]) -> DetDataSample:
         network_input, factors = self._prepare(image)

@@ -112,7 +112,6 @@ class GraphPredictor:
         self.kind = 'VideoYolactEdge in ONNX'
         self.loader = LoadImage()
         self.config = Config()  # none is known: categories of results are 1, 2, 3, ...
-        self.texture: Picture | None = None  # an atlas for surfaces, of which there are none here
         self._tracker = MaskTracker()
 
     def __call__(
@@ -147,14 +146,17 @@ class GraphPredictor:
         return samples
 
     def draw(
-        self, image: npt.NDArray[np.uint8], sample: DetDataSample, min_score: float
+        self,
+        image: npt.NDArray[np.uint8],
+        sample: DetDataSample,
+        min_score: float,
+        texture: Picture | None = None,
     ) -> Picture:
         """Return the prediction on the image ``[H, W, 3]`` (BGR), as RGB."""
         from mmext.inference.prediction import draw_prediction
 
-        return draw_prediction(
-            image[..., ::-1].copy(), sample, self.dataset_meta, min_score, self.texture
-        )
+        rgb = image[..., ::-1].copy()
+        return draw_prediction(rgb, sample, self.dataset_meta, min_score, texture)
 
 
 def load_pair(path: Path, backend: str) -> GraphPredictor | None:

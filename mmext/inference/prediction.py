@@ -70,7 +70,6 @@ class Predictor:
         self.palette = dataset_meta.get('palette')
         self.config = config
         self.dataset_meta = dataset_meta
-        self.texture: Picture | None = None
         self.pipeline = Compose(image_pipeline(config))
         self.loader = image_loader(config)
 
@@ -107,11 +106,15 @@ class Predictor:
         return str(next(self.model.parameters()).device)
 
     def draw(
-        self, image: npt.NDArray[np.uint8], sample: DetDataSample, min_score: float
+        self,
+        image: npt.NDArray[np.uint8],
+        sample: DetDataSample,
+        min_score: float,
+        texture: Picture | None = None,
     ) -> Picture:
-        """Return the prediction on the image (BGR), as RGB."""
+        """Return the prediction on the image (BGR), as RGB; see :func:`draw_prediction`."""
         rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-        return draw_prediction(rgb, sample, self.dataset_meta, min_score, self.texture)
+        return draw_prediction(rgb, sample, self.dataset_meta, min_score, texture)
 
 
 def load_predictor(

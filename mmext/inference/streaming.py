@@ -18,6 +18,7 @@ from mmext.inference.media import Frame, PictureWriter, Source, write_picture
 from mmext.progress import progress_bar
 
 if TYPE_CHECKING:
+    from mmext.drawing.colors import Picture
     from mmext.inference.coco_results import ResultsWriter
     from mmext.inference.onnx_predictor import OnnxPredictor
     from mmext.inference.onnx_video import GraphPredictor
@@ -36,11 +37,13 @@ class Outputs(NamedTuple):
         pictures: takes the drawn pictures.
         results: takes the predictions in COCO's formats; None for drawn pictures alone.
         min_score: lowest score of a drawn box.
+        texture: an atlas in which persons are dressed, RGB; None: their surfaces are lines.
     """
 
     pictures: PictureWriter
     results: 'ResultsWriter | None'
     min_score: float
+    texture: 'Picture | None' = None
 
 
 def predict_stream(
@@ -117,7 +120,7 @@ def _predicted(
 def _write(
     frame: Frame, sample: DetDataSample, predictor: 'AnyPredictor', outputs: Outputs
 ) -> None:
-    drawn = predictor.draw(frame.image, sample, outputs.min_score)
+    drawn = predictor.draw(frame.image, sample, outputs.min_score, outputs.texture)
     if outputs.results is None:
         outputs.pictures.write(frame.name, drawn)
         return

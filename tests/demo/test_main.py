@@ -12,10 +12,10 @@ from mmext.demo.__main__ import main
 def test_command_writes_then_finds_the_set(tmp_path: Path) -> None:
     command = [sys.executable, '-m', 'mmext.demo', 'panoptic', '--out', str(tmp_path / 'set')]
     command += ['--train', '2', '--val', '1', '--size', '96x64']
-    first = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    first = subprocess.run(command, capture_output=True, text=True, check=True, timeout=400)
     assert '2 + 1 pictures, written' in first.stdout
     assert len(list((tmp_path / 'set').rglob('*.jpg'))) == 3
-    second = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    second = subprocess.run(command, capture_output=True, text=True, check=True, timeout=400)
     assert 'there already' in second.stdout
 
 

@@ -33,7 +33,7 @@ def shell(command: str, names: dict[str, Any]) -> None:
     """A line of ``!``: ``{name}`` is filled in; unlike in Jupyter, a failure counts."""
     filled = re.sub(r'\{([^{}]+)\}', lambda m: str(eval(m[1], names)), command)
     done = subprocess.run(
-        ['bash', '-o', 'pipefail', '-c', filled], capture_output=True, text=True, timeout=250
+        ['bash', '-o', 'pipefail', '-c', filled], capture_output=True, text=True, timeout=400
     )
     assert done.returncode == 0, f'{filled}\n{done.stdout}\n{done.stderr}'
 

@@ -48,7 +48,7 @@ print(json.dumps(dict(
 
 def test_parts_that_need_them_do_as_ever() -> None:
     done = subprocess.run(
-        [sys.executable, '-c', PARTS], capture_output=True, text=True, timeout=200
+        [sys.executable, '-c', PARTS], capture_output=True, text=True, timeout=400
     )
     assert done.returncode == 0, done.stderr
     wanted = dict(early=[], same_track=True, same_lane=True, flipped=True, late=True)

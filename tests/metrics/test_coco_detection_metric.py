@@ -169,7 +169,7 @@ def test_two_ranks_measure_what_one_does(tmp_path: Path) -> None:
         for rank in range(2)
     ]
     try:
-        assert [rank.wait(timeout=120) for rank in ranks] == [0, 0]
+        assert [rank.wait(timeout=400) for rank in ranks] == [0, 0]
     finally:
         for rank in ranks:
             rank.kill()

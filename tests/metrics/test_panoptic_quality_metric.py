@@ -147,7 +147,7 @@ def test_two_processes_give_the_values_of_one(tmp_path: Path) -> None:
         subprocess.Popen([sys.executable, str(script), str(tmp_path), str(rank), '2'])
         for rank in range(2)
     ]
-    assert [rank.wait(timeout=120) for rank in ranks] == [0, 0]
+    assert [rank.wait(timeout=400) for rank in ranks] == [0, 0]
     expected = evaluate(write_set(tmp_path / 'alone'), classwise=True)
     of_ranks = [json.loads((tmp_path / f'values.{rank}.json').read_text()) for rank in range(2)]
     lengths = {k: [len(r[k]['indices']) for r in of_ranks] for k in of_ranks[0]}

@@ -203,7 +203,7 @@ def test_two_processes_give_the_values_of_one(tmp_path: Path) -> None:
         subprocess.Popen([sys.executable, str(script), str(tmp_path), str(rank), '2'])
         for rank in range(2)
     ]
-    assert [rank.wait(timeout=240) for rank in ranks] == [0, 0]
+    assert [rank.wait(timeout=400) for rank in ranks] == [0, 0]
     expected = evaluate(write_set(tmp_path / 'alone'), classwise=True)
     of_ranks = [json.loads((tmp_path / f'values.{rank}.json').read_text()) for rank in range(2)]
     for values in of_ranks:

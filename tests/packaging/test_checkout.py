@@ -28,7 +28,7 @@ def run(checkout: Path, *arguments: str) -> 'subprocess.CompletedProcess[str]':
     """Python in the folder of the checkout, which hides what is installed."""
     command = [sys.executable, '-W', 'ignore', *arguments]
     return subprocess.run(
-        command, cwd=checkout, env=ENVIRONMENT, capture_output=True, text=True, timeout=250
+        command, cwd=checkout, env=ENVIRONMENT, capture_output=True, text=True, timeout=400
     )
 
 

@@ -81,7 +81,7 @@ def run(*command: object, cwd: Path) -> str:
     """Run a command; the test fails with its output if it fails."""
     words = [str(word) for word in command]
     done = subprocess.run(
-        words, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=250
+        words, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=400
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return done.stdout
@@ -225,7 +225,7 @@ def test_setup_replaces_an_mmcv_without_operators(wheel: Path, tmp_path: Path) -
     assert 'not compiled' in run(command, 'info', cwd=tmp_path)
     done = subprocess.run(
         [command, 'train', 'mmext::upsnet_demo.py', '--cfg-options', 'train_dataloader=None'],
-        cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=250,
+        cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=400,
     )  # fmt: skip
     assert done.returncode == 2 and 'Traceback' not in done.stderr
     kept = Path(ENVIRONMENT.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'mmext' / 'wheels'
@@ -239,7 +239,7 @@ def test_setup_replaces_an_mmcv_without_operators(wheel: Path, tmp_path: Path) -
 def test_python_m_names_the_tools(python: Path, tmp_path: Path) -> None:
     command = [python, '-m', 'mmext', 'no_such_tool']
     done = subprocess.run(
-        command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=250
+        command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=400
     )
     assert done.returncode == 1
     assert "no tool and no script named 'no_such_tool'" in done.stderr

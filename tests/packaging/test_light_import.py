@@ -8,7 +8,7 @@ def loaded_after(code: str, *packages: str) -> str:
     """Run ``code`` in a fresh interpreter; return which of ``packages`` are loaded then."""
     code = f'import sys; {code}; print([name for name in {packages} if name in sys.modules])'
     command = [sys.executable, '-c', code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1]
 

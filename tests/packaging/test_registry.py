@@ -89,7 +89,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess
         env=os.environ | {'PYTHONPATH': str(path)},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=400,
     )
 
 

@@ -27,7 +27,7 @@ def test_two_ranks_agree_though_one_sees_no_face(tmp_path: Path) -> None:
         )
         for rank in range(2)
     ]
-    outputs = [process.communicate(timeout=180)[0] for process in ranks]
+    outputs = [process.communicate(timeout=400)[0] for process in ranks]
     assert [process.returncode for process in ranks] == [0, 0], '\n'.join(outputs)
     weights = [re.findall('^WEIGHTS .*', output, re.MULTILINE) for output in outputs]
     assert weights[0] == weights[1] and len(weights[0]) == 1

@@ -52,18 +52,17 @@ def job(tmp_path: Path, config_file: Path) -> Callable[[int], 'subprocess.Popen[
     return start
 
 
+@pytest.mark.timeout(1800)  # four starts of Python, waited for one by one
 def test_it_is_requeued_and_goes_on(
     job: Callable[[int], 'subprocess.Popen[str]'], tmp_path: Path
 ) -> None:
     first = job(100_000)
     try:
-        deadline = time.monotonic() + 200
         while not (tmp_path / 'work/epoch_1.pth').is_file():
             assert first.poll() is None, first.communicate()[0]
-            assert time.monotonic() < deadline
             time.sleep(0.1)
         first.send_signal(signal.SIGUSR1)  # to the shell alone, as SLURM's B: says
-        printed, _ = first.communicate(timeout=100)
+        printed, _ = first.communicate()
     finally:
         if first.poll() is None:
             os.killpg(first.pid, signal.SIGKILL)
@@ -72,7 +71,7 @@ def test_it_is_requeued_and_goes_on(
     assert (tmp_path / 'queue.txt').read_text().split() == ['requeue', str(os.getpid())]
     done = max(int(path.stem.removeprefix('epoch_')) for path in tmp_path.glob('work/epoch_*.pth'))
     second = job(done + 1)
-    printed, _ = second.communicate(timeout=200)
+    printed, _ = second.communicate()
     assert second.returncode == 0, printed
     assert f'resumed epoch: {done}' in printed
     assert (tmp_path / f'work/epoch_{done + 1}.pth').is_file()

@@ -27,15 +27,17 @@ def test_a_page_of_a_checkpoint(trained: Path, data: Path) -> None:
     try:
         assert process.stdout is not None
         lines = iter(process.stdout.readline, '')
-        address = next(m for line in lines if (m := re.search(r'http://([\d.]+):(\d+)/', line)))
-        connection = http.client.HTTPConnection(address[1], int(address[2]), timeout=60)
+        matches = (re.search(r'http://([\d.]+):(\d+)/', line) for line in lines)
+        address = next(filter(None, matches), None)
+        assert address is not None, process.communicate(timeout=400)
+        connection = http.client.HTTPConnection(address[1], int(address[2]), timeout=400)
         photo = next((data / 'images').glob('*.png')).read_bytes()
         connection.request('POST', '/predict?min_score=0', photo)
         found = json.loads(connection.getresponse().read())
         assert found['size'] == [64, 64] and found['objects']
     finally:
         process.send_signal(signal.SIGINT)
-        printed, errors = process.communicate(timeout=60)
+        printed, errors = process.communicate(timeout=400)
     assert process.returncode == 0 and 'ended' in printed
     assert "POST '/predict' 200" in errors and 'Traceback' not in errors
 

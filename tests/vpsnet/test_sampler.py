@@ -99,7 +99,7 @@ def test_two_processes_share_no_video(video_root: Path, tmp_path: Path) -> None:
         subprocess.Popen([sys.executable, '-c', SCRIPT, str(video_root), str(tmp_path), str(rank)])
         for rank in range(2)
     ]
-    assert [rank.wait(timeout=240) for rank in ranks] == [0, 0]
+    assert [rank.wait(timeout=400) for rank in ranks] == [0, 0]
     (first, its_videos), (second, other_videos) = (
         json.loads((tmp_path / f'{rank}.json').read_text()) for rank in range(2)
     )

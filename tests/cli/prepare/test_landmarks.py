@@ -321,11 +321,11 @@ def test_the_command_and_its_exit_codes(tmp_path: Path) -> None:
     files.write_lsp(tmp_path)
     program = Path(__file__).parents[3] / 'tools/prepare_data.py'
     command = [sys.executable, str(program), 'lsp', '--root', str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stderr
     assert 'lsp_test.json – 2 images; 2 objects; points: ' in done.stdout
     (tmp_path / 'images/im0003.jpg').unlink()
-    failed = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    failed = subprocess.run(command, capture_output=True, text=True, timeout=400)
     assert failed.returncode == 2
     assert failed.stderr.strip().splitlines()[-1].startswith('error: 1 of 2 photos are not below')
 

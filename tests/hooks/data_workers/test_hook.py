@@ -33,7 +33,7 @@ def error_line(done: Any) -> str:
 def test_a_shared_memory_that_is_too_small(run_to_end: Callable[..., Any], tmp_path: Path) -> None:
     """Torch prints the error of the worker and waits for ever."""
     program = f'{SMALL} && exec {sys.executable} {SCRIPT} {tmp_path} large'
-    done = run_to_end(['unshare', '-m', 'sh', '-c', program], timeout_s=90)
+    done = run_to_end(['unshare', '-m', 'sh', '-c', program], timeout_s=400)
     assert done.returncode == 2, done.stderr
     for word in ('/dev/shm is too small', '--shm-size', 'num_workers=0'):
         assert word in error_line(done)
@@ -42,7 +42,7 @@ def test_a_shared_memory_that_is_too_small(run_to_end: Callable[..., Any], tmp_p
 
 
 def test_a_killed_worker_ends_the_training(run_to_end: Callable[..., Any], tmp_path: Path) -> None:
-    done = run_to_end([sys.executable, SCRIPT, tmp_path, 'killed'], timeout_s=90)
+    done = run_to_end([sys.executable, SCRIPT, tmp_path, 'killed'], timeout_s=400)
     assert done.returncode == 2
     for word in ('was killed', 'memory', 'num_workers'):
         assert word in error_line(done)

@@ -23,7 +23,7 @@ def test_ranks_agree(tmp_path: Path) -> None:
         )
         for rank in ('0', '1')
     ]
-    outputs = [process.communicate(timeout=180)[0] for process in ranks]
+    outputs = [process.communicate(timeout=400)[0] for process in ranks]
     results = [re.findall('^RESULT .*', output, re.MULTILINE) for output in outputs]
     assert results[0] == results[1] and len(results[0]) == 1, '\n'.join(outputs)
     skipped, *sums = re.findall(r'[-\d.e]+', results[0][0].removeprefix('RESULT '))

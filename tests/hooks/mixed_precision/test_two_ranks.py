@@ -30,7 +30,7 @@ def test_ranks_agree(tmp_path: Path) -> None:
         )
         for rank in range(2)
     ]
-    outputs = [process.communicate(timeout=180)[0] for process in ranks]
+    outputs = [process.communicate(timeout=400)[0] for process in ranks]
     assert [process.returncode for process in ranks] == [0, 0], '\n'.join(outputs)
     results = [re.findall('^RESULT .*', output, re.MULTILINE) for output in outputs]
     assert results[0] == results[1] and len(results[0]) == 1

@@ -65,7 +65,7 @@ def run_script(tmp_path: Path, run_to_end: Callable[..., Any]) -> RunScript:
 
     def run(code: str) -> str:
         command = [sys.executable, '-c', _PRELUDE + code]
-        done = run_to_end(command, timeout_s=90, cwd=tmp_path, env=_ENVIRONMENT)
+        done = run_to_end(command, timeout_s=400, cwd=tmp_path, env=_ENVIRONMENT)
         assert done.returncode == 0, done.stdout + done.stderr
         return str(done.stdout.strip())
 
@@ -121,7 +121,7 @@ forking.PATIENCE_S = 0.05
 class Importing(Shipper):
     def ship(self):
         import slow
-        time.sleep(3)  # and hangs afterwards
+        time.sleep(60)  # and hangs afterwards
 
 writer = RunWriter(spool, Importing())
 wait_for('importing')
@@ -131,7 +131,7 @@ def use():
     assert slow.ready
 
 start = time.monotonic()
-print(fork(use), time.monotonic() - start < 2.5)
+print(fork(use), time.monotonic() - start < 20)
 writer.close('FINISHED', limit_s=0.1)
 """)
     assert printed == '0 True'
@@ -172,7 +172,7 @@ for _ in range(10):
     start = time.monotonic()
     codes.append(fork(nothing))
     pauses.append(time.monotonic() - start)
-print(set(codes), pauses[0] < 4, max(pauses[1:]) < 1)
+print(set(codes), pauses[0] < 20, max(pauses[1:]) < 1)
 writer.close('KILLED', limit_s=0.1)
 """)
     assert printed == '{0} True True'

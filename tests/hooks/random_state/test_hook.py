@@ -95,7 +95,7 @@ def on_two_ranks(folder: Path, loop: str, **options: Any) -> list[dict[int, floa
         for rank in ('0', '1')
     ]
     try:
-        outputs = [process.communicate(timeout=180)[0] for process in ranks]
+        outputs = [process.communicate(timeout=400)[0] for process in ranks]
     finally:
         for process in ranks:
             process.kill()

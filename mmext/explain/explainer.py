@@ -16,13 +16,14 @@ from mmext.errors import InputError
 from mmext.explain import detectors, gradient_maps
 from mmext.explain.attribution import Attribution, Options, attributions
 from mmext.explain.channel_maps import channel_maps, replay
+from mmext.explain.class_targets import class_detection
 from mmext.explain.gradient_maps import NotDifferentiable
 from mmext.explain.layers import INPUT, Layer, cells_are_centered, find_layer
 from mmext.explain.making import by_captum, masked, read_out, segmented, target_of
 from mmext.explain.map_targets import segment_detection
 from mmext.explain.methods import FALLBACK, Method, find_method
 from mmext.explain.network import Network
-from mmext.explain.quantities import parse_quantity
+from mmext.explain.quantities import WHOLES, parse_quantity
 from mmext.explain.scene import Detection, Scene, candidate, look
 from mmext.explain.targets import Matched
 
@@ -83,18 +84,25 @@ class Explainer:
         with self.network.undisturbed():
             return candidate(scene, box_xyxy, label)
 
-    def segment(self, scene: Scene, name: str) -> Detection:
-        """A segment of the panoptic map as something to explain, see :func:`.segment_detection`.
+    def whole(self, scene: Scene, kind: str, name: str) -> Detection:
+        """What is no single detection as something to explain.
 
         Args:
             scene: of the picture.
-            name: ``road``, ``car 2``.
+            kind: 'segment', see :func:`.segment_detection`, or 'class', see
+                :func:`.class_detection`.
+            name: ``road``, ``car 2``; of a class.
 
         Raises:
-            InputError: there is no such segment.
+            InputError: the picture has no such one.
         """
+        make = segment_detection if kind == 'segment' else class_detection
         with self.network.undisturbed():
-            return segment_detection(scene, name)
+            return make(scene, name)
+
+    def segment(self, scene: Scene, name: str) -> Detection:
+        """A segment of the panoptic map as something to explain, see :meth:`whole`."""
+        return self.whole(scene, 'segment', name)
 
     def label_of(self, name: str) -> int:
         """The number of a class.
@@ -142,8 +150,8 @@ class Explainer:
 
         Args:
             scene: of a picture.
-            detections: of the scene, or missed ones; None: all of the scene, or the segment that
-                the options name.
+            detections: of the scene, or missed ones; None: all of the scene, or the segment or
+                class that the options name.
             method: a key of :data:`mmext.explain.methods.METHODS`.
             options: how.
 
@@ -152,8 +160,8 @@ class Explainer:
         """
         kind, options = find_method(method), options or Options()
         quantity = parse_quantity(options.target)
-        if detections is None and quantity.kind == 'segment':
-            detections = [self.segment(scene, quantity.name)]
+        if detections is None and quantity.kind in WHOLES:
+            detections = [self.whole(scene, quantity.kind, quantity.name)]
         wanted = list(scene.detections if detections is None else detections)
         done: list[Attribution | None] = [None] * len(wanted)
         perturbed = kind.kind not in ('layer', 'input', 'summary', 'readout')
@@ -246,6 +254,6 @@ class Explainer:
 
 
 def _differentiable(target: Any) -> Any:
-    if isinstance(target, Matched):
+    if isinstance(getattr(target, 'target', target), Matched):
         raise NotDifferentiable('its score has no origin')
     return target

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmext.errors import InputError
 from mmext.explain import detectors
+from mmext.explain.class_targets import Summed, of_class
 from mmext.explain.heads import recorded, undetached
 from mmext.explain.linearized import Linearized, Terms, contrast_terms, followed
 from mmext.explain.map_targets import OfMaps, of_region_masks, of_segment
@@ -18,7 +19,7 @@ from mmext.explain.scene import Detection, Scene
 from mmext.explain.score_rules import Key
 from mmext.explain.targets import same_objects
 
-NamedTarget = Linearized | OfMaps
+NamedTarget = Linearized | OfMaps | Summed
 
 
 def named_target(
@@ -37,6 +38,8 @@ def named_target(
     """
     if quantity.kind == 'segment':
         return of_segment(scene, quantity.name)
+    if quantity.kind == 'class':
+        return of_class(scene, quantity.name, perturbed)
     if quantity.kind in ('mask', 'area') and detectors.has_region_masks(scene.network.model):
         return of_region_masks(scene, detections, quantity)
     crops = detectors.sees_crops(scene.network.model)

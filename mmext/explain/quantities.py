@@ -10,8 +10,10 @@ from mmext.errors import InputError
 
 EDGES = {'left': 0, 'top': 1, 'right': 2, 'bottom': 3}
 FORMS = ('score', 'logit', 'edge:left|top|right|bottom', 'size', 'keypoint:K', 'keypoint:K:x|y',
-         'mask', 'area', 'contrast:CLASS', 'contrast:CLASS-OTHER', 'segment:NAME')  # fmt: skip
+         'mask', 'area', 'contrast:CLASS', 'contrast:CLASS-OTHER', 'segment:NAME',
+         'class:CLASS')  # fmt: skip
 SCORES = ('score', 'logit')
+WHOLES = ('segment', 'class')  # of the picture, not of a detection
 
 
 class Quantity(NamedTuple):
@@ -51,7 +53,7 @@ def parse_quantity(text: str) -> Quantity:
         return Quantity(kind)
     if kind == 'edge' and rest in EDGES:
         return Quantity(kind, rest)
-    if kind in ('segment', 'contrast') and rest:
+    if kind in ('segment', 'contrast', 'class') and rest:
         return Quantity(kind, rest)
     if kind == 'keypoint':
         number, _, axis = rest.partition(':')

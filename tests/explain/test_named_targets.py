@@ -1,5 +1,6 @@
 """Numbers other than the score: their values, their derivatives, and what has none."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -241,6 +242,27 @@ def test_a_segment_of_stuff(build: Any, picture: np.ndarray) -> None:
     assert again.relevance.any()
     with pytest.raises(InputError, match='segment:house: the picture has'):
         explainer.segment(scene, 'house')
+
+
+@pytest.mark.parametrize('name', ['fcos', 'faster', 'cascade'])
+def test_a_class_is_the_sum_of_its_detections(name: str, build: Any, picture: np.ndarray) -> None:
+    explainer = Explainer(build(name))
+    scene = explainer.detect(picture, most=6, min_score=0.0)
+    label = max(d.label for d in scene.detections)
+    members = [d for d in scene.detections if d.label == label]
+    options = Options(target=f'class:{explainer.network.classes[label]}')
+    (whole,) = explainer.attribute(scene, None, 'inputxgrad', options)
+    single = explainer.attribute(scene, members, 'inputxgrad')
+    assert whole.detection.score == pytest.approx(sum(d.score for d in members))
+    total = sum(a.relevance for a in single)
+    assert torch.allclose(torch.as_tensor(whole.relevance), torch.as_tensor(total), atol=1e-6)
+    (masked,) = explainer.attribute(scene, None, 'rise', replace(options, masks=4))
+    assert masked.relevance.any() and masked.detection.box_xyxy[0] <= members[0].box_xyxy[0]
+    with pytest.raises(InputError, match='the detector has ball'):
+        explainer.attribute(scene, None, 'odam', Options(target='class:house'))
+    nothing = replace(scene, detections=scene.detections[:0])
+    with pytest.raises(InputError, match='nothing of it was detected; there is nothing'):
+        explainer.attribute(nothing, None, 'odam', options)
 
 
 def test_what_has_no_such_number(predictors: Any, picture: np.ndarray) -> None:

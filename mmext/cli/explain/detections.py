@@ -18,7 +18,7 @@ from mmext.cli.explain.arguments import (
 )
 from mmext.errors import InputError
 from mmext.explain.methods import METHODS, find_method
-from mmext.explain.quantities import FORMS, parse_quantity
+from mmext.explain.quantities import FORMS, WHOLES, parse_quantity
 from mmext.inference.media import open_source
 
 if TYPE_CHECKING:
@@ -192,15 +192,16 @@ def _wanted(
     kind, _, value = arguments.select.partition(':')
     named = _named_box(arguments.target)
     quantity = None if named else parse_quantity(arguments.target)
-    most = int(value) if kind == 'top' else 100
+    whole = quantity is not None and quantity.kind in WHOLES
+    most = int(value) if kind == 'top' and not whole else 100
     least = float(value) if kind == 'score' else _DEFAULT_SCORE
     if kind == 'index':
         least = 0.0
     scene = explainer.detect(frame.image, most, least, frame.name)
     if named is not None:
         return scene, [explainer.missed(scene, named[0], named[1])]
-    if quantity is not None and quantity.kind == 'segment':
-        return scene, [explainer.segment(scene, quantity.name)]
+    if quantity is not None and whole:
+        return scene, [explainer.whole(scene, quantity.kind, quantity.name)]
     if kind in _FROM_TRUTH:
         return scene, _by_truth(explainer, scene, truth.of(frame.name), kind)
     if kind == 'class':

@@ -61,10 +61,10 @@ def pipeline_after_loading(config: Config) -> Compose:
 
 
 def _load(model: nn.Module, checkpoint: str, parts: Sequence[str]) -> None:
-    from mmengine.runner.checkpoint import _load_checkpoint
+    from mmengine.runner.checkpoint import CheckpointLoader
 
     try:
-        loaded: Any = _load_checkpoint(checkpoint, map_location='cpu')
+        loaded: Any = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
         weights = loaded.get('state_dict', loaded)
         # counters of batches only count; tensors of other kinds are missed below
         weights = {k: v for k, v in weights.items() if isinstance(v, torch.Tensor)}

@@ -16,7 +16,7 @@ model = dict(
         kernel=9,
         norm_affine=True,
         out='linear',
-    ),  # fmt: skip
+    ),
     pixel_weight=0.0,
     perceptual=dict(
         type='mmext.PerceptualLoss',

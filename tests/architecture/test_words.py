@@ -110,8 +110,12 @@ def _relative(room: Path) -> str:
 @pytest.mark.parametrize('room', ROOMS, ids=_relative)
 def test_the_readme_of_a_room_names_its_files(room: Path) -> None:
     readme = room / 'README.md'
-    missing = unnamed(files_of(room), readme.read_text() if readme.is_file() else '')
+    text = readme.read_text() if readme.is_file() else ''
+    missing = unnamed(files_of(room), text)
     assert not missing, f'{readme}: add {missing} to the table of files'
+    rows = re.findall(r'^\| `([^`]+\.py)`', text, re.MULTILINE)
+    twice = sorted({row for row in rows if rows.count(row) > 1})
+    assert not twice, f'{readme}: {twice} stand twice in the table of files'
 
 
 def test_a_file_outside_of_the_table_is_found() -> None:

@@ -11,7 +11,8 @@ from sources import PACKAGE, modules, tree
 LEAST_SHARE = 0.8
 WITH_SHAPES = (
     *('functional', 'layers', 'metrics'),
-    *('centernet', 'landmarks', 'language', 'retinaface', 'upsnet', 'vpsnet', 'yolact_edge'),
+    *('centernet', 'densepose', 'landmarks', 'language', 'retinaface', 'translation', 'upsnet'),
+    *('vpsnet', 'yolact_edge'),
 )
 
 _SHAPE = re.compile(r'``\[[^\]`]*\]``')

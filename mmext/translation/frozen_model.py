@@ -8,6 +8,7 @@ import torch
 from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from mmengine.runner import CheckpointLoader
 from torch import nn
 
 from mmext.configuration import load_config, remove_pretrained
@@ -61,8 +62,6 @@ def pipeline_after_loading(config: Config) -> Compose:
 
 
 def _load(model: nn.Module, checkpoint: str, parts: Sequence[str]) -> None:
-    from mmengine.runner.checkpoint import CheckpointLoader
-
     try:
         loaded: Any = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
         weights = loaded.get('state_dict', loaded)

@@ -4,13 +4,12 @@ python -m mmext.demo panoptic --out data/demo_nights/day
 python -m mmext.demo panoptic --out data/demo_nights/night --light night --seed 1
 """
 
-_base_ = './demo_panoptic.py'
+_base_ = './demo_condition.py'
 
 data_root = 'data/demo_nights/'
-crop = 64
 train_pipeline = [
     dict(type='mmext.LoadImageFromFile'),
-    dict(type='RandomCrop', crop_size=(crop, crop)),
+    dict(type='RandomCrop', crop_size=(64, 64)),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackDetInputs'),
 ]
@@ -40,12 +39,3 @@ train_dataloader = dict(
 val_dataloader = dict(dataset=dict(data_root=data_root + 'day/', pipeline=test_pipeline))
 test_dataloader = val_dataloader
 auto_scale_lr = dict(base_batch_size=2)
-val_evaluator = [
-    dict(
-        type='mmext.DetectorJudge',
-        config='mmext::upsnet_demo.py',
-        checkpoint='work_dirs/upsnet_demo/iter_800.pth',
-        metrics=[dict(type='mmext.PanopticQualityMetric')],
-    ),
-]
-test_evaluator = val_evaluator

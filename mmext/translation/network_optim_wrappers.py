@@ -59,7 +59,9 @@ class NetworkOptimWrapperConstructor:
             wrapper = build_optim_wrapper(
                 nn.ModuleDict({name: getattr(inner, name) for name in networks}), own
             )
-            wrapper.grad_name = f'{group}/grad_norm'
+            wrapper.log_group = f'{group}/'
+            if wrapper.clip_grad_kwargs:  # it logs the norm or value itself
+                wrapper.grad_name = f'{group}/{wrapper.grad_name}'
             wrappers[group] = wrapper
         left = [name for name, child in inner.named_children() if _learns(child)]
         if left := [name for name in left if name not in owners]:

@@ -206,10 +206,11 @@ def test_wrong_groups_are_named(change: dict[str, Any], message: str) -> None:
 def test_groups_are_built_with_their_names() -> None:
     _, wrappers = built(PAIRED, dict(PAIRED_OPTIMIZERS, paramwise_cfg=dict(bias_lr_mult=2.0)))
     assert isinstance(wrappers, OptimWrapperDict)
-    assert [w.grad_name for w in wrappers.values()] == [
-        'generators/grad_norm',
-        'discriminators/grad_norm',
-    ]
+    assert [w.log_group for w in wrappers.values()] == ['generators/', 'discriminators/']
+    clipped = copy.deepcopy(PAIRED_OPTIMIZERS)
+    clipped['generators']['clip_grad'] = dict(max_norm=1.0)
+    _, wrappers = built(PAIRED, clipped)
+    assert wrappers['generators'].grad_name == 'generators/grad_norm'
 
 
 @pytest.mark.parametrize(

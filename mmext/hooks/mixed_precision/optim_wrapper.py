@@ -164,6 +164,9 @@ class PrecisionOptimWrapper(OptimWrapper):
             self._act()
         self._log(norm)
 
+    log_group = ''
+    """In front of what is logged, as ``'generators/'``, of one of several optimizers."""
+
     # mmengine's schedulers see that steps are counted, and leave `step` alone
     step._with_counter = True  # type: ignore[attr-defined]
 
@@ -230,8 +233,7 @@ class PrecisionOptimWrapper(OptimWrapper):
 
     def _log(self, norm: float) -> None:
         hub: MessageHub = self.message_hub
-        owned = self.grad_name.endswith(f'/{_NORM}')  # one of several optimizers
-        group = f'train/{self.grad_name.removesuffix(_NORM) if owned else ""}'
+        group = f'train/{self.log_group}'
         if self.scaler.is_enabled():
             hub.update_scalar(f'{group}amp/scale', self.loss_scale)
         if self.choice.name != 'fp32' or self.overflow.skipped:
@@ -244,9 +246,7 @@ class PrecisionOptimWrapper(OptimWrapper):
                 f'step skipped: gradient of {self.overflow.parameter} is not finite{scale}',
                 logger='current',
             )
-        elif not (
-            self.clip_grad_kwargs and (owned or self.grad_name == _NORM)
-        ):  # it logs that itself
+        elif not (self.clip_grad_kwargs and self.grad_name.endswith(_NORM)):  # it logs that itself
             hub.update_scalar(f'{group}{_NORM}', norm)
 
 

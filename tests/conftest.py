@@ -2,7 +2,8 @@
 
 Random examples are new ones at every run, in CI the same ones, and may be slow on a busy machine.
 ``run_to_end`` starts the programs: one that hangs is ended with all it has started, and says where.
-``released_shapes`` reads what the checkpoints of other projects hold. ``browser`` is a real one.
+``released_shapes`` reads what the checkpoints of other projects hold, ``empty_store`` is a store of
+MLflow to copy. ``browser`` is a real one.
 """
 
 import gc
@@ -17,9 +18,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-sys.path.insert(0, str(Path(__file__).parent))  # chromium_pages, for tests of any folder
+sys.path.insert(0, str(Path(__file__).parent))  # chromium_pages, programs
 
 from chromium_pages import PROGRAMS, Browser, browser_program
+from programs import TOOLS
 
 RunToEnd = Callable[..., 'subprocess.CompletedProcess[str]']
 
@@ -50,7 +52,7 @@ def _own_default_scope() -> Iterator[None]:
 
 
 def _run_to_end(
-    command: Sequence[Any], timeout_s: float = 150.0, **options: Any
+    command: Sequence[Any], timeout_s: float = 400.0, **options: Any
 ) -> 'subprocess.CompletedProcess[str]':
     """Run a program as ``subprocess.run`` does, with its output as text, for a limited time.
 
@@ -88,6 +90,22 @@ def run_to_end() -> RunToEnd:
     return _run_to_end
 
 
+@pytest.fixture(scope='session')
+def train_on_two(run_to_end: RunToEnd) -> Callable[..., Path]:
+    """Trains a config on two processes; returns the work folder ``two`` beside the config."""
+
+    def train(config_file: Path, *options: str) -> Path:
+        work_dir = config_file.parent / 'two'
+        launch = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2']
+        program = [TOOLS / 'train.py', config_file, '--work-dir', work_dir]
+        command = [sys.executable, *launch, *program, '--launcher', 'pytorch', *options]
+        done = run_to_end(command, cwd=config_file.parent)
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+        return work_dir
+
+    return train
+
+
 def _released_shapes(name: str) -> dict[str, tuple[int, ...]]:
     """Read the names and shapes of ``data/checkpoint_keys/NAME.txt``.
 
@@ -106,6 +124,16 @@ def _released_shapes(name: str) -> dict[str, tuple[int, ...]]:
 def released_shapes() -> Callable[[str], dict[str, tuple[int, ...]]]:
     """Key -> shape of a checkpoint as its authors released it, by the name of its list."""
     return _released_shapes
+
+
+@pytest.fixture(scope='session')
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite store of MLflow without runs; the migrations take seconds."""
+    from mlflow.tracking import MlflowClient
+
+    path = tmp_path_factory.mktemp('store') / 'mlflow.db'
+    MlflowClient(f'sqlite:///{path}').search_experiments()
+    return path
 
 
 @pytest.fixture(scope='session')

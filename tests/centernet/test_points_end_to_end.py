@@ -1,9 +1,7 @@
 """The whole chain on a tiny generated set: two processes train, one tests and draws."""
 
-import importlib.util
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,14 +9,12 @@ from typing import Any
 import pytest
 from coco_protocol import average_precision, detections_per_image
 from mmengine.config import Config
+from programs import tool
 from tiny_points import CONFIGS, shrink
 
 from mmext.configuration import rebase_data_root
 from mmext.demo.faces import write_face_dataset
 from mmext.demo.panoptic import write_panoptic_dataset
-
-TOOLS = Path(__file__).parents[2] / 'tools'
-TORCHRUN = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2']
 
 
 def shorten(config: Config, folder: Path) -> Path:
@@ -45,15 +41,9 @@ def config_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope='module')
-def trained(config_file: Path, run_to_end: Callable[..., Any]) -> Path:
+def trained(config_file: Path, train_on_two: Callable[[Path], Path]) -> Path:
     """The work directory of a training on two processes."""
-    work_dir = config_file.parent / 'two'
-    command = [sys.executable, *TORCHRUN, TOOLS / 'train.py', config_file]
-    done = run_to_end(
-        [*command, '--work-dir', work_dir, '--launcher', 'pytorch'], cwd=config_file.parent
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return work_dir
+    return train_on_two(config_file)
 
 
 @pytest.fixture
@@ -63,10 +53,7 @@ def call(config_file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
     monkeypatch.setattr(os, 'environ', dict(os.environ))  # the runner writes into it
 
     def call(name: str, *arguments: Any) -> None:
-        spec = importlib.util.spec_from_file_location(f'tool_{name}', TOOLS / f'{name}.py')
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        module.main([str(argument) for argument in arguments])
+        tool(name).main([str(argument) for argument in arguments])
 
     return call
 

@@ -1,11 +1,9 @@
 """The whole chain on a tiny set: two processes train in bfloat16 with MLflow, one tests."""
 
 import contextlib
-import importlib.util
 import json
 import os
 import sqlite3
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +11,12 @@ from typing import Any
 import pytest
 from coco_protocol import average_precision
 from mmengine.config import Config
+from programs import tool
 
 from mmext.configuration import rebase_data_root
 from mmext.demo.panoptic import write_panoptic_dataset
 
 ROOT = Path(__file__).parents[2]
-TORCHRUN = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2']
 
 
 @pytest.fixture(scope='module')
@@ -44,23 +42,14 @@ def config_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope='module')
-def trained(config_file: Path, run_to_end: Callable[..., Any]) -> Path:
+def trained(config_file: Path, train_on_two: Callable[..., Path]) -> Path:
     """The work directory of a training on two processes."""
-    work_dir = config_file.parent / 'two'
-    command = [sys.executable, *TORCHRUN, ROOT / 'tools/train.py', config_file]
-    command += ['--work-dir', work_dir, '--launcher', 'pytorch', '--precision', 'bf16']
-    done = run_to_end(command, timeout_s=300, cwd=config_file.parent)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return work_dir
+    return train_on_two(config_file, '--precision', 'bf16')
 
 
 def run_tool(name: str, *arguments: Any) -> None:
     """A tool in this process."""
-    spec = importlib.util.spec_from_file_location(f'tool_{name}', ROOT / 'tools' / f'{name}.py')
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.main([str(argument) for argument in arguments])
+    tool(name).main([str(argument) for argument in arguments])
 
 
 def test_two_processes_train_and_the_run_is_logged(trained: Path) -> None:

@@ -5,6 +5,7 @@
 
 import contextlib
 import math
+import shutil
 import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -37,12 +38,18 @@ Miniature = Callable[[str], Path]
 
 @pytest.mark.parametrize('file', [file for file in FILES if file not in LARGER_PICTURES])
 def test_a_step_and_a_validation(
-    file: str, miniature: Miniature, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file: str,
+    miniature: Miniature,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     config = small_config(str(CONFIGS / file), miniature)
-    # the detectors of mmdet are there for our hooks
-    mlflow = f'sqlite:///{tmp_path}/runs.db' if file.startswith('mmdet/') else 'off'
+    mlflow = 'off'
+    if file.startswith('mmdet/'):  # they are there for our hooks
+        shutil.copy(request.getfixturevalue('empty_store'), tmp_path / 'runs.db')
+        mlflow = f'sqlite:///{tmp_path}/runs.db'
     runner = start(config, tmp_path / 'run', mlflow)
     before = {name: p.detach().clone() for name, p in runner.model.named_parameters()}
     runner.train()

@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -259,8 +260,9 @@ def test_segments_of_the_picture(
         assert 1 < len(np.unique(maps['relevance'])) <= 64
 
 
-def test_artifacts_in_mlflow(call: Call, photos: Path, tmp_path: Path) -> None:
+def test_artifacts_in_mlflow(call: Call, photos: Path, tmp_path: Path, empty_store: Path) -> None:
     photo = sorted(photos.iterdir())[0]
+    shutil.copy(empty_store, tmp_path / 'runs.db')
     call('detections', photo, '--select', 'top:1', '--mlflow', f'sqlite:///{tmp_path}/runs.db')
     sent = {path.name for path in tmp_path.rglob('artifacts/explain/*')}
     assert sent == {'report.html', 'summary.csv', f'{photo.stem}_sheet.jpg'}

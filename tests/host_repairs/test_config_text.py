@@ -23,7 +23,6 @@ config = Config(dict(model=dict(type='UPSNet')))
 config.pretty_text, config.pretty_text
 print(len(calls))
 """
-CONFIGS = sorted((Path(__file__).parents[2] / 'configs').glob('*.py'))
 ODD = {
     'empty': dict(a={}, b=[], c=(), d=''),
     'one': (1,),
@@ -67,10 +66,10 @@ def test_it_says_what_the_hosts_text_says(name: str, monkeypatch: pytest.MonkeyP
     assert ast.dump(ast.parse(theirs)) == ast.dump(ast.parse(config.pretty_text))
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_shipped_configs_are_read_again(path: Path) -> None:
+@pytest.mark.parametrize('name', ['densepose.py', 'language_demo.py', 'vpsnet.py'])
+def test_shipped_configs_are_read_again(name: str) -> None:
     config_text.repair()
-    config = load_config(str(path))
+    config = load_config(f'mmext::{name}')
     text = config.pretty_text
     assert Config.fromstring(text, '.py').to_dict() == config.to_dict()
     assert max(map(len, text.splitlines())) < 140  # a long string stands in its line

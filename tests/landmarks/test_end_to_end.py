@@ -1,18 +1,16 @@
 """The demo's configuration on a tiny generated set: train on two processes, test, infer, load."""
 
-import importlib.util
 import json
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
+from programs import tool
 
 import mmext
 from mmext.configuration import rebase_data_root
@@ -20,14 +18,6 @@ from mmext.demo.faces import write_face_dataset
 from mmext.errors import run_tool
 
 ROOT = Path(__file__).parents[2]
-TORCHRUN = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2']
-
-
-def tool(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f'tool_{name}', ROOT / f'tools/{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope='module')
@@ -58,13 +48,9 @@ def config_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope='module')
-def trained(config_file: Path, run_to_end: Callable[..., Any]) -> Path:
+def trained(config_file: Path, train_on_two: Callable[[Path], Path]) -> Path:
     """The work directory of a training on two processes."""
-    work_dir = config_file.parent / 'two'
-    train = [ROOT / 'tools/train.py', config_file, '--work-dir', work_dir, '--launcher', 'pytorch']
-    done = run_to_end([sys.executable, *TORCHRUN, *train], cwd=config_file.parent)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return work_dir
+    return train_on_two(config_file)
 
 
 def landmark_values(files: Any) -> dict[str, float]:

@@ -1,15 +1,13 @@
 """The demo's configuration on a tiny generated set: train on two processes, evaluate, draw."""
 
-import importlib.util
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import pytest
 from mmengine.config import Config
+from programs import tool
 
 from mmext.configuration import rebase_data_root
 from mmext.demo.faces import write_face_dataset
@@ -18,7 +16,6 @@ from mmext.demo.head_model import MESH_COLUMNS, MESH_ROWS, mesh_flip_pairs, mesh
 from mmext.errors import run_tool
 
 ROOT = Path(__file__).parents[2]
-TORCHRUN = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2']
 EXPECTED = {
     'wider_face/AP_easy', 'wider_face/AP_hard', 'wider_face/mAP_hard', 'landmarks/found',
     'landmarks/failure_rate_all', 'mesh/found',
@@ -79,13 +76,9 @@ def metrics_of(file: Path) -> dict[str, float]:
 
 
 @pytest.fixture(scope='module')
-def trained(config_file: Path, run_to_end: Callable[..., Any]) -> Path:
+def trained(config_file: Path, train_on_two: Callable[[Path], Path]) -> Path:
     """The work directory of a training on two processes."""
-    work_dir = config_file.parent / 'two'
-    train = [ROOT / 'tools/train.py', config_file, '--work-dir', work_dir, '--launcher', 'pytorch']
-    done = run_to_end([sys.executable, *TORCHRUN, *train], cwd=config_file.parent)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return work_dir
+    return train_on_two(config_file)
 
 
 def test_all_tasks_are_evaluated(trained: Path) -> None:
@@ -97,12 +90,9 @@ def test_all_tasks_are_evaluated(trained: Path) -> None:
 
 def test_one_process_measures_what_two_do_and_draws(config_file: Path, trained: Path) -> None:
     work_dir, pictures = config_file.parent / 'one', config_file.parent / 'pictures'
-    spec = importlib.util.spec_from_file_location('tool_test', ROOT / 'tools/test.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     arguments = [config_file, trained / 'iter_2.pth', '--work-dir', work_dir]
     arguments += ['--show-dir', pictures, '--score-thr', '0.0']
-    assert run_tool(tool.main, [str(argument) for argument in arguments]) == 0
+    assert run_tool(tool('test').main, [str(argument) for argument in arguments]) == 0
     (written,) = work_dir.glob('*/*.json')
     found = json.loads(written.read_text())
     (file,) = trained.glob('*/vis_data/scalars.json')

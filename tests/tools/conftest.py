@@ -1,6 +1,5 @@
 """A tiny data set, a tiny detector and a trained checkpoint of it, shared by the tests of tools."""
 
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import programs
 import pytest
 import torch
 from mmdet.visualization import DetLocalVisualizer
@@ -88,15 +88,7 @@ def fresh_run() -> None:
 @pytest.fixture(scope='session')
 def tool() -> Callable[[str], ModuleType]:
     """Load a program of tools/ as a module."""
-
-    def load(name: str) -> ModuleType:
-        spec = importlib.util.spec_from_file_location(f'mmext_tool_{name}', TOOLS / f'{name}.py')
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
+    return programs.tool
 
 
 @pytest.fixture(scope='session')

@@ -21,13 +21,14 @@ def _replay(*arguments: object) -> subprocess.CompletedProcess[str]:
         text=True,
         env={**os.environ, 'MLFLOW_DISABLE_TELEMETRY': 'true'},
         cwd=_TOOL.parents[1],
-        timeout=120,
+        timeout=400,
     )
 
 
 @pytest.fixture
-def left_behind(tmp_path: Path) -> Path:
+def left_behind(tmp_path: Path, empty_store: Path) -> Path:
     """A work folder whose process died after one point."""
+    shutil.copy(empty_store, tmp_path / 'mlflow.db')
     run = {
         'key': 'k', 'session': 's', 'run_id': None, 'continues': False, 'experiment': 'e',
         'name': 'n', 'start_ms': 5, 'tags': {}, 'parent': None,

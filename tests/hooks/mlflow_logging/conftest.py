@@ -89,14 +89,6 @@ def tiny() -> ModuleType:
     return importlib.import_module('tiny_training')
 
 
-@pytest.fixture(scope='session')
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite store without runs; the migrations take seconds."""
-    path = tmp_path_factory.mktemp('store') / 'mlflow.db'
-    Logged(f'sqlite:///{path}').client.search_experiments()
-    return path
-
-
 @pytest.fixture
 def work_dir(tmp_path: Path, empty_store: Path) -> Path:
     """A work folder whose default store is there already."""

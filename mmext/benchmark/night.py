@@ -1,7 +1,7 @@
 """What a detector loses at night, and how much of it comes back without a label of the night.
 
 For each seed one detector is trained by day. From its weights every way then goes on for the same
-few steps: with the same pictures (`source`), with random colours (`photometric`), with the looks
+few steps: with the same pictures (`source`), with random colors (`photometric`), with the looks
 of night photos of other scenes (`fourier`, `histogram`, `mean_std`), or, as what could be reached,
 with labelled night pictures for every second one (`oracle`). All are tested by day and at night.
 """

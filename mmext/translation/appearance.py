@@ -1,4 +1,4 @@
-"""The look of one picture given to another: mean colour and slow shades, histograms, deviations.
+"""The look of one picture given to another: mean color and slow shades, histograms, deviations.
 
 Nothing is trained and nothing moves, so boxes and masks stay true. Each way has two halves: what
 is measured of a reference (a few numbers, to be kept), and what makes another picture like it.

@@ -56,7 +56,7 @@ class MatchAppearance(BaseTransform):
         reference: a folder of pictures, searched with its subfolders; or a JSON file in COCO's
             format, whose ``images`` are looked for beside it or in ``reference_root``.
         method: ``'fourier'``: the slow waves of the picture take the reference's amplitudes, with
-            ``beta=0`` the mean colour alone; ``'histogram'``: each channel is distributed as
+            ``beta=0`` the mean color alone; ``'histogram'``: each channel is distributed as
             the reference's; ``'mean_std'``: L, a and b take its means and deviations.
         prob: share of pictures that are changed.
         strength: from 0 (unchanged) to 1; or a pair, between which it is drawn for each picture.
@@ -113,7 +113,7 @@ class MatchAppearance(BaseTransform):
             raise InputError(
                 f'MatchAppearance: {results.get("img_path", "image")} is {picture.dtype} '
                 f'{picture.shape} here, not uint8 [H, W, 3]: put it behind the loading of '
-                'the image in colour, before anything that makes floats of it'
+                'the image in color, before anything that makes floats of it'
             )
         measured = self._of(self.pictures[self._number()], picture.shape[:2])
         matched = _METHODS[self.method].apply(picture, measured)

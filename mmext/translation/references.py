@@ -11,7 +11,7 @@ from mmext.formats.json_files import read_json
 from mmext.formats.picture_files import pictures_below
 
 LONG_SIDE = 512
-"""Pictures are measured at this size: colours do not change with it, JPEG is read faster."""
+"""Pictures are measured at this size: colors do not change with it, JPEG is read faster."""
 
 
 def find_pictures(reference: str | Path, root: str | Path | None = None) -> list[Path]:

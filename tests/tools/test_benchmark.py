@@ -110,7 +110,10 @@ def test_every_benchmark_has_a_run_function(tool: Callable[[str], ModuleType]) -
 
 
 #: Those that run in seconds at small sizes; the longer ones stay for `tools/benchmark.py all`.
-SHORT = ['centernet-triplet', 'panoptic-quality', 'retinaface', 'video-panoptic-quality']
+SHORT = [
+    *('appearance', 'centernet-triplet', 'panoptic-quality', 'retinaface'),
+    'video-panoptic-quality',
+]
 
 
 @pytest.mark.parametrize('name', SHORT)

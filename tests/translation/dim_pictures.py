@@ -6,7 +6,7 @@ from mmext.translation.appearance import Picture
 
 
 def picture(seed: int, size_hw: tuple[int, int] = (48, 65), dark: float = 1.0) -> Picture:
-    """Smooth colours and noise."""
+    """Smooth colors and noise."""
     rng = np.random.default_rng(seed)
     height, width = size_hw
     waves = np.sin(np.arange(height)[:, None] / 9 + seed) * np.cos(np.arange(width) / 7)

@@ -97,7 +97,7 @@ def test_moments_equal_skimage() -> None:
     assert np.abs(found - expected).max() <= 1
 
 
-def test_a_picture_of_one_colour_takes_the_mean() -> None:
+def test_a_picture_of_one_color_takes_the_mean() -> None:
     flat, reference = np.full((20, 30, 3), 90, np.uint8), picture(1)
     found = match_moments(flat, lab_moments(reference))
     assert np.ptp(found, axis=(0, 1)).max() == 0

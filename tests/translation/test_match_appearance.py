@@ -148,7 +148,7 @@ def test_wrong_folders_and_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     'wrong', [picture(0).astype(np.float32), picture(0)[..., 0], np.zeros((4, 4, 4), np.uint8)]
 )
-def test_pictures_that_are_not_eight_bit_colours(nights: Path, wrong: np.ndarray) -> None:
+def test_pictures_that_are_not_eight_bit_colors(nights: Path, wrong: np.ndarray) -> None:
     transform = MatchAppearance(str(nights), prob=1.0)
     with pytest.raises(InputError, match=r'my.jpg is .* not uint8 \[H, W, 3\]'):
         transform.transform(dict(img=wrong, img_path='my.jpg'))

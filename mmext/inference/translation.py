@@ -177,7 +177,8 @@ def _pairs(
 ) -> Iterator[tuple[Mapping[str, Any], Picture, Picture]]:
     """Pictures that are in both folders."""
     for image in images:
-        pair = [cv2.imread(str(folder / image['file_name'])) for folder in folders]
+        files = [folder / image['file_name'] for folder in folders]
+        pair = [cv2.imread(str(file)) if file.is_file() else None for file in files]
         if pair[0] is not None and pair[1] is not None:
             yield image, np.asarray(pair[0], np.uint8), np.asarray(pair[1], np.uint8)
 

@@ -34,7 +34,7 @@ _GROUPS = {  # of the help
         'evaluate_key_frames',
     ),
     'weights, data sets, other programs': (
-        'convert', 'export', 'prepare', 'words', 'mlflow_model', 'mlflow_replay',
+        'convert', 'export', 'prepare', 'words', 'crops', 'mlflow_model', 'mlflow_replay',
     ),
     'this installation': ('info', 'setup', 'completion', 'demo', 'soak'),
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 python tools/benchmark.py coco CONFIG[=CHECKPOINT] ...
 python tools/benchmark.py night --seeds 3
+python tools/benchmark.py super-resolution
 python tools/benchmark.py all --quick
 python tools/benchmark.py all --publish       # docs/benchmarks.json and the table of the README
 """
@@ -35,6 +36,9 @@ def build_parser() -> argparse.ArgumentParser:
     night = commands.add_parser('night', help='a detector by day and at night, and what helps')
     coco.add_night_arguments(night)
     night.set_defaults(run=coco.run_night)
+    larger = commands.add_parser('super-resolution', help='larger pictures, for a detector')
+    coco.add_super_resolution_arguments(larger)
+    larger.set_defaults(run=coco.run_super_resolution)
     again = commands.add_parser('show', help='print results of coco again')
     coco.add_show_arguments(again)
     again.set_defaults(run=coco.run_show)

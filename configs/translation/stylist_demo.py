@@ -7,16 +7,9 @@ style are what the backbone of `upsnet_demo.py` sees, which has to be trained be
 
 _base_ = './super-resolution_demo.py'
 
+johnson = dict(width=8, num_blocks=3, kernel=9, norm_affine=True, out='linear')
 model = dict(
-    generator=dict(
-        _delete_=True,
-        type='mmext.ResidualGenerator',
-        width=8,
-        num_blocks=3,
-        kernel=9,
-        norm_affine=True,
-        out='linear',
-    ),
+    generator=dict(_delete_=True, type='mmext.ResidualGenerator', **johnson),
     pixel_weight=0.0,
     perceptual=dict(
         type='mmext.PerceptualLoss',

@@ -24,7 +24,7 @@ model = dict(
     ),
 )
 
-max_iters = 400
+max_iters = 300
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 optim_wrapper = dict(generators=dict(optimizer=dict(lr=3e-4)))
 param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, end=max_iters, eta_min=1e-5)]

@@ -1,4 +1,4 @@
-"""The command lines ``tools/benchmark.py coco``, ``show`` and ``night``."""
+"""The command lines ``tools/benchmark.py coco``, ``show`` and those of whole trainings."""
 
 import argparse
 import warnings
@@ -132,11 +132,7 @@ def add_night_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_night(arguments: argparse.Namespace) -> None:
     """Measure what is not measured yet, and print the table."""
-    for name in ('seeds', 'steps', 'more_steps', 'images'):
-        if getattr(arguments, name) < 1:
-            raise InputError(
-                f'--{name.replace("_", "-")}: expected 1 or more, got {getattr(arguments, name)}'
-            )
+    check_counts(arguments, ('seeds', 'steps', 'more_steps', 'images'))
     more = dict(text.partition('=')[::2] for text in arguments.more)
     if '' in more or '' in more.values():
         raise InputError(f'--more: expected NAME=CONFIG, got {" ".join(arguments.more)}')
@@ -150,6 +146,54 @@ def run_night(arguments: argparse.Namespace) -> None:
     table = night_table(records)
     (arguments.out / 'night.md').write_text(table + '\n')
     print(table)
+
+
+def add_super_resolution_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``super-resolution``."""
+    parser.add_argument('--steps', type=int, default=1200, help='by pixels (default 1200)')
+    parser.add_argument(
+        '--more-steps', type=int, default=300, help='of each way from there (default 300)'
+    )
+    parser.add_argument(
+        '--checkpoint', metavar='FILE', help='of the detector (default: trained here)'
+    )
+    parser.add_argument(
+        '--detector-steps', type=int, default=800, help='of the detector (default 800)'
+    )
+    parser.add_argument('--images', type=int, default=800, help='to train on (default 800)')
+    parser.add_argument('--precision', choices=PRECISIONS, default='auto')
+    parser.add_argument('--rows', nargs='+', metavar='ROW', help='of the table (default all)')
+    parser.add_argument(
+        '--out', type=Path, default=Path('work_dirs/super_resolution'), metavar='DIR'
+    )
+
+
+def run_super_resolution(arguments: argparse.Namespace) -> None:
+    """Measure what is not measured yet, and print the table."""
+    check_counts(arguments, ('steps', 'more_steps', 'detector_steps', 'images'))
+    from mmext.benchmark.super_resolution import (
+        ROWS,
+        Plan,
+        measure_super_resolution,
+        super_resolution_table,
+    )
+    from mmext.host import import_mmdet
+
+    import_mmdet()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    plan = Plan(**{name: getattr(arguments, name) for name in Plan._fields})
+    table = super_resolution_table(measure_super_resolution(plan, arguments.rows or ROWS))
+    (arguments.out / 'super_resolution.md').write_text(table + '\n')
+    print(table)
+
+
+def check_counts(arguments: argparse.Namespace, names: Sequence[str]) -> None:
+    """InputError if one of these arguments is below 1."""
+    for name in names:
+        if getattr(arguments, name) < 1:
+            raise InputError(
+                f'--{name.replace("_", "-")}: expected 1 or more, got {getattr(arguments, name)}'
+            )
 
 
 def write_results(report: Report, out: Path) -> Sequence[Path]:

@@ -2,13 +2,17 @@
 
 from mmext.translation import (  # noqa: F401
     batch_augment,
+    crop_gan,
+    crop_networks,
     cycle_translator,
     dataset,
     judge,
     low_resolution,
     match_appearance,
     network_optim_wrappers,
+    object_crops,
     paired_translator,
+    paste_crops,
     patch_discriminator,
     perceptual_loss,
     preprocessor,

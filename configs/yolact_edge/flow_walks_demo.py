@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/schedules/demo_walks.py',
 ]
 
-load_from = 'work_dirs/image_walks_demo/iter_900.pth'
+load_from = 'work_dirs/image_walks_demo/iter_3200.pth'
 
 model = dict(type='mmext.YolactEdgeFlowStage')
 train_dataloader = dict(
@@ -34,7 +34,7 @@ train_dataloader = dict(
 val_dataloader = dict(dataset=dict(key_passes=1))
 test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
-max_iters = 400
+max_iters = 2000
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_iters)]
 default_hooks = dict(checkpoint=dict(interval=max_iters))

@@ -69,8 +69,12 @@ def assert_equal(ours: DetDataSample, theirs: DetDataSample, exact: bool = True)
 def test_key_frames_are_those_of_the_image_model() -> None:
     """To the bit: in a stream of interval 3, with interval 1, and without a video."""
     model = video_model(key_interval=3)
+    anchors = model.bbox_head.prior_generator
+    tall = dict(scales_px=list(anchors.scales_px), aspect=anchors.aspect)
     image_model: Any = small_model(
-        bbox_head=dict(num_classes=1), mask_head=dict(num_classes=1), test_cfg=EASY
+        bbox_head=dict(num_classes=1, anchor_generator=tall),
+        mask_head=dict(num_classes=1),
+        test_cfg=EASY,
     ).eval()
     names = image_model.state_dict().keys()
     image_model.load_state_dict({k: v for k, v in model.state_dict().items() if k in names})

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
 from mmext.benchmark.components import measure_file, measure_file_in_new_process
-from mmext.benchmark.publication import Measured, publish, save
+from mmext.benchmark.publication import Measured, end_to_end_first, publish, save
 from mmext.benchmark.rows import table
 from mmext.cli import benchmark_arguments as coco
 from mmext.errors import InputError, run_tool
@@ -103,9 +103,9 @@ def run_components(arguments: argparse.Namespace) -> None:
 
 
 def benchmark_names() -> list[str]:
-    """The benchmarks: one for each file in ``benchmarks/``, with dashes."""
-    files = sorted(FOLDER.glob('*.py'))
-    return [file.stem.replace('_', '-') for file in files if not file.stem.startswith('_')]
+    """The benchmarks: one for each file in ``benchmarks/``, with dashes; end to end first."""
+    files = [file for file in FOLDER.glob('*.py') if not file.stem.startswith('_')]
+    return end_to_end_first(file.stem.replace('_', '-') for file in files)
 
 
 def benchmark_file(name: str) -> Path:

@@ -83,6 +83,9 @@ def test_publishes_headlines_and_all_rows(results: dict[str, Measured], checkout
     assert '| sort |' not in block and 'CPU Testing 9000, cores 2, threads 1.' in block
     document = (checkout / 'docs' / 'benchmarks.md').read_text()
     assert '## first' in document and '| memory |' in document and '2030-01-02' in document
+    publish({'inference': results['first']}, checkout)
+    document = (checkout / 'docs' / 'benchmarks.md').read_text()
+    assert document.index('## inference') < document.index('## coco-detection')  # a whole, a part
 
 
 def test_publishing_one_keeps_the_others(results: dict[str, Measured], checkout: Path) -> None:

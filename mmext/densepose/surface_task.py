@@ -55,6 +55,8 @@ class DensePoseTask(BaseModule):
         InputError: an option is unknown.
     """
 
+    maps_type = SurfaceMaps  # of `forward`, for who runs it elsewhere
+
     def __init__(
         self,
         roi_extractor: ConfigType,

@@ -16,13 +16,11 @@ from mmdet.structures.bbox import bbox2roi
 from torch import Tensor, nn
 
 from mmext.layers.network_parts import Backbone, ImageInput, NetworkPart, Runner, image_example
+from mmext.layers.roi_pooling import PyramidPooling, roi_inputs, run_on_rois
 from mmext.layers.two_stage_parts import (
     DenseHeads,
     Levels,
-    PyramidPooling,
-    roi_inputs,
     roi_parts,
-    run_on_rois,
     two_stage_parts,
     use_dense_heads,
     use_roi_parts,

@@ -8,7 +8,7 @@ from torch import Tensor
 from mmext.errors import InputError
 from mmext.layers.deform_conv import DeformConv2dPack, ModulatedDeformConv2dPack
 from mmext.layers.graph_operators import kept_boxes
-from mmext.layers.two_stage_parts import PyramidPooling
+from mmext.layers.roi_pooling import PyramidPooling
 
 
 def extractor(**layer: object) -> SingleRoIExtractor:

@@ -67,12 +67,13 @@ def use_cascade_parts(head: Any, runners: Mapping[str, Runner]) -> None:
         levels = levels[: extractors[stage].num_inputs]
         return run_on_rois(runners[f'{kind}_{stage}'], levels, rois)
 
-    def bbox_forward(stage: int, levels: Sequence[Tensor], rois: Tensor) -> dict[str, Tensor]:
-        scores, deltas = on_rois('boxes', stage, levels, rois)
+    # the host names the arguments
+    def bbox_forward(stage: int, x: Sequence[Tensor], rois: Tensor) -> dict[str, Tensor]:
+        scores, deltas = on_rois('boxes', stage, x, rois)
         return dict(cls_score=scores, bbox_pred=deltas)
 
-    def mask_forward(stage: int, levels: Sequence[Tensor], rois: Tensor) -> dict[str, Tensor]:
-        return dict(mask_preds=on_rois('masks', stage, levels, rois)[0])
+    def mask_forward(stage: int, x: Sequence[Tensor], rois: Tensor) -> dict[str, Tensor]:
+        return dict(mask_preds=on_rois('masks', stage, x, rois)[0])
 
     head._bbox_forward, head._mask_forward = bbox_forward, mask_forward
 

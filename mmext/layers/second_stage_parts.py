@@ -48,7 +48,9 @@ def cascade_parts(
         size_hw: of its images, px.
     """
     parts = {}
-    kinds = {'boxes': ('bbox', ('class_logits', 'box_deltas'))}
+    kinds: dict[str, tuple[str, tuple[str, ...]]] = {
+        'boxes': ('bbox', ('class_logits', 'box_deltas'))
+    }
     if head.with_mask:
         kinds['masks'] = ('mask', ('mask_logits',))
     for kind, (name, outputs) in kinds.items():
@@ -118,7 +120,7 @@ def _use_task_part(task: Any, runner: Runner, prefix: int) -> None:
     decoder = getattr(task, 'decoder', None)
     kind = getattr(task, 'maps_type', None)
 
-    def on_regions(levels_and_rois: tuple[Sequence[Tensor], Tensor]) -> Any:
+    def on_regions(levels_and_rois: tuple[Any, Tensor]) -> Any:
         levels, rois = levels_and_rois
         outputs = run_on_rois(runner, levels if decoder is None else levels[0], rois)
         if kind is None:

@@ -36,6 +36,7 @@ MAY_IMPORT_HOST = {
     'mmext.translation.frozen_model': "builds other configs' models",
     'mmext.translation.translator': 'base class of two models, itself none',
     'mmext.translation.loss_network': 'builds its backbones and reads their weights',
+    'mmext.layers.roi_pooling': "takes the host's RoI extractors apart",
     'mmext.layers.two_stage_parts': "takes the host's detectors apart",
     'mmext.layers.host_parts': 'likewise',
     'mmext.layers.graph_operators': 'its suppression',

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -98,14 +99,15 @@ def model_record(
     meta_of_data = {'dataset_meta': _plain(dataset_meta)}
     content = {'state_dict': checkpoint['state_dict'], 'meta': meta_of_data}
     torch.save(content, weights)
-    text = Config(_for_serving(config)).pretty_text
+    served = _for_serving(config)
+    text = Config(served).pretty_text
     classes = [str(name) for name in dataset_meta['classes']]
     at = int(meta.get('iter', 0)) if step is None else step
     return records.model(
         weights,
         text,
         name=str(config['model']['type']).rpartition('.')[2],
-        digest=_digest(checkpoint['state_dict'], text),
+        digest=_digest(checkpoint['state_dict'], served),
         classes=classes,
         requirements=requirements(),
         example=None if example is None else _encoded(example),
@@ -141,9 +143,9 @@ def _plain(value: Any) -> Any:
     return value if is_plain else str(value)
 
 
-def _digest(state: Mapping[str, torch.Tensor], config: str) -> str:
-    """Of all weights and the config; the file itself differs from one writing to the next."""
-    total = hashlib.sha256(config.encode())
+def _digest(state: Mapping[str, torch.Tensor], config: Mapping[str, Any]) -> str:
+    """Of all weights and the config's values; how the files are laid out does not matter."""
+    total = hashlib.sha256(json.dumps(_plain(config), sort_keys=True).encode())
     for name, tensor in state.items():
         total.update(name.encode())
         total.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)

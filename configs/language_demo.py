@@ -26,7 +26,6 @@ model = dict(
             type='mmext.JointEmbeddingLoss',
             dim=dim,
             num_classes=len(classes),
-            word_weight=1.0,
             loss_weight=0.5,
         ),
     )

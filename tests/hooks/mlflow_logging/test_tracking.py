@@ -2,18 +2,34 @@
 
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from mmext.hooks.mlflow_logging.delivery.answers import Outage
 from mmext.hooks.mlflow_logging.delivery.store import resolve_store
 from mmext.hooks.mlflow_logging.delivery.tracking import RunRequest, Tracking
 
 
-def test_folds_that_start_in_one_moment_have_one_parent(work_dir: Path, logged: Any) -> None:
+@pytest.mark.parametrize('late_s', [0, 1.3])
+def test_folds_that_start_in_one_moment_have_one_parent(
+    late_s: float, work_dir: Path, logged: Any
+) -> None:
+    """Also where the run of one is stored after the others have looked which is the first."""
     store = resolve_store(None, work_dir)
     connections = [Tracking(store) for _ in range(4)]
+    create_run = connections[0]._client.create_run
+
+    def create_late(experiment_id: str, start_time: int, tags: Any, run_name: str) -> Any:
+        if run_name == 'folds':
+            time.sleep(late_s)
+            start_time -= round(100 * late_s)  # ms: begun first, seen last
+        return create_run(experiment_id, start_time, tags, run_name)
+
+    connections[0]._client.create_run = create_late
     connections[0].open_run(RunRequest('first', 's', None, False, 'e', 'n', 5, {}))
     together, parents = threading.Barrier(4), []
 

@@ -285,25 +285,43 @@ class Tracking:
         if len(parent) == 32 and all(char in '0123456789abcdef' for char in parent):
             return parent
         name = parent.replace("'", '')
-        found = self._first_of_group(experiment_id, name)
-        if found is not None:
-            return found
+        settle_s = _SETTLE_S
+        while True:
+            first = self._first_of_group(experiment_id, name)
+            own = None
+            if first is None:
+                own = self._new_group(experiment_id, name, parent, settle_s / 2)
+            elif now_ms() - first.info.start_time > settle_s * 1000:
+                return str(first.info.run_id)
+            # folds that start in one moment find none, and all make one: the first of them stays
+            time.sleep(settle_s)  # nobody's training waits for this thread
+            first = self._first_of_group(experiment_id, name)
+            if own is not None and (first is None or first.info.run_id != own):
+                self._client.delete_run(own)
+            if first is not None:
+                return str(first.info.run_id)
+            settle_s *= 2  # the server is slow
+
+    def _new_group(
+        self, experiment_id: str, name: str, parent: str, longest_s: float
+    ) -> str | None:
+        """A run for a group; None if it took longer, and others may have gone by without it."""
         tags = {'mmext.group': name, 'mlflow.user': _user()}
         # not the start of the session: whoever looks now must not be earlier than who was found
+        begun = time.monotonic()
         run = self._client.create_run(experiment_id, now_ms(), tags, parent)
         own = str(run.info.run_id)
-        self._client.set_terminated(own)
-        time.sleep(_SETTLE_S)  # nobody's training waits for this thread
-        first = self._first_of_group(experiment_id, name) or own
-        if first != own:  # folds that start in one moment find no parent, and all make one
+        if time.monotonic() - begun > longest_s:
             self._client.delete_run(own)
-        return first
+            return None
+        self._client.set_terminated(own)
+        return own
 
-    def _first_of_group(self, experiment_id: str, name: str) -> str | None:
+    def _first_of_group(self, experiment_id: str, name: str) -> 'Run | None':
         group = f"tags.`mmext.group` = '{name}'"
         order = ['attributes.start_time ASC', 'attributes.run_id ASC']
         found = self._client.search_runs([experiment_id], group, max_results=1, order_by=order)
-        return str(found[0].info.run_id) if found else None
+        return found[0] if found else None
 
 
 def _storable(text: str) -> str:

@@ -1,15 +1,12 @@
 """What the evaluator of a config says about its checkpoint."""
 
-import contextlib
 import copy
-import os
-import uuid
 from collections.abc import Mapping
 from numbers import Real
 from pathlib import Path
 
 from mmext.benchmark.candidates import Candidate
-from mmext.configuration import set_mlflow, set_precision
+from mmext.benchmark.quiet_runs import quiet, set_quiet
 from mmext.inference.checkpoints import load_checkpoint, load_weights
 from mmext.pipelines.data_checks import check_data
 
@@ -45,17 +42,8 @@ def evaluate(candidate: Candidate, precision: str, folder: Path) -> dict[str, fl
     assert candidate.checkpoint is not None
     config = copy.deepcopy(candidate.config)
     check_data(config, ['test'])
-    set_mlflow(config, 'off')  # the table is logged as a whole
-    set_precision(config, precision)
-    config.merge_from_dict(
-        dict(
-            work_dir=str(folder),
-            launcher='none',
-            log_level='ERROR',
-            experiment_name=f'benchmark_{uuid.uuid4().hex}',  # the host keeps objects by it
-        )
-    )
-    with open(os.devnull, 'w') as nowhere, contextlib.redirect_stdout(nowhere):
+    set_quiet(config, precision, folder)  # the table is logged as a whole
+    with quiet():
         runner = Runner.from_cfg(config)
         load_weights(runner.model, load_checkpoint(candidate.checkpoint), candidate.checkpoint)
         values = runner.test()

@@ -6,19 +6,17 @@ of night photos of other scenes (`fourier`, `histogram`, `mean_std`), or, as wha
 with labelled night pictures for every second one (`oracle`). All are tested by day and at night.
 """
 
-import contextlib
 import copy
 import json
 import math
-import os
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmext.benchmark.accuracy import columns
-from mmext.configuration import load_config, rebase_data_root, set_mlflow, set_precision
+from mmext.benchmark.quiet_runs import quiet, set_alone, set_length, set_quiet
+from mmext.configuration import load_config, rebase_data_root
 from mmext.demo.panoptic import write_panoptic_dataset
 from mmext.errors import InputError
 
@@ -175,39 +173,26 @@ def _day_weights(plan: Plan, data: Path, seed: int) -> Path:
 def _config(plan: Plan, data: Path, seed: int, name: str) -> Any:
     config = load_config(name)
     rebase_data_root(config, str(data.absolute()))
-    set_mlflow(config, 'off')
-    set_precision(config, plan.precision)
-    config.merge_from_dict(
-        dict(
-            work_dir=str(plan.out / 'logs'),
-            log_level='ERROR',
-            launcher='none',
-            experiment_name=f'night_{uuid.uuid4().hex}',  # the host keeps objects by it
-            randomness=dict(seed=seed),
-        )
-    )
-    for loop in ('train', 'val', 'test'):
-        loader = config[f'{loop}_dataloader']
-        loader.update(num_workers=0, persistent_workers=False)
+    set_quiet(config, plan.precision, plan.out / 'logs')
+    set_alone(config)
+    config.merge_from_dict(dict(randomness=dict(seed=seed)))
     return config
 
 
 def _set_schedule(config: Any, steps: int, rate: float) -> None:
-    """Warm-up and cosine over ``steps``; nothing is validated or kept before their end."""
-    config.train_cfg.update(max_iters=steps, val_interval=steps + 1)
+    """Warm-up and cosine over ``steps``."""
+    set_length(config, steps)
     config.optim_wrapper.optimizer.lr *= rate
     warm_up = min(50, steps // 10 + 1)
     config.param_scheduler[0].end = warm_up
     config.param_scheduler[1].update(begin=warm_up, end=max(steps, warm_up + 1))
-    config.default_hooks.checkpoint.interval = steps + 1
-    config.default_hooks.checkpoint.save_last = False
 
 
 def _trained(config: Any) -> Any:
     """The runner after its training."""
     from mmengine.runner import Runner
 
-    with open(os.devnull, 'w') as nowhere, contextlib.redirect_stdout(nowhere):
+    with quiet():
         runner = Runner.from_cfg(config)
         runner.train()
         return runner
@@ -216,7 +201,7 @@ def _trained(config: Any) -> Any:
 def _tested(runner: Any) -> Values:
     """By day and at night."""
     found: Values = {}
-    with open(os.devnull, 'w') as nowhere, contextlib.redirect_stdout(nowhere):
+    with quiet():
         for light, loop in LIGHTS.items():
             values = getattr(runner, loop)()
             found[light] = columns({k: float(v) for k, v in values.items() if isinstance(v, Real)})

@@ -6,17 +6,15 @@ held-out pictures, beside bicubic interpolation and the originals. The detector 
 originals and stays as it is.
 """
 
-import contextlib
 import copy
 import json
-import os
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmext.configuration import load_config, rebase_data_root, set_mlflow, set_precision
+from mmext.benchmark.quiet_runs import quiet, set_alone, set_length, set_quiet
+from mmext.configuration import load_config, rebase_data_root
 from mmext.demo.panoptic import write_panoptic_dataset
 from mmext.errors import InputError
 
@@ -52,7 +50,7 @@ class Plan(NamedTuple):
         detector_steps: of the detector, where ``checkpoint`` is None.
         precision: of the trainings, see :func:`~mmext.configuration.set_precision`; tests are in
             fp32.
-        images: training pictures; an eighth as many are held out.
+        images: training pictures; 15 % as many are held out.
         checkpoint: weights of the detector, of :data:`DETECTOR`.
         out: folder of the data, the weights and ``super_resolution.json``.
     """
@@ -154,26 +152,15 @@ def _generator(plan: Plan, data: Path, row: str, weights: str) -> Path | None:
 def _config(plan: Plan, data: Path, name: str, precision: str) -> Any:
     config = load_config(name)
     rebase_data_root(config, f'{data.absolute()}/')
-    set_mlflow(config, 'off')
-    set_precision(config, precision)
-    config.merge_from_dict(
-        dict(
-            work_dir=str(plan.out / 'logs'),
-            log_level='ERROR',
-            launcher='none',
-            experiment_name=f'super_resolution_{uuid.uuid4().hex}',  # the host keeps objects by it
-        )
-    )
-    for loop in ('train', 'val', 'test'):
-        config[f'{loop}_dataloader'].update(num_workers=0, persistent_workers=False)
+    set_quiet(config, precision, plan.out / 'logs')
+    set_alone(config)
     return config
 
 
 def _train(config: Any, steps: int, file: Path) -> None:
     import torch
 
-    config.train_cfg.update(max_iters=steps, val_interval=steps + 1)
-    config.default_hooks.checkpoint.update(interval=steps + 1, save_last=False)
+    set_length(config, steps)
     runner = _quietly(config, lambda runner: runner.train())
     torch.save(dict(state_dict=runner.model.state_dict(), meta={}), file)
 
@@ -210,7 +197,7 @@ def _test(
 def _quietly(config: Any, act: Callable[[Any], Any]) -> Any:
     from mmengine.runner import Runner
 
-    with open(os.devnull, 'w') as nowhere, contextlib.redirect_stdout(nowhere):
+    with quiet():
         runner = Runner.from_cfg(config)
         act(runner)
     return runner

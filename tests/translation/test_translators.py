@@ -112,18 +112,19 @@ def test_feature_matching_and_mse() -> None:
 
 @pytest.mark.parametrize('name', CASES)
 def test_low_precision_is_close(name: str) -> None:
+    """Adam's first steps have the size of the rate: a small one does not multiply rounding."""
     model, optimizers, data = CASES[name]
     losses = []
     for precision in ('fp32', 'bf16'):
         config = copy.deepcopy(optimizers)
         for group in ('generators', 'discriminators'):
             config[group] |= dict(type='mmext.PrecisionOptimWrapper', precision=precision)
+            config[group]['optimizer'] |= dict(lr=2e-5)
         translator, wrappers = built(model, config)
-        for seed in range(3):
-            logged = translator.train_step(data(seed=seed), wrappers)
-        losses.append(logged)
-    for key in ('generators/loss', 'discriminators/loss'):
-        assert float(losses[1][key]) == pytest.approx(float(losses[0][key]), rel=0.05)
+        steps = [translator.train_step(data(seed=seed), wrappers) for seed in range(3)]
+        keys = ('generators/loss', 'discriminators/loss')
+        losses.append([float(step[key]) for step in steps for key in keys])
+    assert losses[1] == pytest.approx(losses[0], rel=2e-3) and losses[1] != losses[0]
 
 
 def test_accumulated_parts_are_the_whole_batch() -> None:

@@ -6,8 +6,9 @@ PYTEST_ARGS ?=
 SOAK_ARGS ?=
 
 BIN := .venv/bin
-# a worker that dies ends the run with an error; a new one in its place would leave it hanging
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0
+# a worker that dies ends the run with an error; a new one in its place would leave it hanging.
+# five failures tell enough: a fault that makes a whole file hang is named before CI's time is up
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0 --maxfail 5
 SOURCES := mmext configs tools tests setup.py
 MATHS := tests/functional tests/metrics/test_*_quality.py tests/*/test_*_targets.py \
   tests/*/test_*_decoding.py tests/retinaface/test_matching.py \

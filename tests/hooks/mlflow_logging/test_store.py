@@ -86,7 +86,7 @@ def test_relative_sqlite_becomes_absolute(tmp_path: Path, monkeypatch: object) -
 def test_the_store_lies_in_the_work_folder_whatever_its_name(
     name: str, tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr('mmext.hooks.mlflow_logging.delivery.tracking._SETTLE_S', 0.0)
+    monkeypatch.setattr('mmext.hooks.mlflow_logging.delivery.tracking._SETTLE_S', (0.02, 0.2, 2.0))
     folder = tmp_path / name
     folder.mkdir()
     shutil.copy(empty_store, folder / 'mlflow.db')

@@ -54,6 +54,17 @@ def test_folds_that_start_in_one_moment_have_one_parent(
     assert parents == [parent] * 4
 
 
+def test_a_server_too_slow_for_groups_is_an_outage(
+    work_dir: Path, logged: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And leaves no run behind: whoever sends it tries again later."""
+    monkeypatch.setattr('mmext.hooks.mlflow_logging.delivery.tracking._SETTLE_S', (0.0, 0.0, 0.0))
+    request = RunRequest('k', 's', None, False, 'e', 'n', 5, {}, 'folds')
+    with pytest.raises(Outage, match='took more than 0 s to make one run'):
+        Tracking(resolve_store(None, work_dir)).open_run(request)
+    assert logged.runs() == []
+
+
 def test_a_run_that_others_opened_needs_no_experiment_of_ours(work_dir: Path, logged: Any) -> None:
     """``MLFLOW_RUN_ID``, as a job of MLflow's or a sweep sets it."""
     place = logged.client.create_experiment('theirs')

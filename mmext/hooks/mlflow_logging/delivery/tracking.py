@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 MAX_POINTS, MAX_PARAMS, MAX_TAGS = 1000, 100, 100  # of one log_batch call
 _MAX_TAG_LENGTH = 5000  # 8000 in today's MLflow, 5000 in older servers
-_SETTLE_S = 1.0  # in which what was begun at the same moment becomes visible
+# in which what was begun at the same moment becomes visible; the longer ones for slow servers
+_SETTLE_S = (1.0, 2.0, 4.0, 8.0)
 
 
 class Point(NamedTuple):
@@ -285,8 +286,7 @@ class Tracking:
         if len(parent) == 32 and all(char in '0123456789abcdef' for char in parent):
             return parent
         name = parent.replace("'", '')
-        settle_s = _SETTLE_S
-        while True:
+        for settle_s in _SETTLE_S:
             first = self._first_of_group(experiment_id, name)
             own = None
             if first is None:
@@ -300,7 +300,7 @@ class Tracking:
                 self._client.delete_run(own)
             if first is not None:
                 return str(first.info.run_id)
-            settle_s *= 2  # the server is slow
+        raise Outage(f'the server took more than {_SETTLE_S[-1] / 2:.0f} s to make one run')
 
     def _new_group(
         self, experiment_id: str, name: str, parent: str, longest_s: float

@@ -27,7 +27,7 @@ def test_zero_config_run_is_complete(tiny: ModuleType, work_dir: Path, logged: A
     }  # fmt: skip
     steps = list(range(1, 11))
     pace = ('train_pace/time', 'train_pace/data_time')
-    for key in ('train/loss', 'train/lr', 'train/acc_at_1', *pace):
+    for key in ('train/loss', 'train/lr', 'train_accuracy/acc_at_1', *pace):
         assert logged.steps(key) == steps
     assert [p.value for p in logged.history('train_pace/epoch')] == [s / 5 for s in steps]
     assert logged.steps('val/mae') == logged.steps('val/coco/AR_at_100') == [5, 10]
@@ -294,7 +294,7 @@ def test_validation_afterwards_leaves_the_marks_of_the_training(
     runner.train()
     runner.val()
     marks = json.loads(logged.only_run().data.tags['mmext.last_step'])
-    assert marks == {'train': 10, 'train_pace': 10, 'val': 10}
+    assert marks == {'train': 10, 'train_accuracy': 10, 'train_pace': 10, 'val': 10}
 
     tiny.make_runner(
         work_dir, epochs=2, resume=True, load_from=str(work_dir / 'epoch_1.pth')

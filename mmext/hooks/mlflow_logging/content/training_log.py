@@ -1,5 +1,6 @@
 """What a training leaves in the log: the scalars of the message hub, raw, and the gradient norm."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +12,11 @@ from mmext.hooks.mlflow_logging.delivery import records
 from mmext.hooks.mlflow_logging.delivery.records import Record
 
 # MLflow's page shows groups and their curves by the alphabet: the losses are to come first
-_OF_THE_PACE = ('data_time', 'epoch', 'grad_norm', 'memory', 'time', 'waited_for_data')
+_OF_THE_PACE = (
+    'base_lr', 'base_momentum', 'data_time', 'epoch', 'grad_norm', 'memory', 'time',
+    'waited_for_data',
+)  # fmt: skip
+_ACCURACY = re.compile(r'(?:^|[._])acc(?:uracy)?(?:$|[._@\d])')  # acc, s0.acc, acc_seg, cls_acc
 
 
 class TrainingLog:
@@ -83,8 +88,12 @@ class TrainingLog:
 def _curve(name: str) -> str:
     """The curve of a scalar: what is no loss, score or rate has a group of its own.
 
-    >>> _curve('train/loss'), _curve('train/data_time')
-    ('train/loss', 'train_pace/data_time')
+    >>> _curve('train/loss'), _curve('train/data_time'), _curve('train/s0.acc')
+    ('train/loss', 'train_pace/data_time', 'train_accuracy/s0.acc')
     """
     group, _, last = name.rpartition('/')
-    return f'train_pace/{last}' if group == 'train' and last in _OF_THE_PACE else name
+    if group != 'train':
+        return name
+    if last in _OF_THE_PACE:
+        return f'train_pace/{last}'
+    return f'train_accuracy/{last}' if _ACCURACY.search(last) else name

@@ -42,24 +42,18 @@ def convert_residual(source: Mapping[str, Tensor]) -> Converted:
     prefix = f'model.{first}.conv_block'
     second = 6 if _is_convolution(source, f'{prefix}.6.weight') else 5  # behind a dropout
     has_norms = _bare(source, 'model.2.weight') is not None
-    table: list[Rename | Drop] = [
-        Rename(r'model\.1\.(weight|bias)', r'stem.\1'),
-        Rename(rf'model\.{after + 7}\.(weight|bias)', r'head.\1'),
+    table = [
+        *_pair('model', 1, 'stem', 'stem_norm', has_norms),
+        _layer(rf'model\.{after + 7}', 'head'),
     ]
-    norms = {2: 'stem_norm'}
     for number in range(2):
-        table.append(Rename(rf'model\.{4 + 3 * number}\.(weight|bias)', rf'downs.{number}.\1'))
-        table.append(Rename(rf'model\.{after + 3 * number}\.(weight|bias)', rf'ups.{number}.\1'))
-        norms[5 + 3 * number] = f'down_norms.{number}'
-        norms[after + 1 + 3 * number] = f'up_norms.{number}'
+        for theirs, ours in ((4 + 3 * number, 'down'), (after + 3 * number, 'up')):
+            names = f'{ours}s.{number}', f'{ours}_norms.{number}'
+            table += _pair('model', theirs, *names, has_norms)
     for place, number in enumerate(blocks):
-        for theirs, ours in ((1, 'conv1'), (second, 'conv2')):
-            key = rf'model\.{number}\.conv_block\.{theirs}\.(weight|bias)'
-            table.append(Rename(key, rf'blocks.{place}.{ours}.\1'))
-        for theirs, ours in ((2, 'norm1'), (second + 1, 'norm2')):
-            key = rf'model\.{number}\.conv_block\.{theirs}\.'
-            table.append(_norm(key, f'blocks.{place}.{ours}', has_norms))
-    table += [_norm(rf'model\.{n}\.', ours, has_norms) for n, ours in norms.items()]
+        for layer, theirs in ((1, 1), (2, second)):
+            names = f'blocks.{place}.conv{layer}', f'blocks.{place}.norm{layer}'
+            table += _pair(rf'model\.{number}\.conv_block', theirs, *names, has_norms)
     return rename_keys(source, table)
 
 
@@ -81,19 +75,18 @@ def convert_unet(source: Mapping[str, Tensor]) -> Converted:
     innermost = max(inner) + 1
     has_norms = any(_bare(source, f'{_level(1)}.{place}.weight') is not None for place in (2, 6))
     table: list[Rename | Drop] = [
-        Rename(r'model\.model\.0\.(weight|bias)', r'downs.0.\1'),
-        Rename(r'model\.model\.3\.(weight|bias)', r'ups.0.\1'),
+        _layer(r'model\.model\.0', 'downs.0'),
+        _layer(r'model\.model\.3', 'ups.0'),
     ]
     for level in range(1, innermost + 1):
         path = re.escape(_level(level))
-        up = 3 if level == innermost else 5
-        table += [
-            Rename(rf'{path}\.1\.(weight|bias)', rf'downs.{level}.\1'),
-            Rename(rf'{path}\.{up}\.(weight|bias)', rf'ups.{level}.\1'),
-            _norm(rf'{path}\.{up + 1}\.', f'up_norms.{level}', has_norms),
-        ]
-        if level < innermost:
-            table.append(_norm(rf'{path}\.2\.', f'down_norms.{level}', has_norms))
+        up = 5
+        if level == innermost:  # no norm there
+            up = 3
+            table.append(_layer(rf'{path}\.1', f'downs.{level}'))
+        else:
+            table += _pair(path, 1, f'downs.{level}', f'down_norms.{level}', has_norms)
+        table += _pair(path, up, f'ups.{level}', f'up_norms.{level}', has_norms)
     return rename_keys(source, table)
 
 
@@ -117,13 +110,12 @@ def convert_patches(source: Mapping[str, Tensor]) -> Converted:
     has_norms = _bare(source, f'{name}.3.weight') is not None
     layers = (last - 2) // 3
     table: list[Rename | Drop] = [
-        Rename(rf'{name}\.0\.(weight|bias)', r'convs.0.\1'),
-        Rename(rf'{name}\.{last}\.(weight|bias)', r'head.\1'),
+        _layer(rf'{name}\.0', 'convs.0'),
+        _layer(rf'{name}\.{last}', 'head'),
     ]
     for layer in range(1, layers + 1):
         place = 3 * layer - 1
-        table.append(Rename(rf'{name}\.{place}\.(weight|bias)', rf'convs.{layer}.\1'))
-        table.append(_norm(rf'{name}\.{place + 1}\.', f'norms.{layer}', has_norms))
+        table += _pair(name, place, f'convs.{layer}', f'norms.{layer}', has_norms)
     return rename_keys(source, table)
 
 
@@ -158,8 +150,8 @@ def convert_spade_discriminator(source: Mapping[str, Tensor]) -> Converted:
     last = max(layers, default=0)
     theirs = r'discriminator_(\d+)\.model'
     table: list[Rename | Drop] = [
-        Rename(rf'{theirs}0\.0\.(weight|bias)', r'scales.\1.convs.0.\2'),
-        Rename(rf'{theirs}{last}\.0\.(weight|bias)', r'scales.\1.head.\2'),
+        _layer(rf'{theirs}0\.0', r'scales.\1.convs.0'),
+        _layer(rf'{theirs}{last}\.0', r'scales.\1.head'),
     ]
     for kind, ours in _SPECTRAL.items():
         table.append(Rename(rf'{theirs}(\d+)\.0\.0\.{kind}', rf'scales.\1.convs.\2.{ours}'))
@@ -171,8 +163,8 @@ _NEST = r'model\.model\.1\.model\.((?:3\.model\.)*)\d+\.(?:weight|bias|running_m
 
 
 def _spade() -> Iterator[Rename]:
-    yield Rename(r'fc\.(weight|bias)', r'start.\1')
-    yield Rename(r'conv_img\.(weight|bias)', r'last.\1')
+    yield _layer('fc', 'start')
+    yield _layer('conv_img', 'last')
     for number, block in enumerate(_SPADE_BLOCKS):
         for branch, place, conv in _SPADE_BRANCHES:
             for kind, ours in _SPECTRAL.items():
@@ -180,8 +172,8 @@ def _spade() -> Iterator[Rename]:
             norm = f'blocks.{number}.norm{place}' if place else f'blocks.{number}.direct_norm'
             theirs = rf'{block}\.norm_{branch}'
             yield Rename(rf'{theirs}\.param_free_norm\.{_STATISTICS}', rf'{norm}.norm.\1')
-            yield Rename(rf'{theirs}\.mlp_shared\.0\.(weight|bias)', rf'{norm}.shared.\1')
-            yield Rename(rf'{theirs}\.mlp_(gamma|beta)\.(weight|bias)', rf'{norm}.\1.\2')
+            yield _layer(rf'{theirs}\.mlp_shared\.0', f'{norm}.shared')
+            yield _layer(rf'{theirs}\.mlp_(gamma|beta)', rf'{norm}.\1')
 
 
 def _level(level: int) -> str:
@@ -189,11 +181,26 @@ def _level(level: int) -> str:
     return 'model.model.1.model' + '.3.model' * (level - 1)
 
 
-def _norm(pattern: str, ours: str, is_batch_norm: bool) -> Rename | Drop:
+def _layer(theirs: str, ours: str) -> Rename:
+    """A line for weight and bias of a layer; groups of the pattern ``theirs`` may stand in ours."""
+    return Rename(rf'{theirs}\.(?P<part>weight|bias)', rf'{ours}.\g<part>')
+
+
+def _norm(theirs: str, ours: str, is_batch_norm: bool) -> Rename | Drop:
     """A line for a layer of norm: batch norms are kept, instance norms have nothing to keep."""
     if is_batch_norm:
-        return Rename(pattern + _NORM, rf'{ours}.\1')
-    return Drop(pattern + _STATISTICS, _OLD)
+        return Rename(rf'{theirs}\.{_NORM}', rf'{ours}.\1')
+    return Drop(rf'{theirs}\.{_STATISTICS}', _OLD)
+
+
+def _pair(
+    theirs: str, place: int, layer: str, norm: str, is_batch_norm: bool
+) -> list[Rename | Drop]:
+    """The lines for a layer at a place of their list, and for the norm behind it."""
+    return [
+        _layer(rf'{theirs}\.{place}', layer),
+        _norm(rf'{theirs}\.{place + 1}', norm, is_batch_norm),
+    ]
 
 
 def _found(pattern: str, source: Mapping[str, Tensor]) -> list[str]:

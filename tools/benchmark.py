@@ -3,6 +3,7 @@
 python tools/benchmark.py coco CONFIG[=CHECKPOINT] ...
 python tools/benchmark.py night --seeds 3
 python tools/benchmark.py super-resolution
+python tools/benchmark.py rare-class
 python tools/benchmark.py all --quick
 python tools/benchmark.py all --publish       # docs/benchmarks.json and the table of the README
 """
@@ -39,6 +40,9 @@ def build_parser() -> argparse.ArgumentParser:
     larger = commands.add_parser('super-resolution', help='larger pictures, for a detector')
     coco.add_super_resolution_arguments(larger)
     larger.set_defaults(run=coco.run_super_resolution)
+    rare = commands.add_parser('rare-class', help='a class with few examples, and made ones')
+    coco.add_rare_class_arguments(rare)
+    rare.set_defaults(run=coco.run_rare_class)
     again = commands.add_parser('show', help='print results of coco again')
     coco.add_show_arguments(again)
     again.set_defaults(run=coco.run_show)

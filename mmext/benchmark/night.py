@@ -125,9 +125,9 @@ def measure_night(
             config = _config(plan, data, seed, more.get(way, CONFIG))
             if way in WAYS:
                 WAYS[way](config)
-            _set_schedule(config, plan.more_steps, rate=0.5)
+            set_schedule(config, plan.more_steps, rate=0.5)
             config.load_from = str(weights)
-            values = _tested(_trained(config))
+            values = _tested(trained(config))
             records.append(dict(seed=seed, way=way, **values))
             stored.write_text(json.dumps(dict(plan=identity, records=records), indent=1))
             say(f'seed {seed}, {way}: {values}')
@@ -165,8 +165,8 @@ def _day_weights(plan: Plan, data: Path, seed: int) -> Path:
     if not file.is_file():
         config = _config(plan, data, seed, CONFIG)
         _source(config)
-        _set_schedule(config, plan.steps, rate=1.0)
-        torch.save(dict(state_dict=_trained(config).model.state_dict(), meta={}), file)
+        set_schedule(config, plan.steps, rate=1.0)
+        torch.save(dict(state_dict=trained(config).model.state_dict(), meta={}), file)
     return file
 
 
@@ -179,7 +179,7 @@ def _config(plan: Plan, data: Path, seed: int, name: str) -> Any:
     return config
 
 
-def _set_schedule(config: Any, steps: int, rate: float) -> None:
+def set_schedule(config: Any, steps: int, rate: float) -> None:
     """Warm-up and cosine over ``steps``."""
     set_length(config, steps)
     config.optim_wrapper.optimizer.lr *= rate
@@ -188,7 +188,7 @@ def _set_schedule(config: Any, steps: int, rate: float) -> None:
     config.param_scheduler[1].update(begin=warm_up, end=max(steps, warm_up + 1))
 
 
-def _trained(config: Any) -> Any:
+def trained(config: Any) -> Any:
     """The runner after its training."""
     from mmengine.runner import Runner
 

@@ -33,7 +33,8 @@ def set_quiet(config: Any, precision: str, folder: Path) -> None:
 def set_alone(config: Any) -> None:
     """Let no loader start workers, in place: runs of a benchmark are short and many."""
     for loop in ('train', 'val', 'test'):
-        config[f'{loop}_dataloader'].update(num_workers=0, persistent_workers=False)
+        if loader := config.get(f'{loop}_dataloader'):
+            loader.update(num_workers=0, persistent_workers=False)
 
 
 def set_length(config: Any, steps: int) -> None:

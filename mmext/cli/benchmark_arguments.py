@@ -187,6 +187,41 @@ def run_super_resolution(arguments: argparse.Namespace) -> None:
     print(table)
 
 
+def add_rare_class_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``rare-class``."""
+    parser.add_argument('--name', default='fish', help='the rare class (default fish)')
+    parser.add_argument('--kept', type=int, default=10, help='pictures of it (default 10)')
+    parser.add_argument('--seeds', type=int, default=2, help='detectors (default 2)')
+    parser.add_argument('--steps', type=int, default=250, help='of each (default 250)')
+    parser.add_argument(
+        '--more-steps', type=int, default=75, help='of each way from there (default 75)'
+    )
+    parser.add_argument(
+        '--crop-steps', type=int, default=800, help='of the GAN of crops (default 800)'
+    )
+    parser.add_argument(
+        '--photo-steps', type=int, default=1500, help='of the translator of maps (default 1500)'
+    )
+    parser.add_argument('--images', type=int, default=600, help='before some go (default 600)')
+    parser.add_argument('--precision', choices=PRECISIONS, default='auto')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/rare_class'), metavar='DIR')
+
+
+def run_rare_class(arguments: argparse.Namespace) -> None:
+    """Measure what is not measured yet, and print the table."""
+    counts = ('kept', 'seeds', 'steps', 'more_steps', 'crop_steps', 'photo_steps', 'images')
+    check_counts(arguments, counts)
+    from mmext.benchmark.rare_class import Plan, measure_rare_class, rare_class_table
+    from mmext.host import import_mmdet
+
+    import_mmdet()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    plan = Plan(**{name: getattr(arguments, name) for name in Plan._fields})
+    table = rare_class_table(measure_rare_class(plan))
+    (arguments.out / 'rare_class.md').write_text(table + '\n')
+    print(table)
+
+
 def check_counts(arguments: argparse.Namespace, names: Sequence[str]) -> None:
     """InputError if one of these arguments is below 1."""
     for name in names:

@@ -39,6 +39,10 @@ _PACKAGES: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     'mmext.centernet.': {'mmext.layers.': ('hourglass',)},
+    'mmext.inference.': {
+        'mmext.formats.': ('onnx_metadata',),
+        'mmext.layers.': ('graph_writing', 'onnx_operators'),
+    },
     'mmext.vpsnet.': {
         'mmext.formats.': ('flow_files',),
         'mmext.functional.': ('flow_warping',),

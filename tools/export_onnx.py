@@ -32,8 +32,8 @@ pipeline). The first also gives the state `middle`, `coarse`, `encoded` that the
 
 Of mmext.CropLandmarkEstimator the file takes crops of the config's size as `image` and gives
 `points` [N, K, 2] in pixels of the crop and `scores` [N, K]; the crops are yours. Of a detector
-with mmext.DensePoseTask it takes features of `regions` [R, C, s, s] and gives `coarse`, `parts`,
-`u` and `v`.
+with mmext.DensePoseTask only the dense part is written: it takes features of `regions`
+[R, C, s, s] and gives `coarse`, `parts`, `u` and `v`; boxes and those features are yours.
 """
 
 import argparse
@@ -47,9 +47,9 @@ from mmext.configuration import load_config
 from mmext.errors import InputError, run_tool
 from mmext.host import import_mmdet
 from mmext.inference.checkpoints import check_exists
-from mmext.inference.graph_writing import check_packages
 from mmext.inference.onnx_export import export_file, not_exported
 from mmext.inference.onnx_video import export_video_model, is_video_model
+from mmext.layers.graph_writing import check_packages
 
 
 def build_parser() -> argparse.ArgumentParser:

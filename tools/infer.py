@@ -29,11 +29,11 @@ from mmext.cli.arguments import (
 )
 from mmext.configuration import load_config
 from mmext.errors import InputError, run_tool
+from mmext.formats.onnx_metadata import BACKENDS
 from mmext.host import import_mmdet
 from mmext.inference.camera import LatestFrames
 from mmext.inference.checkpoints import check_exists
 from mmext.inference.media import Source, open_source
-from mmext.inference.onnx_metadata import BACKENDS
 from mmext.inference.output_places import check_output_file, check_output_folder, writing
 from mmext.inference.surface_results import read_texture
 

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from mmext.errors import InputError
 from mmext.inference.cpu_kernels import use_cpu_kernels
 from mmext.inference.deployments import deployment_of, forget_weights
-from mmext.inference.graph_writing import gap_to_torch, write_graph, write_metadata
 from mmext.inference.parts_description import KEY, PartsDescription, part_file
+from mmext.layers.graph_writing import gap_to_torch, write_graph, write_metadata
 from mmext.layers.network_parts import NetworkPart
 
 # traced and tried; no size is special

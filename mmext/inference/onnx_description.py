@@ -13,8 +13,8 @@ from typing import Any
 from mmengine.config import Config
 
 from mmext.errors import InputError
+from mmext.formats.onnx_metadata import FileDescription, check_classes
 from mmext.formats.wider_face_files import LANDMARK_FLIP_PAIRS
-from mmext.inference.onnx_metadata import FileDescription, check_classes
 
 KEY = 'mmext'
 RESIZERS = ('Resize', 'FixScaleResize', 'ResizeShortestEdge')

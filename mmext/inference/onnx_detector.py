@@ -16,7 +16,8 @@ from mmext.host_repairs.stored_config import read_stored_config
 from mmext.inference.deployments import deployment_of, forget_weights
 from mmext.inference.parts_description import PartsDescription
 from mmext.inference.prediction import Predictor
-from mmext.inference.runtimes import FileRunner, check_decodes_in_fp32, open_runner
+from mmext.inference.runtimes import check_decodes_in_fp32, open_runner
+from mmext.layers.onnx_runtimes import FileRunner
 
 
 class OnnxDetector(Predictor):

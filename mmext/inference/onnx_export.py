@@ -9,9 +9,9 @@ from mmengine.config import Config
 from mmext.configuration import remove_pretrained
 from mmext.errors import InputError
 from mmext.inference.checkpoints import load_checkpoint, load_weights
-from mmext.inference.graph_writing import NEEDED as NEEDED
-from mmext.inference.graph_writing import gap_to_torch, write_graph, write_metadata
 from mmext.inference.onnx_description import KEY, Description, describe
+from mmext.layers.graph_writing import NEEDED as NEEDED
+from mmext.layers.graph_writing import gap_to_torch, write_graph, write_metadata
 
 if TYPE_CHECKING:
     from mmext.densepose.deployment import SurfaceNetwork
@@ -176,6 +176,8 @@ def export_onnx(
 def not_exported(config: Config) -> list[str]:
     """The parts of a model that its ONNX file lacks."""
     model = config.model
+    if 'densepose' in model.get('roi_head', {}).get('tasks', {}):
+        return ['the detector before the surfaces (boxes, features of regions)']
     head, view = model.get('bbox_head', {}), 'close_up (landmarks are those of the head)'
     named = [(view, model.get('close_up')), *((k, head.get(k)) for k in ('attributes', 'mesh'))]
     return [name for name, value in named if value]

@@ -22,10 +22,11 @@ from torch import Tensor
 
 from mmext.drawing.colors import Picture
 from mmext.errors import InputError
+from mmext.formats.onnx_metadata import read_metadata
 from mmext.inference.onnx_description import KEY, Description, describe
-from mmext.inference.onnx_metadata import read_metadata
 from mmext.inference.parts_description import KEY as PARTS_KEY
-from mmext.inference.runtimes import FileRunner, check_decodes_in_fp32, open_runner
+from mmext.inference.runtimes import check_decodes_in_fp32, open_runner
+from mmext.layers.onnx_runtimes import FileRunner
 from mmext.pipelines.loading import LoadImage
 from mmext.retinaface.face_fields import flip_faces, scale_faces
 from mmext.retinaface.head import suppress

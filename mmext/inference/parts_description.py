@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmext.inference.onnx_metadata import FileDescription, check_classes
+from mmext.formats.onnx_metadata import FileDescription, check_classes
 
 KEY = 'mmext.detector'
 

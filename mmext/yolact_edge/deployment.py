@@ -7,11 +7,10 @@ see :mod:`.stream`. The size of the input is fixed.
 Shapes: P anchors, C classes, K prototypes of h x w cells, H x W the input.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
+from mmext.layers.network_parts import ImageInput
 from mmext.yolact_edge.box_head import per_anchor
 from mmext.yolact_edge.propagation import KeyState
 from mmext.yolact_edge.video_detector import VideoYolactEdge
@@ -28,30 +27,20 @@ class _Network(nn.Module):
         size_hw: (H, W) px.
     """
 
-    mean: Tensor
-    std: Tensor
     anchors: Tensor
 
     def __init__(self, detector: VideoYolactEdge, size_hw: tuple[int, int]) -> None:
         super().__init__()
         self.detector, self.size_hw = detector, size_hw
-        preprocessor: Any = detector.data_preprocessor
-        self.swap_channels = bool(preprocessor._channel_conversion)
-        self.register_buffer('mean', preprocessor.mean.clone())  # [3, 1, 1]
-        self.register_buffer('std', preprocessor.std.clone())
+        self.image_input = ImageInput(detector.data_preprocessor)
+        device = self.image_input.mean.device
         with torch.no_grad():
-            lateral = detector.lateral_of(torch.zeros(1, 3, *size_hw, device=self.mean.device))
+            lateral = detector.lateral_of(torch.zeros(1, 3, *size_hw, device=device))
             sizes = [tuple(lateral.shape[2:])]
             for _ in range(len(detector.neck.phase_2.downsample_convs) + 2):
                 sizes.append(tuple((side + 1) // 2 for side in sizes[-1]))
-            anchors = detector.bbox_head.prior_generator.grid_priors(
-                sizes, size_hw, self.mean.device
-            )
+            anchors = detector.bbox_head.prior_generator.grid_priors(sizes, size_hw, device)
         self.register_buffer('anchors', anchors)  # [P, 4]
-
-    def _normalized(self, image: Tensor) -> Tensor:
-        image = image.flip(1) if self.swap_channels else image
-        return (image - self.mean) / self.std
 
     def _detect(self, merged: list[Tensor]) -> tuple[Tensor, ...]:
         head = self.detector.bbox_head
@@ -83,7 +72,7 @@ class KeyFrameNetwork(_Network):
             ``coefficients`` ``[1, P, K]``, ``prototypes`` ``[1, K, h, w]``, and the three maps of
             :class:`KeyState`.
         """
-        merged, lateral = self.detector.merged_of_key(self._normalized(image))
+        merged, lateral = self.detector.merged_of_key(self.image_input(image))
         state = self.detector.propagation.state_of(merged, lateral)
         return (*self._detect(merged), *state)
 
@@ -108,6 +97,6 @@ class BetweenKeysNetwork(_Network):
         Returns:
             The first four of what :class:`KeyFrameNetwork` returns.
         """
-        lateral = self.detector.lateral_of(self._normalized(image))
+        lateral = self.detector.lateral_of(self.image_input(image))
         key = KeyState(middle, coarse, encoded)
         return self._detect(self.detector.propagation(lateral, key))

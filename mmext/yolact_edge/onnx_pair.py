@@ -4,9 +4,8 @@
 the metadata of both, under the key ``mmext_video``, as JSON.
 """
 
-import importlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from mmext.errors import InputError, MissingPackageError
-from mmext.layers.quiet_export import quiet_export
+from mmext.errors import InputError
+from mmext.layers.graph_writing import gap_to_torch, write_graph, write_metadata
+from mmext.layers.onnx_runtimes import OnnxRuntime
 from mmext.yolact_edge.deployment import STATE, BetweenKeysNetwork, KeyFrameNetwork
+from mmext.yolact_edge.stream import run_named
 from mmext.yolact_edge.video_detector import VideoYolactEdge
 
 KEY = 'mmext_video'
 KEY_SUFFIX = '.key.onnx'
-LARGEST_GAP = 1e-3
-"""Between torch and onnxruntime, relative to the largest value of an output."""
-_OPSET = 20  # GridSample with align_corners, from 16 on
 _RULES = ('score_thr', 'nms', 'max_per_img', 'mask_thr')
 Arrays = dict[str, npt.NDArray[np.float32]]
 
@@ -68,81 +66,23 @@ def export_pair(
 
     Raises:
         InputError: the config has another suppression than the fast one.
-        RuntimeError: the difference is over ``LARGEST_GAP``.
+        RuntimeError: the difference is over :data:`mmext.layers.graph_writing.LARGEST_GAP`.
     """
-    description = json.loads(json.dumps(describe(detector, classes, size_hw)))
+    description = json.dumps(describe(detector, classes, size_hw))
     key_network = KeyFrameNetwork(detector, size_hw).eval()
     between = BetweenKeysNetwork(detector, size_hw).eval()
-    out.parent.mkdir(parents=True, exist_ok=True)
     image, later = torch.rand(2, 1, 3, *size_hw).mul(255)
     with torch.no_grad():
         state = key_network(image)[-len(STATE) :]
-    gap = 0.0
+    gaps = []
     for network, path, inputs in zip(
         (key_network, between), file_names(out), ((image,), (later, *state)), strict=True
     ):
-        write_graph(network, path, inputs, description)
-        gap = max(gap, gap_to_torch(network, path, inputs))
-    if not gap <= LARGEST_GAP:
-        raise RuntimeError(f'{out} differs from torch by {gap:.1e} of the largest value')
-    return gap
-
-
-def write_graph(
-    network: Any, path: Path, inputs: tuple[torch.Tensor, ...], description: Mapping[str, Any]
-) -> None:
-    """Write one graph, of the shapes of the inputs."""
-    import onnx
-
-    with torch.no_grad(), quiet_export():
-        program = torch.export.export(network, inputs)
-        torch.onnx.export(
-            program,
-            f=path,
-            input_names=list(network.input_names),
-            output_names=list(network.output_names),
-            opset_version=_OPSET,
-            external_data=False,
-            verbose=False,
-        )
-    model = onnx.load(path)
-    onnx.helper.set_model_props(model, {KEY: json.dumps(description)})
-    onnx.save(model, path)
-
-
-def gap_to_torch(network: Any, path: Path, inputs: Sequence[torch.Tensor]) -> float:
-    """The largest relative difference of an ONNX file to torch."""
-    session = open_session(path)
-    with torch.no_grad():
-        wanted = [tensor.numpy() for tensor in network(*inputs)]
-    named = {n: x.numpy() for n, x in zip(network.input_names, inputs, strict=True)}
-    found = session.run(list(network.output_names), named)
-    return max(
-        float(np.abs(ours - theirs).max() / max(np.abs(ours).max(), 1e-6))
-        for ours, theirs in zip(wanted, found, strict=True)
-    )
-
-
-def open_session(path: Path) -> Any:
-    """A session of onnxruntime on the CPU.
-
-    Raises:
-        MissingPackageError: onnxruntime is not installed.
-        InputError: the file cannot be opened.
-    """
-    try:
-        onnxruntime: Any = importlib.import_module('onnxruntime')
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(
-            'an ONNX file needs onnxruntime: pip install "mmext[export]"'
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3  # errors
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
-    except Exception as error:  # its exceptions have no common class of their own
-        raise InputError(f'{path}: onnxruntime cannot open it: {error}') from error
+        named = dict(zip(network.input_names, inputs, strict=True))
+        write_graph(network, named, network.output_names, path, [{} for _ in named])
+        write_metadata(path, {KEY: description})
+        gaps.append(gap_to_torch(network, named, path))
+    return max(gaps)
 
 
 class _Frames:
@@ -175,15 +115,15 @@ def quantize_pair(out: Path, frames: Sequence[npt.NDArray[np.uint8]], target: Pa
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     key_file, between_file = file_names(out)
-    session = open_session(key_file)
+    runner = OnnxRuntime(key_file)
     images = [as_input(frame) for frame in frames]
     states: list[Arrays] = []
     for image in images:
         try:
-            found = session.run(list(STATE), {'image': image})
-        except Exception as error:
+            found = run_named(runner, {'image': torch.from_numpy(image)})
+        except Exception as error:  # onnxruntime's have no common class of their own
             raise InputError(f'calibration: a frame of shape {image.shape[2:]}: {error}') from error
-        states.append(dict(zip(STATE, found, strict=True)))
+        states.append({name: found[name].numpy() for name in STATE})
     inputs: list[list[Arrays]] = [
         [dict(image=image) for image in images],
         [dict(state, image=image) for state, image in zip(states, images[1:], strict=False)],

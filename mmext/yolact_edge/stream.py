@@ -4,7 +4,7 @@ Shapes: P anchors, C classes, n objects, H x W the input of the graphs, h x w th
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,14 @@ import torch
 from torch import Tensor
 
 from mmext.errors import InputError
+from mmext.formats.onnx_metadata import read_metadata
+from mmext.layers.onnx_runtimes import FileRunner, OnnxRuntime, OpenVino
 from mmext.yolact_edge.fast_nms import fast_nms
 from mmext.yolact_edge.key_frames import KeyFrameSchedule
 from mmext.yolact_edge.mask_assembly import assemble_masks
 
-Arrays = Mapping[str, npt.NDArray[np.float32]]
-Run = Callable[[Arrays], dict[str, npt.NDArray[np.float32]]]
+_RUNTIMES = {'onnxruntime': OnnxRuntime, 'openvino': OpenVino}
+_STATE = ('middle', 'coarse', 'encoded')  # what a key frame leaves to the frames after it
 
 
 @dataclass
@@ -47,16 +49,18 @@ class GraphStream:
     """Frames in the order of a video through the graphs.
 
     Args:
-        key: runs the graph of key frames.
-        between: runs the other one.
+        key: the graph of key frames.
+        between: the other one.
         description: what the files say, see :mod:`.onnx_pair`.
     """
 
-    def __init__(self, key: Run, between: Run, description: Mapping[str, Any]) -> None:
+    def __init__(
+        self, key: FileRunner, between: FileRunner, description: Mapping[str, Any]
+    ) -> None:
         self.key, self.between, self.description = key, between, dict(description)
         self.size_hw: tuple[int, int] = tuple(description['size_hw'])
         self.schedule = KeyFrameSchedule(int(description['key_interval']))
-        self._state: dict[str, npt.NDArray[np.float32]] = {}
+        self._state: dict[str, Tensor] = {}
 
     def __call__(self, picture: npt.NDArray[np.uint8], video: Any = 0, frame: int = 0) -> Objects:
         """See the next frame.
@@ -68,17 +72,19 @@ class GraphStream:
         """
         height, width = self.size_hw
         resized = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
-        image = np.ascontiguousarray(resized.transpose(2, 0, 1)[None], np.float32)
+        image = torch.from_numpy(np.ascontiguousarray(resized.transpose(2, 0, 1)[None], np.float32))
         age = self.schedule.age(dict(video_id=video, frame_id=frame))
         if age == 0:
-            found = self.key({'image': image})
-            self._state = {name: found[name] for name in ('middle', 'coarse', 'encoded')}
+            found = run_named(self.key, {'image': image})
+            self._state = {name: found[name] for name in _STATE}
         else:
-            found = self.between({'image': image, **self._state})
+            found = run_named(self.between, {'image': image, **self._state})
         return self._objects(found, (picture.shape[0], picture.shape[1]), age)
 
-    def _objects(self, found: Arrays, picture_hw: tuple[int, int], age: int) -> Objects:
-        values = {name: torch.from_numpy(found[name][0]) for name in found}
+    def _objects(
+        self, found: Mapping[str, Tensor], picture_hw: tuple[int, int], age: int
+    ) -> Objects:
+        values = {name: found[name][0] for name in found}
         rules, (height, width) = self.description, self.size_hw
         (index,) = (values['scores'].amax(dim=1) > rules['score_thr']).nonzero(as_tuple=True)
         boxes = values['boxes'][index]
@@ -113,45 +119,23 @@ def open_stream(path: str | Path, backend: str = 'onnxruntime') -> GraphStream:
         InputError: a file is missing or of another kind, or there is no such backend.
         MissingPackageError: the backend is not installed.
     """
-    from mmext.yolact_edge.onnx_pair import KEY, file_names, open_session
+    from mmext.yolact_edge.onnx_pair import KEY, file_names
 
+    if backend not in _RUNTIMES:
+        raise InputError(f'backend: expected one of {", ".join(_RUNTIMES)}, got {backend!r}')
     files = file_names(Path(path))
     for file in files:
         if not file.is_file():
             raise InputError(f'{file.absolute()}: no such file; mmext export writes it')
-    sessions = [open_session(file) for file in files]
-    text = sessions[0].get_modelmeta().custom_metadata_map.get(KEY)
+    text = read_metadata(files[0]).get(KEY)
     if text is None:
         raise InputError(f'{files[0]}: no description of a video model: export it again')
-    description = json.loads(text)
-    if backend == 'openvino':
-        return GraphStream(_openvino(files[0]), _openvino(files[1]), description)
-    if backend != 'onnxruntime':
-        raise InputError(f"backend: expected 'onnxruntime' or 'openvino', got {backend!r}")
-    return GraphStream(_onnxruntime(sessions[0]), _onnxruntime(sessions[1]), description)
+    # in float32 also where the processor has bfloat16, so that outputs are those of the graph
+    key, between = (_RUNTIMES[backend](file) for file in files)
+    return GraphStream(key, between, json.loads(text))
 
 
-def _onnxruntime(session: Any) -> Run:
-    names = [output.name for output in session.get_outputs()]
-    return lambda given: dict(zip(names, session.run(names, dict(given)), strict=True))
-
-
-def _openvino(path: Path) -> Run:
-    """In float32 also where the processor has bfloat16, so that outputs are those of the graph."""
-    import importlib
-
-    from mmext.errors import MissingPackageError
-
-    try:
-        openvino: Any = importlib.import_module('openvino')
-    except ModuleNotFoundError as error:
-        raise MissingPackageError("backend='openvino': pip install openvino") from error
-    core = openvino.Core()
-    options = {'INFERENCE_PRECISION_HINT': 'f32'}
-    model = core.compile_model(str(path), 'CPU', options)
-
-    def run(given: Arrays) -> dict[str, npt.NDArray[np.float32]]:
-        found = model(dict(given))
-        return {output.get_any_name(): np.array(found[output]) for output in model.outputs}
-
-    return run
+def run_named(runner: FileRunner, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The outputs of a graph by name."""
+    found = runner(*(inputs[name] for name in runner.input_names))
+    return dict(zip(runner.output_names, found, strict=True))

@@ -15,11 +15,11 @@ from written_checkpoints import CHANGES, write_checkpoint
 
 import mmext
 from mmext.errors import InputError
+from mmext.formats.onnx_metadata import read_metadata
 from mmext.inference.deployments import deployment_of
-from mmext.inference.graph_writing import LARGEST_GAP, NEEDED
 from mmext.inference.onnx_export import export_file
-from mmext.inference.onnx_metadata import read_metadata
 from mmext.inference.parts_description import KEY
+from mmext.layers.graph_writing import LARGEST_GAP, NEEDED
 from mmext.registry import MODELS
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,8 @@ import pytest
 from mmengine.config import Config
 
 from mmext.errors import InputError
-from mmext.inference import graph_writing, onnx_export
+from mmext.inference import onnx_export
+from mmext.layers import graph_writing
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 
@@ -22,3 +23,5 @@ def test_parts_of_a_model_that_the_file_lacks() -> None:
     named = [part.partition(' ')[0] for part in onnx_export.not_exported(demo)]
     assert named == ['close_up', 'attributes', 'mesh']
     assert onnx_export.not_exported(Config.fromfile(CONFIGS / 'retinaface.py')) == []
+    (lacking,) = onnx_export.not_exported(Config.fromfile(CONFIGS / 'densepose_demo.py'))
+    assert lacking.startswith('the detector before the surfaces')

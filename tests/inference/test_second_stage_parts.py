@@ -12,9 +12,12 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmext.configuration import load_config
+from mmext.formats.onnx_metadata import read_metadata
 from mmext.inference.deployments import deployment_of, forget_weights
 from mmext.inference.detector_export import TorchRunner, export_detector
-from mmext.inference.graph_writing import LARGEST_GAP, NEEDED
+from mmext.inference.onnx_detector import load_detector
+from mmext.inference.parts_description import KEY
+from mmext.layers.graph_writing import LARGEST_GAP, NEEDED
 from mmext.registry import MODELS
 
 SIZE = (64, 96)
@@ -86,6 +89,15 @@ def predicted(model: Any) -> Any:
         return model.predict(images, [DetDataSample(metainfo=meta)])[0].pred_instances
 
 
+def assert_alike(found: Any, wanted: Any, kind: str) -> None:
+    """The same objects in the same order."""
+    assert set(found.keys()) >= FIELDS[kind] and len(found) == len(wanted) > 2
+    for name in FIELDS[kind] - {'surface'}:
+        torch.testing.assert_close(found[name], wanted[name], rtol=1e-4, atol=1e-4)
+    if kind == 'tasks':
+        assert [s.shape for s in found.surface] == [s.shape for s in wanted.surface]
+
+
 @pytest.mark.parametrize('kind', FIELDS)
 def test_a_detector_predicts_with_its_parts(kind: str) -> None:
     model, _ = detector(kind)
@@ -96,18 +108,16 @@ def test_a_detector_predicts_with_its_parts(kind: str) -> None:
     hollow = copy.deepcopy(model)
     deployment.use_parts(hollow, {name: TorchRunner(part) for name, part in parts.items()})
     forget_weights(hollow)
-    found = predicted(hollow)
-    assert set(found.keys()) >= FIELDS[kind] and len(found) == len(wanted) > 2
-    for name in FIELDS[kind] - {'surface'}:
-        torch.testing.assert_close(found[name], wanted[name], rtol=1e-4, atol=1e-4)
-    if kind == 'tasks':
-        assert [s.shape for s in found.surface] == [s.shape for s in wanted.surface]
+    assert_alike(predicted(hollow), wanted, kind)
 
 
 @pytest.mark.skipif(not all(map(find_spec, NEEDED)), reason='needs the extra export')
 @pytest.mark.parametrize('kind', FIELDS)
 def test_onnx_files(kind: str, tmp_path: Path) -> None:
     model, config = detector(kind)
-    gaps = export_detector(model, config, dict(classes=('a', 'b')), tmp_path / 'a.onnx')
+    file = tmp_path / 'a.onnx'
+    gaps = export_detector(model, config, dict(classes=('a', 'b')), file)
     assert len(gaps) == {'cascade': 7, 'tasks': 4}[kind]
     assert max(gaps.values()) < LARGEST_GAP
+    opened = load_detector(file, read_metadata(file)[KEY], None, 'onnxruntime', 'cpu', 'fp32')
+    assert_alike(predicted(opened.model), predicted(model), kind)

@@ -49,7 +49,7 @@ def write_graph(
     Returns:
         What was traced.
     """
-    from mmext.inference.onnx_operators import OPSET, translations
+    from mmext.layers.onnx_operators import OPSET, translations
 
     shapes: Any = tuple(open_axes)
     parameters = inspect.signature(module.forward).parameters.values()

@@ -80,7 +80,7 @@ class EmbeddingClassifier(nn.Module):
         else:
             self.register_buffer('table', vectors)
         self.register_buffer('class_rows', rows, persistent=False)
-        self.project = nn.Linear(in_features, vectors.shape[1])
+        self.project: nn.Module = nn.Linear(in_features, vectors.shape[1])
         self.log_temperature = nn.Parameter(
             torch.tensor(math.log(temperature)), requires_grad=learn_temperature
         )

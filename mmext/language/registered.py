@@ -5,6 +5,7 @@ from mmext.language import (  # noqa: F401
     captioner,
     dataset,
     embedding_classifier,
+    embedding_dense_heads,
     embedding_roi_head,
     joint_embedding_loss,
     search_metric,

@@ -112,9 +112,11 @@ def replace_vocabulary(model: Any, table: Any, classes: Any = None) -> None:
         raise InputError(reason)
     for classifier in found.values():
         classifier.replace(table, classes)
-    for name, module in model.named_modules():
-        if 'bbox_head' in name and hasattr(getattr(module, 'fc_cls', None), 'replace'):
-            module.num_classes = count
+    for module in model.modules():
+        if any(isinstance(part, EmbeddingClassifier) for part in module.children()):
+            for name in ('num_classes', 'cls_out_channels'):  # the latter of one-stage heads
+                if hasattr(module, name):
+                    setattr(module, name, count)
 
 
 def _classifiers(model: Any) -> dict[str, EmbeddingClassifier]:

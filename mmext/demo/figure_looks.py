@@ -1,8 +1,9 @@
 """How a figure looks: skin, hair, face and clothes, painted on its charts.
 
-What is painted is tied to the charts, so that (U, V) can be seen: fronts and backs differ, seams
-run along the sides, hems and cuffs around the ends, buttons down the front, a patch is on the
-back and a pocket on the left of the chest.
+What is painted is tied to the charts, so that (U, V) can be seen: seams run along the sides, hems
+and cuffs around the ends. Fronts differ from backs as those of people do, also where a face has few
+pixels: a neckline shows skin, a jacket is open or a shirt has a placket with buttons, a pocket
+is on the left of the chest; behind are hair down to the nape or the shoulders, and a yoke.
 """
 
 from typing import NamedTuple
@@ -26,6 +27,7 @@ _THIGHS, _SHINS, _HEAD = (7, 8, 9, 10), (11, 12, 13, 14), (23, 24)
 _FRONTS = (2, 9, 10, 13, 14, 17, 18, 21, 22)
 _BACKS = (1, 7, 8, 11, 12, 15, 16, 19, 20)
 _DARK, _PALE = (45, 42, 52), (222, 218, 208)
+_CONTRAST, _MIDDLE = 180, 380  # of the sums of three channels of 255
 
 
 class FigureLook(NamedTuple):
@@ -36,7 +38,11 @@ class FigureLook(NamedTuple):
         trims: of seams, hems and cuffs of each part ``[25, 3]``.
         rings: stripes around, from one end of a part to the other ``[25]``.
         cloth: 1 where a part is covered by cloth ``[25]``.
-        patch: color of patch and pocket.
+        pocket: its color.
+        inner: color of what an open jacket shows, or of the placket.
+        opening: half of its width, in U.
+        neckline: how low the skin is seen in front, in V.
+        locks: how far hair falls down the back, in V.
         features: what is painted on the face.
         hair: its color.
         hairline: how low the hair begins, in units of the head.
@@ -47,7 +53,11 @@ class FigureLook(NamedTuple):
     trims: Floats
     rings: Floats
     cloth: Floats
-    patch: Color
+    pocket: Color
+    inner: Color
+    opening: float
+    neckline: float
+    locks: float
     features: Features
     hair: Color
     hairline: float
@@ -77,12 +87,17 @@ def draw_figure_look(rng: Rng) -> FigureLook:
     if chance(rng, 0.7):
         dress(_SHINS, trousers, seam, 0)
     dress(_FEET, _cloth(rng), _PALE, 0)
+    is_jacket = chance(rng, 0.6)
     return FigureLook(
         colors,
         trims,
         rings,
         cloth,
-        patch=_cloth(rng),
+        pocket=_cloth(rng),
+        inner=_apart(_cloth(rng), shirt),
+        opening=between(rng, 0.12, 0.22) if is_jacket else 0.06,
+        neckline=between(rng, 0.12, 0.28),
+        locks=between(rng, 0.12, 0.3) if chance(rng, 0.35) else 0.0,
         features=features,
         hair=tone(rng, HAIRS[int(rng.integers(len(HAIRS)))], (60, 40, 30), 10),
         hairline=between(rng, -0.62, -0.4),
@@ -121,14 +136,25 @@ def paint_figure(look: FigureLook, seen: Surface, chosen: NDArray[np.int64]) -> 
 def _paint_shirt(
     look: FigureLook, colors: Floats, part: NDArray[np.int64], u: Floats, v: Floats
 ) -> Floats:
-    """Buttons and a pocket on the front, a patch on the back, a collar above."""
-    front, back = part == 2, part == 1
-    button = front & (np.abs(u - 0.5) < 0.035) & (np.floor(14 * v) % 2 > 0)
+    """In front neckline, opening with buttons and pocket; behind a yoke and the ends of hair."""
+    front, back, aside = part == 2, part == 1, np.abs(u - 0.5)
+    opening = front & (aside < look.opening)
+    button = opening & (aside < 0.035) & (np.floor(14 * v) % 2 > 0)
     # U runs from the left side of the person to the right one
-    pocket = front & (u > 0.16) & (u < 0.36) & (v > 0.3) & (v < 0.46)
-    patch = back & (np.abs(u - 0.5) < 0.22) & (v > 0.26) & (v < 0.58)
-    colors = np.where((pocket | patch)[:, None], rgb(look.patch), colors)
-    return np.where(button[:, None], rgb(_DARK), colors)
+    pocket = front & (u > 0.13) & (u < 0.27) & (v > 0.3) & (v < 0.46)
+    neck = front & (aside < 0.24 * (1 - v / look.neckline))
+    yoke = back & (np.abs(v - 0.3) < 0.03)
+    locks = back & (v < look.locks) & (aside < 0.25)
+    for chosen, color in (
+        (opening, rgb(look.inner)),
+        (pocket, rgb(look.pocket)),
+        (button, rgb(_DARK)),
+        (neck, rgb(look.features.skin)),
+        (yoke, look.trims[1]),
+        (locks, rgb(look.hair)),
+    ):
+        colors = np.where(chosen[:, None], color, colors)
+    return colors
 
 
 def _paint_head(look: FigureLook, x: Floats, y: Floats, z: Floats) -> Floats:
@@ -137,7 +163,7 @@ def _paint_head(look: FigureLook, x: Floats, y: Floats, z: Floats) -> Floats:
     strands = look.noise(9 * x + 3 * z, 2 * y) * 20
     hair: Floats = rgb(look.hair) + strands[:, None]
     line = look.hairline + 0.35 * x * x
-    covered = (y < line) | ((z > 0.1 + 0.2 * y) & (y < 0.5))
+    covered = (y < line) | ((z > 0.1 + 0.2 * y) & (y < 0.85))
     ear = (np.abs(x) > 0.93) & (np.abs(y - 0.05) < 0.2)
     skin = mix(face, rgb(look.features.skin) * np.float32(0.8), np.float32(0.6) * ear[:, None])
     return np.where((covered & ~ear)[:, None], hair, skin)
@@ -148,3 +174,10 @@ def _cloth(rng: Rng) -> tuple[float, float, float]:
     choice = int(rng.integers(4))
     near = VIVID[int(rng.integers(len(VIVID)))] if choice < 2 else (_DARK, _PALE)[choice - 2]
     return tone(rng, near, (70, 80, 110), 22)
+
+
+def _apart(color: Color, other: Color) -> Color:
+    """The color, or a pale or dark one if it is hard to tell from the other."""
+    if sum(abs(a - b) for a, b in zip(color, other, strict=True)) >= _CONTRAST:
+        return color
+    return _PALE if sum(other) < _MIDDLE else _DARK

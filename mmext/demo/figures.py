@@ -21,7 +21,7 @@ from mmext.demo.storage import GeneratedSet, Progress, store_splits
 from mmext.errors import InputError
 from mmext.formats.surface_files import SYMMETRY_FILE, write_surface, write_symmetry_tables
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Raise it with every change that alters a pixel or a file."""
 
 MIN_SIDE = 96

@@ -32,7 +32,7 @@ from mmext.formats.surface_files import MIRRORED_PARTS
 from mmext.pipelines.keypoint_coco_dataset import CocoKeypointDataset
 from mmext.registry import METRICS
 
-PINNED = '7f5dfc39a35f7fa20e8c9926de372abd94e7f5ab0ca2592fe659aae93ee67aa9'
+PINNED = 'd2d698027bebd79316386ad9ae3dcd685520d70bebb62a4637ab7e471def0914'
 SIZE = (128, 112)
 
 

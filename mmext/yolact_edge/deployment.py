@@ -27,6 +27,8 @@ class _Network(nn.Module):
         size_hw: (H, W) px.
     """
 
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
     anchors: Tensor
 
     def __init__(self, detector: VideoYolactEdge, size_hw: tuple[int, int]) -> None:

@@ -1,6 +1,6 @@
 """Joints of generated persons as heat-maps on crops: minutes on two CPU cores.
 
-`python -m mmext.demo figures --out data/demo_figures` writes the data set.
+`python -m mmext.demo figures --train 2400 --out data/demo_figures` writes the data set.
 """
 
 _base_ = [
@@ -9,17 +9,22 @@ _base_ = [
     './_base_/schedules/demo_landmarks.py',
 ]
 
-# maps of 16 x 24 cells of 4 px
+max_iters = 2200
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_iters)]
+default_hooks = dict(checkpoint=dict(interval=max_iters))
+# maps of 24 x 32 cells of 4 px; half of the width of ResNet-18
 model = dict(
     input_size={{_base_.input_size}},
     margin={{_base_.margin}},
     flip_pairs={{_base_.flip_pairs}},
+    backbone=dict(base_channels=32, stem_channels=32),
     head=dict(
         type='mmext.HeatmapHead',
         num_points=17,
-        in_channels=96,
+        in_channels=128,
         deconv_channels=(64, 64),
-        codec=dict(stamp='dark', sigma=1.0, decoder='taylor', kernel_size=9),
+        codec=dict(stamp='dark', sigma=1.5, decoder='taylor', kernel_size=9),
     ),
     test_cfg=dict(score_points='all'),  # boxes are given: their scores say nothing
 )

@@ -7,7 +7,7 @@ _base_ = './demo_figures_pose.py'
 
 # left and right of COCO's points
 flip_pairs = ((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16))
-input_size = (64, 96)  # boxes of standing persons are two to three times as high as wide
+input_size = (96, 128)  # boxes of standing persons are two to three times as high as wide
 margin = 1.25
 
 train_pipeline = [

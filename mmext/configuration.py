@@ -124,13 +124,22 @@ def locate_config(name: str) -> Path:
     return Path(spec.submodule_search_locations[0], '.mim', 'configs', inner)
 
 
+def config_name(name: str) -> str:
+    """What a config is called in folders and texts.
+
+    >>> config_name('configs/upsnet.py'), config_name('mmext::upsnet.py')
+    ('upsnet', 'upsnet')
+    """
+    return Path(name.partition('::')[2] or name).stem
+
+
 def apply_run_arguments(config: Config, arguments: argparse.Namespace) -> None:
     """Apply the flags of :func:`mmext.cli.arguments.add_run_arguments`.
 
     Raises:
         InputError: a value is wrong, or a loop lacks one of its parts.
     """
-    default = config.get('work_dir') or str(Path('work_dirs') / Path(arguments.config).stem)
+    default = config.get('work_dir') or str(Path('work_dirs') / config_name(arguments.config))
     config.work_dir = arguments.work_dir or default
     config.launcher = arguments.launcher
     add_guards(config)

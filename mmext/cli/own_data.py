@@ -10,7 +10,7 @@ from yapf.yapflib.yapf_api import FormatCode
 from mmext.cli import own_faces, own_panoptic
 from mmext.cli.own_points import evaluators as point_evaluators
 from mmext.cli.own_points import points_of, takes_points, with_points
-from mmext.configuration import walk
+from mmext.configuration import config_name, walk
 from mmext.data_report.config_heads import configured_heads, configured_panoptic
 from mmext.errors import InputError
 from mmext.formats.coco_records import coco_records
@@ -127,7 +127,7 @@ def _text(
     if 'metainfo' in parts[0]:
         lines.append(f'classes = {tuple(parts[0]["metainfo"]["classes"])!r}')
     head = '\n'.join(lines)
-    text = f'''"""{Path(base.partition('::')[2] or base).stem} on {train.name}."""
+    text = f'''"""{config_name(base)} on {train.name}."""
 
 _base_ = {base!r}
 

@@ -11,7 +11,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmext.cli.arguments import OptionsAction
-from mmext.configuration import load_config
+from mmext.configuration import config_name, load_config
 from mmext.errors import InputError
 from mmext.sweep.space import Values, ends_of, parse_search, parse_values, shuffled_grid
 from mmext.sweep.studies import Judging
@@ -179,4 +179,4 @@ def _parsed(options: Sequence[str]) -> dict[str, Any]:
 
 def default_work_dir(config: str, name: str) -> Path:
     """Where the trials go."""
-    return Path('work_dirs') / f'{Path(config).stem}_{name}'
+    return Path('work_dirs') / f'{config_name(config)}_{name}'

@@ -1,8 +1,9 @@
 """The feed-forward stylist: pictures of the generated set in the style of one of them.
 
 The image-transform network of Johnson et al., ECCV 2016, of a quarter of its width. Content and
-style are what the backbone of `upsnet_demo.py` sees, which has to be trained before. Another style:
-`--cfg-options model.perceptual.style_picture=FILE`.
+style are what the backbone of `upsnet_demo.py` sees, which has to be trained before. They are
+weighed so that a picture lacks about as much of the style as of another picture's content. Another
+style: `--cfg-options model.perceptual.style_picture=FILE`.
 """
 
 _base_ = './super-resolution_demo.py'
@@ -17,8 +18,8 @@ model = dict(
             detector='mmext::upsnet_demo.py', checkpoint='work_dirs/upsnet_demo/iter_800.pth'
         ),
         content={1: 1.0},
-        style={0: 100.0, 1: 100.0, 2: 100.0},
-        style_picture='data/demo_panoptic/train2017/000000000001.jpg',
+        style={0: 1e4, 1: 1e5, 2: 1e5},
+        style_picture='data/demo_panoptic/train2017/000000000007.jpg',  # a desert
         distance='l2',
         variation=0.01,
     ),

@@ -2,7 +2,8 @@
 
 Its classifier compares regions with learned vectors of 5 classes, 11 colors and 5 kinds of ground;
 those of a region (measured on its pixels by `mmext.MeasureTags`) are added up, and brought
-together with it. `mmext find` searches by them. What else is trained, and how, is `upsnet_demo.py`.
+together with it by a head for search beside the box head, which learns as in `upsnet_demo.py`.
+`mmext find` searches by them.
 """
 
 _base_ = './upsnet_demo.py'
@@ -26,8 +27,10 @@ model = dict(
             type='mmext.JointEmbeddingLoss',
             dim=dim,
             num_classes=len(classes),
+            word_weight=1.0,
             loss_weight=0.5,
         ),
+        search_head=dict(type='mmext.SearchHead', in_channels=64, dim=dim),
     )
 )
 train_pipeline = [

@@ -1,7 +1,8 @@
 """RoI heads that put the embedding of each detection into the results, and learn from its words.
 
 The host forgets which region a detection came from, so the final boxes are pooled once more, as for
-masks. What the classifier of the (last) box head makes of them are the embeddings.
+masks. What the classifier of the (last) box head makes of them are the embeddings, or what a
+:class:`.SearchHead` does.
 
 Shape legend: n regions, D numbers, W words, C classes.
 """
@@ -32,9 +33,16 @@ class _WithEmbeddings:
     in the meta of an image lists the classes that are labelled in it (see :mod:`.partial_labels`).
     """
 
-    def __init__(self, *args: Any, embedding_loss: ConfigType | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        embedding_loss: ConfigType | None = None,
+        search_head: ConfigType | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.embedding_loss = None if embedding_loss is None else MODELS.build(embedding_loss)
+        self.search_head = None if search_head is None else MODELS.build(search_head)
         self._truths: SampleList = []  # of the batch that is learned from
         if not isinstance(self.embedder.fc_cls, EmbeddingClassifier):
             raise InputError(
@@ -75,11 +83,31 @@ class _WithEmbeddings:
         finally:
             classifier.keeps, classifier.kept = False, None
 
-    def _loss_of_tags(self, embeddings: Tensor, sampled: list[Any]) -> dict[str, Tensor]:
+    def _regions_of_objects(self, x: Any, sampled: list[Any]) -> Tensor:
+        """Embeddings ``[B, D]`` of the sampled regions of objects, that learn from their words."""
+        if self.search_head is not None:
+            return self._searched(x, [result.pos_priors for result in sampled])
+        counts = [len(result.priors) for result in sampled]
+        parts = self.embedder.fc_cls.kept.split(counts)  # of each image first those of objects
+        return torch.cat(
+            [part[: len(r.pos_priors)] for part, r in zip(parts, sampled, strict=True)]
+        )
+
+    def _learned_words(self) -> Tensor:
+        """The words ``[W, D]``; beside a search head the classifier alone teaches its classes."""
+        classifier = self.embedder.fc_cls
+        vectors: Tensor = classifier.word_vectors()
+        if self.search_head is None:
+            return vectors
+        is_class = torch.zeros(len(vectors), 1, dtype=torch.bool, device=vectors.device)
+        is_class[classifier.class_rows] = True
+        return torch.where(is_class, vectors.detach(), vectors)
+
+    def _loss_of_tags(self, x: Any, sampled: list[Any]) -> dict[str, Tensor]:
         """The losses of sampled regions and the words that are true of their objects.
 
         Args:
-            embeddings: ``[n, D]``, of each image first the regions of objects.
+            x: pyramid.
             sampled: the host's sampling results.
         """
         truths = [sample.gt_instances for sample in self._truths]
@@ -87,20 +115,13 @@ class _WithEmbeddings:
             raise InputError(
                 'embedding_loss needs gt_instances.tags: end the pipeline with mmext.MeasureTags'
             )
-        counts = [len(result.priors) for result in sampled]
-        regions = torch.cat(
-            [
-                part[: len(result.pos_priors)]
-                for part, result in zip(embeddings.split(counts), sampled, strict=True)
-            ]
-        )
         tags = torch.cat(
             [
                 truth.tags[result.pos_assigned_gt_inds]
                 for truth, result in zip(truths, sampled, strict=True)
             ]
         ).float()  # [B, W]
-        vectors = self.embedder.fc_cls.word_vectors()
+        vectors = self._learned_words()
         if tags.shape[1] != len(vectors):
             raise InputError(
                 f'gt_instances.tags have {tags.shape[1]} words, the classifier has {len(vectors)}; '
@@ -110,15 +131,22 @@ class _WithEmbeddings:
         text_ids = torch.unique(tags, dim=0, return_inverse=True)[1]
         labels = torch.cat([result.pos_gt_labels for result in sampled])
         return self.embedding_loss(  # type: ignore[misc]
-            regions, texts, text_ids, labels, tags, vectors
+            self._regions_of_objects(x, sampled), texts, text_ids, labels, tags, vectors
         )
 
-    def _with_tags(self, results: dict, sampled: list[Any]) -> dict:
-        """The box losses, and those of the embeddings that the classifier has kept."""
+    def _with_tags(self, results: dict, x: Any, sampled: list[Any]) -> dict:
+        """The box losses, and those of the embeddings of the same regions."""
         if self.embedding_loss is not None:
-            losses = self._loss_of_tags(self.embedder.fc_cls.kept, sampled)
-            results['loss_bbox'].update(losses)
+            results['loss_bbox'].update(self._loss_of_tags(x, sampled))
         return results
+
+    def _searched(self, x: Any, boxes: list[Tensor]) -> Tensor:
+        """Embeddings ``[n, D]`` by the search head of boxes ``[n_i, 4]``, px of the input."""
+        head: Any = self.search_head
+        extractor: Any = self.bbox_roi_extractor  # type: ignore[attr-defined]
+        extractor = extractor[-1] if isinstance(extractor, nn.ModuleList) else extractor
+        levels = tuple(level.detach() for level in x[: extractor.num_inputs])
+        return head(extractor(levels, bbox2roi([head.grow(own) for own in boxes])))
 
     def embed_boxes(self, x: Any, boxes: list[Tensor]) -> Tensor:
         """Embeddings ``[n, D]`` of the boxes ``[n_i, 4]`` of each image, px of the input."""
@@ -126,6 +154,8 @@ class _WithEmbeddings:
         classifier = self.embedder.fc_cls
         if not len(rois):
             return rois.new_zeros(0, classifier.table.shape[1])
+        if self.search_head is not None:
+            return self._searched(x, boxes)
         with self._keeping():
             self._forward_last(x, rois)
             return classifier.kept
@@ -180,6 +210,7 @@ class EmbeddingRoIHead(_WithEmbeddings, StandardRoIHead):
 
     Args:
         embedding_loss: an :class:`.JointEmbeddingLoss`, or None.
+        search_head: a :class:`.SearchHead` that makes the embeddings; None: the classifier does.
         args, kwargs: of mmdet's ``StandardRoIHead``.
 
     Raises:
@@ -189,7 +220,7 @@ class EmbeddingRoIHead(_WithEmbeddings, StandardRoIHead):
     def bbox_loss(self, x: Any, sampling_results: list[Any]) -> dict:
         """The host's, with the losses of the embeddings."""
         with self._keeping():
-            return self._with_tags(super().bbox_loss(x, sampling_results), sampling_results)
+            return self._with_tags(super().bbox_loss(x, sampling_results), x, sampling_results)
 
     def _bbox_forward(self, x: Any, rois: Tensor) -> dict:
         return self._folded(super()._bbox_forward(x, rois), rois)
@@ -204,6 +235,7 @@ class EmbeddingCascadeRoIHead(_WithEmbeddings, CascadeRoIHead):
 
     Args:
         embedding_loss: an :class:`.JointEmbeddingLoss`, or None.
+        search_head: a :class:`.SearchHead` that makes the embeddings; None: the classifier does.
         args, kwargs: of mmdet's ``CascadeRoIHead``.
 
     Raises:
@@ -215,7 +247,8 @@ class EmbeddingCascadeRoIHead(_WithEmbeddings, CascadeRoIHead):
         if stage < self.num_stages - 1:
             return super().bbox_loss(stage, x, sampling_results)
         with self._keeping():
-            return self._with_tags(super().bbox_loss(stage, x, sampling_results), sampling_results)
+            results = super().bbox_loss(stage, x, sampling_results)
+            return self._with_tags(results, x, sampling_results)
 
     def _bbox_forward(self, stage: int, x: Any, rois: Tensor) -> dict:
         return self._folded(super()._bbox_forward(stage, x, rois), rois)

@@ -8,6 +8,7 @@ from mmext.language import (  # noqa: F401
     embedding_dense_heads,
     embedding_roi_head,
     joint_embedding_loss,
+    search_head,
     search_metric,
     sigmoid_class_loss,
     transforms,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from tiny_words import features, proposals, roi_head, samples, words
 from torch import nn
@@ -14,6 +15,7 @@ from mmext.language.table import TextTable
 from mmext.registry import METRICS
 
 LOSS = dict(type='mmext.JointEmbeddingLoss', dim=8, num_classes=3, word_weight=1.0)
+SEARCH = dict(type='mmext.SearchHead', in_channels=8, roi_feat_size=3, channels=16, dim=8)
 GROUPS = {'name': ['ball', 'crate', 'tree'], 'color': ['red', 'green']}
 OBJECTS = (3, 0)  # of an image of each rank: the second one has nothing to learn from
 
@@ -21,9 +23,9 @@ OBJECTS = (3, 0)  # of an image of each rank: the second one has nothing to lear
 class Learner(nn.Module):
     """What DDP wraps: the losses of a RoI head."""
 
-    def __init__(self) -> None:
+    def __init__(self, search_head: dict | None) -> None:
         super().__init__()
-        self.head = roi_head(embedding_loss=LOSS, learn_table=True)
+        self.head = roi_head(1, LOSS, search_head, learn_table=True)
 
     def forward(self, rank: int) -> torch.Tensor:
         torch.manual_seed(rank)
@@ -61,10 +63,10 @@ def measured(images: list[int], size: int) -> dict[str, float]:
     return values
 
 
-def run_rank(rank: int, folder: Path) -> None:
+def run_rank(rank: int, folder: Path, search_head: dict | None) -> None:
     store = f'file://{folder}/store'
     torch.distributed.init_process_group('gloo', init_method=store, rank=rank, world_size=2)
-    learner = DistributedDataParallel(Learner())
+    learner = DistributedDataParallel(Learner(search_head))
     learner(rank).backward()
     values = measured([rank, rank + 2, rank + 4], 6)
     torch.save((gradients(learner), values), folder / f'{rank}.pt')
@@ -72,9 +74,10 @@ def run_rank(rank: int, folder: Path) -> None:
     torch.distributed.destroy_process_group()
 
 
-def test_two_processes_learn_and_search_as_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize('search_head', [None, SEARCH], ids=['classifier', 'search_head'])
+def test_two_processes_learn_and_search_as_one(tmp_path: Path, search_head: dict | None) -> None:
     fork = multiprocessing.get_context('fork')  # nothing is imported anew
-    ranks = [fork.Process(target=run_rank, args=(rank, tmp_path)) for rank in range(2)]
+    ranks = [fork.Process(target=run_rank, args=(rank, tmp_path, search_head)) for rank in range(2)]
     for process in ranks:
         process.start()
     for process in ranks:
@@ -83,7 +86,7 @@ def test_two_processes_learn_and_search_as_one(tmp_path: Path) -> None:
     (first, values), (second, others) = (torch.load(tmp_path / f'{r}.pt') for r in range(2))
     alone = []
     for rank in range(2):
-        learner = Learner()
+        learner = Learner(search_head)
         learner(rank).backward()
         alone.append(gradients(learner))
     assert (alone[0]['head.bbox_head.fc_cls.table'] != 0).any()

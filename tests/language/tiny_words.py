@@ -64,11 +64,21 @@ TEST = dict(
 )
 
 
-def roi_head(stages: int = 1, embedding_loss: dict | None = None, **head: Any) -> Any:
+def roi_head(
+    stages: int = 1,
+    embedding_loss: dict | None = None,
+    search_head: dict | None = None,
+    **head: Any,
+) -> Any:
     """A RoI head alone, on one level of stride 8 with 8 channels."""
     init_default_scope('mmdet')
     torch.manual_seed(0)
-    shared = dict(bbox_roi_extractor=EXTRACTOR, embedding_loss=embedding_loss, test_cfg=_cfg(TEST))
+    shared = dict(
+        bbox_roi_extractor=EXTRACTOR,
+        embedding_loss=embedding_loss,
+        search_head=search_head,
+        test_cfg=_cfg(TEST),
+    )
     if stages == 1:
         model = MODELS.build(
             dict(

@@ -49,6 +49,8 @@ class DensePoseTask(BaseModule):
         min_overlap: IoU with its person above which a proposal is trained on.
         mirror: the file or folder that ``mmext.LoadSurface`` takes; in a detector that looks at
             mirrored images too (``mmext.MirrorRCNN``) both views are averaged.
+        summed_body: a pixel is of the body where its 14 coarse parts together are likelier than
+            the background; as released, where one of them alone is.
         init_cfg: of mmengine.
 
     Raises:
@@ -69,6 +71,7 @@ class DensePoseTask(BaseModule):
         average_uv: bool = False,
         min_overlap: float = 0.7,
         mirror: str | Path | None = None,
+        summed_body: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -86,7 +89,7 @@ class DensePoseTask(BaseModule):
             self.trunk.out_channels, num_coarse, confidence, mask_confidence
         )
         self.loss_weights, self.average_uv = weights, average_uv
-        self.min_overlap = min_overlap
+        self.min_overlap, self.summed_body = min_overlap, summed_body
         self.mirror = read_mirror(mirror) if mirror is not None else None
 
     def forward(self, regions: Tensor) -> SurfaceMaps:
@@ -157,7 +160,10 @@ class DensePoseTask(BaseModule):
             surfaces = []
             for chunk, sizes in zip(rois.split(_CHUNK), placed[:, 2:].split(_CHUNK), strict=True):
                 if len(chunk):
-                    surfaces += _pixels(self._averaged(views, chunk, width), sizes.tolist())
+                    maps = self._averaged(views, chunk, width)
+                    if self.summed_body:
+                        maps[0] = summed(maps[0])
+                    surfaces += _pixels(maps, sizes.tolist())
             found.append(dict(surface=surfaces, surface_boxes=placed))
         return found
 
@@ -193,6 +199,11 @@ def whole_boxes(boxes_xyxy: Tensor) -> Tensor:
     """x, y, w, h of boxes ``[n, 4]``, each cut off to whole px, w and h at least 1; int64."""
     low, size = boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
     return torch.cat([low.long(), size.long().clamp(min=1)], dim=1)
+
+
+def summed(coarse: Tensor) -> Tensor:
+    """Logits of background and coarse parts ``[R, 15, S, S]`` -> of background and body."""
+    return torch.cat([coarse[:, :1], coarse[:, 1:].logsumexp(1, keepdim=True)], dim=1)
 
 
 def _body_loss(maps: SurfaceMaps, targets: SurfaceTargets) -> Tensor:

@@ -15,6 +15,7 @@ from mmext.densepose.point_losses import point_losses
 from mmext.densepose.surface_losses import anisotropic_loss, isotropic_loss
 from mmext.densepose.surface_maps import SurfaceMaps, SurfacePredictor
 from mmext.densepose.surface_targets import collect_targets
+from mmext.densepose.surface_task import summed
 from mmext.errors import InputError
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -204,6 +205,25 @@ def test_predictions_are_the_released_ones(name: str) -> None:
     empty = task.predict(features, [torch.zeros(0, 4), box], [{}, {}])
     assert empty[0]['surface'] == []
     assert empty[0]['surface_boxes'].shape == (0, 4)
+
+
+def test_summed_parts_outweigh_the_background() -> None:
+    coarse = torch.randn(3, 15, 6, 6, generator=torch.Generator().manual_seed(0))
+    body = 1 - coarse.softmax(1)[:, 0]
+    torch.testing.assert_close(summed(coarse).softmax(1)[:, 1], body)
+
+    task = small_detector(num_coarse=15).roi_head.tasks['densepose'].eval()
+    for layer in (task.predictor.layers['coarse'], task.predictor.layers['parts']):
+        torch.nn.init.zeros_(layer.weight)
+    task.predictor.layers['coarse'].bias.data[0] = 1.0  # e of e + 14: no part alone is likelier
+    task.predictor.layers['parts'].bias.data[3] = 1.0
+    features = [torch.randn(1, 8, 24 // 2**i, 24 // 2**i) for i in range(5)]
+    boxes = [torch.tensor([[10.0, 10, 60, 70]])]
+    for is_summed, part in ((False, 0), (True, 3)):
+        task.summed_body = is_summed
+        with torch.no_grad():
+            (found,) = task.predict(features, boxes, [{}])
+        assert np.unique(found['surface'][0][0]).tolist() == [part]
 
 
 def test_nobody_found() -> None:

@@ -7,6 +7,7 @@ default wrapper names one. :func:`launched` does the same for machines without G
 import gc
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,6 +27,9 @@ _STARTERS = {
     'mpi': 'mpirun -n N',
 }
 _DEFAULT_PORT = '29500'  # torch.distributed's own
+# for which gloo's threads get the interpreter, to release the tensors of the last exchange: who
+# takes the group down holds it, and waits for them
+_LET_GO_S = 0.05
 
 
 @contextmanager
@@ -51,6 +55,7 @@ def launched(config: Config, local_rank: int | None = None) -> Iterator[None]:
 
     gc.collect()  # a runner and its parts are cycles; the wrapped model among them has the group
     if torch.distributed.is_initialized():
+        time.sleep(_LET_GO_S)
         torch.distributed.destroy_process_group()
 
 

@@ -9,7 +9,7 @@ _base_ = [
     './_base_/schedules/demo.py',
 ]
 
-max_iters = 2400
+max_iters = 4800
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_iters)]
 default_hooks = dict(checkpoint=dict(interval=max_iters))

@@ -72,9 +72,7 @@ def run_rank(rank: int, folder: Path, search_head: dict | None) -> None:
     values = measured([rank, rank + 2, rank + 4], 6)
     torch.save((gradients(learner), values), folder / f'{rank}.pt')
     torch.distributed.barrier()
-    os._exit(
-        0
-    )  # its threads may wait for the interpreter, and the end of the wrapped model for them
+    os._exit(0)  # the wrapped model would wait for threads that wait for the interpreter
 
 
 @pytest.mark.parametrize('search_head', [None, SEARCH], ids=['classifier', 'search_head'])

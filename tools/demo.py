@@ -18,7 +18,8 @@ from mmengine.config import Config, DictAction
 from rich.console import Console
 from rich.table import Table
 
-import mmext  # noqa: F401 - makes `_base_ = 'mmext::...'` known
+import mmext
+import mmext.cli  # noqa: F401 - before torch: its threads shall not spin beside other work
 from mmext.configuration import load_config
 from mmext.demo.panoptic import write_panoptic_dataset
 from mmext.drawing.colors import Picture

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmext.benchmark.accuracy import columns
-from mmext.benchmark.quiet_runs import quiet, set_alone, set_length, set_quiet
-from mmext.configuration import load_config, rebase_data_root
+from mmext.benchmark.quiet_runs import quiet, quiet_config, set_length
 from mmext.demo.panoptic import write_panoptic_dataset
 from mmext.errors import InputError
 
@@ -171,10 +170,7 @@ def _day_weights(plan: Plan, data: Path, seed: int) -> Path:
 
 
 def _config(plan: Plan, data: Path, seed: int, name: str) -> Any:
-    config = load_config(name)
-    rebase_data_root(config, str(data.absolute()))
-    set_quiet(config, plan.precision, plan.out / 'logs')
-    set_alone(config)
+    config = quiet_config(name, data, plan.precision, plan.out)
     config.merge_from_dict(dict(randomness=dict(seed=seed)))
     return config
 

@@ -7,7 +7,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mmext.configuration import set_mlflow, set_precision
+from mmext.configuration import load_config, rebase_data_root, set_mlflow, set_precision
+
+
+def quiet_config(name: str, data: Path, precision: str, folder: Path) -> Any:
+    """A config for short runs on a data set of the benchmark's own, without workers.
+
+    Args:
+        name: of the config.
+        data: folder of the data set.
+        precision: see :func:`set_quiet`.
+        folder: of the benchmark's files; logs go into ``logs`` in it.
+    """
+    config = load_config(name)
+    rebase_data_root(config, str(data.absolute()))
+    set_quiet(config, precision, folder / 'logs')
+    set_alone(config)
+    return config
 
 
 def set_quiet(config: Any, precision: str, folder: Path) -> None:

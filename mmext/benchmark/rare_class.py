@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmext.benchmark.night import set_schedule, trained
-from mmext.benchmark.quiet_runs import quiet, set_alone, set_length, set_quiet
-from mmext.configuration import load_config, rebase_data_root
+from mmext.benchmark.quiet_runs import quiet, quiet_config, set_length
 from mmext.demo.panoptic import write_panoptic_dataset
 from mmext.errors import InputError
 from mmext.formats.json_files import read_json
@@ -100,10 +99,7 @@ def _write_data(plan: Plan) -> Path:
 
 def _config(plan: Plan, data: Path, name: str, seed: int) -> Any:
     """A config on the rare set."""
-    config = load_config(name)
-    rebase_data_root(config, str(data.absolute()))
-    set_quiet(config, plan.precision, plan.out / 'logs')
-    set_alone(config)
+    config = quiet_config(name, data, plan.precision, plan.out)
     config.merge_from_dict(dict(randomness=dict(seed=seed)))
     dataset = config.train_dataloader.dataset
     dataset = dataset.get('dataset', dataset)

@@ -13,8 +13,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmext.benchmark.quiet_runs import quiet, set_alone, set_length, set_quiet
-from mmext.configuration import load_config, rebase_data_root
+from mmext.benchmark.quiet_runs import quiet, quiet_config, set_length
 from mmext.demo.panoptic import write_panoptic_dataset
 from mmext.errors import InputError
 
@@ -123,7 +122,7 @@ def _detector(plan: Plan, data: Path) -> str:
         return plan.checkpoint
     file = plan.out / 'detector.pth'
     if not file.is_file():
-        config = _config(plan, data, DETECTOR, plan.precision)
+        config = quiet_config(DETECTOR, data, plan.precision, plan.out)
         steps = plan.detector_steps
         config.param_scheduler[0].end = config.param_scheduler[1].begin = min(50, steps // 2)
         config.param_scheduler[1].end = steps
@@ -137,7 +136,7 @@ def _generator(plan: Plan, data: Path, row: str, weights: str) -> Path | None:
         return None
     file = plan.out / f'{CONFIGS[row].removesuffix(".py")}.pth'
     if not file.is_file():
-        config = _config(plan, data, FOLDER + CONFIGS[row], plan.precision)
+        config = quiet_config(FOLDER + CONFIGS[row], data, plan.precision, plan.out)
         steps = plan.steps
         if config.model.get('perceptual'):
             steps = plan.more_steps
@@ -147,14 +146,6 @@ def _generator(plan: Plan, data: Path, row: str, weights: str) -> Path | None:
         config.param_scheduler[0].end = steps
         _train(config, steps, file)
     return file
-
-
-def _config(plan: Plan, data: Path, name: str, precision: str) -> Any:
-    config = load_config(name)
-    rebase_data_root(config, f'{data.absolute()}/')
-    set_quiet(config, precision, plan.out / 'logs')
-    set_alone(config)
-    return config
 
 
 def _train(config: Any, steps: int, file: Path) -> None:
@@ -168,7 +159,7 @@ def _train(config: Any, steps: int, file: Path) -> None:
 def _test(
     plan: Plan, data: Path, row: str, weights: str, generator: Path | None
 ) -> Mapping[str, Any]:
-    config = _config(plan, data, FOLDER + CONFIGS[BEGINNING], 'fp32')
+    config = quiet_config(FOLDER + CONFIGS[BEGINNING], data, 'fp32', plan.out)
     config.default_hooks.pop('precision', None)  # interpolation has no weights to look at
     key = 'target' if row == 'original' else 'translated'
     if generator is None:

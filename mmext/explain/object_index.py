@@ -37,6 +37,9 @@ class ObjectIndex:
     Args:
         folder: of the index.
 
+    Attributes:
+        classes: of the detector.
+
     Raises:
         InputError: there is none, or it is damaged.
     """
@@ -48,20 +51,26 @@ class ObjectIndex:
                 f'{folder.absolute()} is no index; mmext explain index --out makes one'
             )
         self.folder = folder
-        self.meta: Mapping[str, Any] = json.loads(meta.read_text('utf-8'))
-        self.count, self.width = int(self.meta['count']), int(self.meta['width'])
-        with (folder / 'objects.jsonl').open(encoding='utf-8') as file:
-            self.records: list[Record] = [
-                json.loads(line) for line, _ in zip(file, range(self.count), strict=False)
-            ]
-        size = (folder / 'vectors.f16').stat().st_size
+        try:
+            self.meta: Mapping[str, Any] = json.loads(meta.read_text('utf-8'))
+            self.count, self.width = int(self.meta['count']), int(self.meta['width'])
+            self.classes = list(self.meta['classes'])
+            with (folder / 'objects.jsonl').open(encoding='utf-8') as file:
+                self.records: list[Record] = [
+                    json.loads(line) for line, _ in zip(file, range(self.count), strict=False)
+                ]
+            size = (folder / 'vectors.f16').stat().st_size
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise InputError(
+                f'{folder}: the index is damaged ({error}); remove it and make it again'
+            ) from None
         if len(self.records) < self.count or size < 2 * self.count * self.width:
             raise InputError(f'{folder}: the index is cut off; make it again')
 
     @property
-    def classes(self) -> list[str]:
-        """Of the detector."""
-        return list(self.meta['classes'])
+    def things(self) -> list[str]:
+        """The classes of the detector that are objects, not sky or road."""
+        return list(self.meta.get('things', self.classes))
 
     @property
     def vectors(self) -> VectorFile:
@@ -117,14 +126,11 @@ class IndexWriter:
     def __init__(self, folder: Path, facts: Mapping[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.meta: dict[str, Any] = {
-            **facts, 'version': VERSION, 'count': 0, 'width': 0, 'pictures': 0,
-        }  # fmt: skip
-        file = folder / 'meta.json'
-        if file.is_file():
-            old = json.loads(file.read_text('utf-8'))
-            if all(old.get(key) == value for key, value in {**facts, 'version': VERSION}.items()):
-                self.meta = old
+        known = {**facts, 'version': VERSION}
+        old = _whole_meta(folder)
+        if any(old.get(key) != value for key, value in known.items()):
+            old = {**known, 'count': 0, 'width': 0, 'pictures': 0}
+        self.meta: dict[str, Any] = old
         self._save()  # before anything is taken away: it says that nothing is in it
         self._cut()
 
@@ -158,6 +164,16 @@ class IndexWriter:
             file.truncate(2 * count * width)
         lines = objects.read_text('utf-8').splitlines(keepends=True) if objects.exists() else []
         objects.write_text(''.join(lines[:count]), 'utf-8')
+
+
+def _whole_meta(folder: Path) -> dict[str, Any]:
+    """What made an index; nothing if there is none, or a damaged one."""
+    if not (folder / 'meta.json').is_file():
+        return {}
+    try:
+        return dict(ObjectIndex(folder).meta)
+    except InputError:
+        return {}
 
 
 def index_pictures(
@@ -204,6 +220,7 @@ def index_facts(explainer: Explainer, **facts: Any) -> dict[str, Any]:
         'source': embedding_source(network),
         'detector': type(network.model).__name__,
         'classes': list(network.classes),
+        'things': [name for name in network.classes if name in network.predictor.thing_classes],
         **facts,
     }
 

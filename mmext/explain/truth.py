@@ -3,6 +3,8 @@
 Shape legend: T truths, ``h x w`` picture.
 """
 
+import hashlib
+import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -154,6 +156,17 @@ def true_pictures(
 def count_pictures(config: Any, split: str, most: int = 0) -> int:
     """How many pictures :func:`true_pictures` yields."""
     return len(_places(config, split, most))
+
+
+def picture_facts(config: Any, split: str, most: int = 0) -> dict[str, Any]:
+    """What tells a data set from others: how many pictures, and a digest of all that is said of
+    them. Other annotations, or other pictures, have another digest.
+    """
+    places = _places(config, split, most)
+    digest = hashlib.sha256()
+    for dataset, number in places:
+        digest.update(pickle.dumps(dataset.get_data_info(number)))
+    return dict(of_pictures=len(places), data_sha256=digest.hexdigest())
 
 
 def _places(config: Any, split: str, most: int) -> list[tuple[Any, int]]:

@@ -1,16 +1,21 @@
 """Objects as vectors, vectors on a plane, and memory that does not grow."""
 
+import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from mmengine.config import Config
 
+from mmext.demo.panoptic import write_panoptic_dataset
 from mmext.errors import InputError
 from mmext.explain.embedding import embed, embedding_source
 from mmext.explain.explainer import Explainer
 from mmext.explain.object_index import IndexWriter, ObjectIndex
 from mmext.explain.projection import project, sampled, spread_out
+from mmext.explain.truth import picture_facts
 
 MEASURE = """
 import resource, sys, torch
@@ -60,6 +65,29 @@ def test_an_index_of_another_detector_is_begun_anew(tmp_path: Any) -> None:
     assert ObjectIndex(tmp_path).count == 0
 
 
+@pytest.mark.parametrize(
+    ('file', 'content'),
+    [
+        ('meta.json', '{'),
+        ('meta.json', '{}'),
+        ('meta.json', '[]'),
+        ('objects.jsonl', 'x\n'),
+        ('objects.jsonl', None),
+        ('vectors.f16', None),
+    ],
+)
+def test_a_damaged_index(file: str, content: str | None, tmp_path: Any) -> None:
+    facts = dict(detector='A', classes=['x'])
+    IndexWriter(tmp_path, facts).add(np.eye(1, dtype=np.float32), [dict(image='a.jpg', box=[])])
+    (tmp_path / file).unlink()
+    if content is not None:
+        (tmp_path / file).write_text(content)
+    with pytest.raises(InputError, match=r'the index is damaged .* make it again'):
+        ObjectIndex(tmp_path)
+    assert IndexWriter(tmp_path, facts).pictures == 0
+    assert ObjectIndex(tmp_path).count == 0
+
+
 @pytest.mark.parametrize('kind', ['tsne', 'pca'])
 def test_groups_stay_together_on_a_plane(kind: str) -> None:
     rng = np.random.default_rng(0)
@@ -101,3 +129,25 @@ def test_memory_does_not_grow_with_the_masks(run_to_end: Any) -> None:
         assert done.returncode == 0, done.stderr
         used.append(int(done.stdout))
     assert abs(used[1] - used[0]) < 50_000, 'KB'
+
+
+def test_a_corrected_label_is_another_data_set(tmp_path: Path) -> None:
+    write_panoptic_dataset(tmp_path / 'set', num_train=1, num_val=2, image_size=(64, 64))
+    file = tmp_path / 'set' / 'annotations' / 'instances_val2017.json'
+    dataset = dict(
+        type='mmext.CocoDataset',
+        data_root=f'{tmp_path / "set"}/',
+        ann_file='annotations/instances_val2017.json',
+        data_prefix=dict(img='val2017/'),
+        metainfo=dict(classes='auto'),
+        test_mode=True,
+    )
+    config = Config(dict(val_dataloader=dict(dataset=dataset)))
+    before = picture_facts(config, 'val')
+    assert before == picture_facts(config, 'val') and before['of_pictures'] == 2
+    assert picture_facts(config, 'val', 1)['data_sha256'] != before['data_sha256']
+    content = json.loads(file.read_text())
+    content['annotations'][0]['category_id'] = 1 + content['annotations'][0]['category_id'] % 2
+    file.write_text(json.dumps(content))
+    after = picture_facts(config, 'val')
+    assert after['of_pictures'] == 2 and after['data_sha256'] != before['data_sha256']

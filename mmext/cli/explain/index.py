@@ -38,20 +38,20 @@ def run(arguments: argparse.Namespace) -> None:
         index_pictures,
         write_words,
     )
-    from mmext.explain.truth import count_pictures, true_pictures
+    from mmext.explain.truth import picture_facts, true_pictures
     from mmext.explain.written import sha256_of
 
     place = explainer.network.predictor.config, arguments.split
-    total = count_pictures(*place, arguments.images)
+    data = picture_facts(*place, arguments.images)
     facts = index_facts(
-        explainer, objects=arguments.objects, split=arguments.split, of_pictures=total,
-        score_thr=arguments.score_thr, checkpoint_sha256=sha256_of(Path(arguments.checkpoint)),
+        explainer, objects=arguments.objects, split=arguments.split, score_thr=arguments.score_thr,
+        checkpoint_sha256=sha256_of(Path(arguments.checkpoint)), **data,
     )  # fmt: skip
     writer = IndexWriter(arguments.out, facts)
     if writer.pictures:
         print(f'{arguments.out} has {writer.pictures} of the pictures already')
     pictures = true_pictures(*place, explainer.network.classes, arguments.images)
-    with progress_bar('indexed', total, 'pictures') as advance:
+    with progress_bar('indexed', data['of_pictures'], 'pictures') as advance:
         index_pictures(explainer, pictures, writer, arguments.objects, arguments.score_thr, advance)
     write_words(explainer, arguments.out)
     meta = writer.meta

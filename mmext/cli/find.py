@@ -1,6 +1,7 @@
 """``mmext find``: objects of an index, or of pictures, that fit a description."""
 
 import argparse
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmext.cli.arguments import add_cfg_options, add_trust
-from mmext.cli.explain.arguments import add_out, load_explainer, positive
+from mmext.cli.explain.arguments import add_out, load_explainer, open_pictures, positive
 from mmext.errors import InputError
-from mmext.inference.media import open_source
+from mmext.inference.output_places import check_output_folder, writing
 from mmext.language.measured_tags import COLORS
 from mmext.language.questions import answer, distinct_rows, parse_question, things_of
 from mmext.language.search import Question, phrase_scores, query_vector
@@ -68,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     arguments = build_parser().parse_args(argv)
     question = Question(arguments.text, arguments.minus, arguments.plus)
+    if not arguments.ask:
+        check_output_folder('--out', arguments.out)
     index = _open(arguments)
     words = _words(arguments, index)
     if arguments.ask:
@@ -123,7 +126,7 @@ def _ask(arguments: argparse.Namespace, index: 'ObjectIndex', words: TextTable |
     """Answer a question for each image of an index."""
     if words is None:
         raise InputError('--ask needs the words of the index, or --words')
-    classes = [plain_name(name) for name in index.classes]
+    classes = [plain_name(name) for name in index.things]
     colors = [name for name in words.names if plain_name(name) in COLORS]
     known = [name for name in classes if name in map(plain_name, words.names)]
     question = parse_question(arguments.ask, known, colors)
@@ -145,6 +148,8 @@ def _ask(arguments: argparse.Namespace, index: 'ObjectIndex', words: TextTable |
         vectors = np.asarray(index.vectors[rows], np.float32)
         things = things_of(vectors, boxes, words, {'class': known, 'color': colors})
         print(f'{answer(question, things):8}  {image}')
+    if bare := int(index.meta['pictures']) - len(rows_of):
+        print(f'{answer(question, ()):8}  {bare} images without objects in the index')
 
 
 def place_of(text: str, index: 'ObjectIndex') -> int:
@@ -189,16 +194,18 @@ def _open(arguments: argparse.Namespace) -> 'ObjectIndex':
 
 def _index_pictures(arguments: argparse.Namespace, folder: Path) -> None:
     """Index the detections of pictures of which nothing is known."""
-    source = open_source(arguments.where)
+    source = open_pictures(arguments.where)
     explainer = load_explainer(arguments)
     from mmext.explain.embedding import embed
     from mmext.explain.object_index import IndexWriter, index_facts, write_words
     from mmext.explain.written import sha256_of
+    from mmext.inference.streaming import report_left_out
 
     where = Path(arguments.where)
     facts = index_facts(
         explainer, objects='predicted', source=str(where.absolute()), score_thr=arguments.score_thr,
         checkpoint_sha256=sha256_of(Path(arguments.checkpoint)),
+        data_sha256=_digest_of(source.files),
     )  # fmt: skip
     writer = IndexWriter(folder, facts)
     done = writer.pictures
@@ -214,7 +221,14 @@ def _index_pictures(arguments: argparse.Namespace, folder: Path) -> None:
                 vectors = embed(explainer.network, scene.prepared, boxes)
             file = where / frame.name if where.is_dir() else where
             writer.add(vectors, [_record(file, detection) for detection in scene.detections])
+    report_left_out(source)
     write_words(explainer, folder)
+
+
+def _digest_of(files: Sequence[Path]) -> str:
+    """Which pictures these are: names, sizes and times of change."""
+    facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def _record(file: Path, detection: Any) -> dict[str, Any]:
@@ -252,9 +266,9 @@ def _show(folder: Path, found: list[dict[str, Any]], like: dict[str, Any] | None
         captions.append((f'{value:.2f} {name}', Path(record['image']).name))
         box = ', '.join(f'{edge:.0f}' for edge in record['box'])
         print(f'{value:6.3f}  {name}  ({box})  {record["image"]}')
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / 'found.json').write_text(json.dumps(found, indent=1), 'utf-8')
-    (folder / 'found.jpg').write_bytes(
-        jpeg(contact_sheet(tiles, captions, min(len(tiles), 7)), 1100)
-    )
+    sheet = jpeg(contact_sheet(tiles, captions, min(len(tiles), 7)), 1100)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / 'found.json').write_text(json.dumps(found, indent=1), 'utf-8')
+        (folder / 'found.jpg').write_bytes(sheet)
     print(folder / 'found.jpg')

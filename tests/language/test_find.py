@@ -197,3 +197,61 @@ def test_phrases_are_scored_by_the_host(tmp_path: Path) -> None:
         metric.process({}, [dict(img_id=number, pred_instances=predicted)])
     values = metric.compute_metrics(metric.results)
     assert wrong == 0 and values['refcoco_precision@1'] == 1
+
+
+def photos_of(folder: Path, *names: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    for number, name in enumerate(names):
+        image = photograph(draw_scene(0, 'val', number, (64, 64)))
+        cv2.imwrite(str(folder / name), image[..., ::-1])
+    return folder
+
+
+def test_a_folder_that_has_changed_is_indexed_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, checkpoint = photos_of(tmp_path / 'photos', '1.jpg', '2.jpg'), tiny_detector(tmp_path)
+    arguments = ['--checkpoint', str(checkpoint), '--text', 'ball', '--score-thr', '0']
+
+    def indexed(out: str) -> list[str]:
+        main([str(photos), *arguments, '--out', str(tmp_path / out)])
+        index = ObjectIndex(tmp_path / out / 'objects.index')
+        return [Path(record['image']).name for record in index.records]
+
+    assert set(indexed('first')) == {'1.jpg', '2.jpg'}
+    photos_of(photos, '0.jpg')  # comes before the others
+    (photos / '9.jpg').write_bytes(b'none')
+    assert indexed('first') == indexed('second')
+    assert set(indexed('first')) == {'0.jpg', '1.jpg', '2.jpg'}
+    said = capsys.readouterr().err
+    assert '1 of 4 pictures were left out' in said and '9.jpg: cannot be read' in said
+
+
+def test_what_cannot_be_searched_or_written(tmp_path: Path) -> None:
+    clip = cv2.VideoWriter(
+        str(tmp_path / 'clip.mp4'), cv2.VideoWriter.fourcc(*'mp4v'), 10, (64, 64)
+    )
+    clip.write(np.zeros((64, 64, 3), np.uint8))
+    clip.release()
+    with pytest.raises(InputError, match=r'clip\.mp4: a video; name an image or a folder'):
+        main([str(tmp_path / 'clip.mp4'), '--checkpoint', 'x.pth', '--text', 'ball'])
+    index = str(write_index(tmp_path / 'objects.index'))
+    (tmp_path / 'file').touch()
+    with pytest.raises(InputError, match=r'--out .*file: .*file is no folder'):
+        main([index, '--text', 'ball', '--out', str(tmp_path / 'file')])
+    main([index, '--ask', 'how many balls?', '--out', str(tmp_path / 'file')])  # writes nothing
+
+
+def test_objects_are_no_ground(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What an object stands on is a word of its vector, too, and perhaps the nearest one."""
+    names = ('ball', 'grass', 'red')
+    table = TextTable(names, np.eye(3, dtype=np.float32), 'words')
+    facts = dict(source='test', detector='x', classes=['ball', 'grass'], things=['ball'])
+    writer = IndexWriter(tmp_path / 'objects.index', facts)
+    record = dict(image='a.png', box=[0, 0, 9, 9], of='predicted', predicted='ball', score=0.9)
+    writer.add(np.array([[0.4, 0.8, 0.4]], np.float32), [record])
+    writer.add(np.zeros((0, 3), np.float32), [])
+    table.save(tmp_path / 'objects.index' / 'words.npz')
+    main([str(tmp_path / 'objects.index'), '--ask', 'how many balls?'])
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [['1', 'a.png'], ['0', '1 images without objects in the index']]

@@ -11,6 +11,7 @@ from mmext.configuration import load_config
 from mmext.errors import InputError
 from mmext.host import import_mmdet
 from mmext.inference.checkpoints import check_exists
+from mmext.inference.media import Images, open_source
 from mmext.inference.output_places import check_output_folder
 
 
@@ -89,6 +90,18 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f'expected 1 or more, got {text}')
     return number
+
+
+def open_pictures(spec: str) -> Images:
+    """An image, or a folder of images.
+
+    Raises:
+        InputError: there is none, or it is a video or a camera.
+    """
+    source = open_source(spec)
+    if not isinstance(source, Images):
+        raise InputError(f'{spec}: a video; name an image or a folder of images')
+    return source
 
 
 def load_explainer(arguments: argparse.Namespace) -> Any:

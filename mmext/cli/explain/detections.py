@@ -13,13 +13,13 @@ from mmext.cli.explain.arguments import (
     add_model,
     add_out,
     load_explainer,
+    open_pictures,
     positive,
     send_to_mlflow,
 )
 from mmext.errors import InputError
 from mmext.explain.methods import METHODS, find_method
 from mmext.explain.quantities import FORMS, WHOLES, parse_quantity
-from mmext.inference.media import open_source
 
 if TYPE_CHECKING:
     from mmext.explain.attribution import Options
@@ -87,9 +87,7 @@ def run(arguments: argparse.Namespace) -> None:
     _check_selection(kind, value, arguments)
     if _named_box(arguments.target) is None:
         parse_quantity(arguments.target)
-    source = open_source(arguments.input)
-    if source.fps is not None:
-        raise InputError(f'{arguments.input}: a video; name an image or a folder of images')
+    source = open_pictures(arguments.input)
     explainer = load_explainer(arguments)
     if arguments.list_layers:
         from mmext.explain.layers import list_layers

@@ -17,7 +17,7 @@ from mmext.metrics.language.caption_metric import read_captions
 from mmext.metrics.language.ptb_tokens import tokenize
 
 SUMMARY = 'a table of text vectors: by an encoder, from captions, or of a trained detector'
-_TABLE_KEY = 'fc_cls.table'
+_TABLE_KEY, _JUDGED_KEY = '.table', 'embedding_loss.word_scale_bias'
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -91,14 +91,17 @@ def _of_checkpoint(path: str) -> TextTable:
     check_exists(path)
     content: dict[str, Any] = load_checkpoint(path)
     known = (content.get('meta') or {}).get('vocabulary')
-    keys = [key for key in content.get('state_dict', content) if key.endswith(_TABLE_KEY)]
+    state = content.get('state_dict', content)
+    keys = [key for key in state if key.endswith(_TABLE_KEY)]  # of a box head, or a one-stage one
     if not known or not keys:
         raise InputError(
             f'{path} has no words: it was not trained with mmext.EmbeddingClassifier and '
             'mmext.VocabularyHook'
         )
-    vectors = content['state_dict'][keys[-1]].float().numpy()
-    return TextTable(tuple(known['words']), np.asarray(vectors, np.float32), Path(path).name)
+    vectors = np.asarray(state[keys[-1]].float().numpy(), np.float32)
+    learned = [state[key].tolist() for key in state if key.endswith(_JUDGED_KEY)]
+    judged = (learned[0][0], learned[0][1]) if learned else None
+    return TextTable(tuple(known['words']), vectors, Path(path).name, judged)
 
 
 def _merged(text: str) -> tuple[str, list[str]]:

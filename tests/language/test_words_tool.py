@@ -46,6 +46,26 @@ def test_of_a_trained_detector(tmp_path: Path) -> None:
     assert read_table(tmp_path / 'w.npz').digest == TABLE.digest
 
 
+def test_how_words_are_judged_comes_along(tmp_path: Path) -> None:
+    state = {
+        'roi_head.bbox_head.fc_cls.table': torch.from_numpy(TABLE.vectors),
+        'roi_head.embedding_loss.word_scale_bias': torch.tensor([12.0, -3.0]),
+    }
+    meta = dict(vocabulary=dict(words=list(TABLE.names), classes=['ball', 'crate'], sha256='x'))
+    torch.save(dict(state_dict=state, meta=meta), tmp_path / 'c.pth')
+    main(['--checkpoint', str(tmp_path / 'c.pth'), '--out', str(tmp_path / 'w.npz')])
+    assert read_table(tmp_path / 'w.npz').scale_bias == (12, -3)
+
+
+@pytest.mark.parametrize('layer', ['retina_cls', 'conv_cls'])
+def test_of_a_one_stage_detector(layer: str, tmp_path: Path) -> None:
+    state = {f'bbox_head.{layer}.table': torch.from_numpy(TABLE.vectors)}
+    meta = dict(vocabulary=dict(words=list(TABLE.names), classes=['ball', 'crate'], sha256='x'))
+    torch.save(dict(state_dict=state, meta=meta), tmp_path / 'c.pth')
+    main(['--checkpoint', str(tmp_path / 'c.pth'), '--out', str(tmp_path / 'w.npz')])
+    assert read_table(tmp_path / 'w.npz').digest == TABLE.digest
+
+
 def test_what_cannot_be_made(tmp_path: Path) -> None:
     TABLE.save(tmp_path / 'old.npz')
     torch.save(dict(state_dict={'a': torch.zeros(1)}, meta={}), tmp_path / 'c.pth')

@@ -8,10 +8,12 @@ Shape legend: W words, C classes, D numbers.
 """
 
 import hashlib
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +52,7 @@ class TextTable:
 
     def __post_init__(self) -> None:
         _check(self.names, self.vectors, self.source or 'table')
-        lengths = np.linalg.norm(self.vectors, axis=1, keepdims=True)
+        lengths = _lengths(self.vectors)[:, None]
         # what has length 1 stays as it is, to the last bit: the digest of a copy is the same
         unit = np.where(np.abs(lengths - 1) < 1e-5, self.vectors, self.vectors / lengths)
         object.__setattr__(self, 'vectors', np.asarray(unit, np.float32))
@@ -156,12 +158,24 @@ def _read_npz(path: Path, classes: Sequence[str] | None) -> tuple[Any, ...]:
     if 'names' not in content or 'embeddings' not in content:
         raise InputError(f'{path}: expected arrays `names` and `embeddings`, has {list(content)}')
     source = str(content['source']) if 'source' in content else ''
-    judged = None
-    if 'scale_bias' in content:
-        judged = tuple(np.asarray(content['scale_bias'], float).ravel().tolist())
-        if len(judged) != 2 or not np.isfinite(judged).all() or judged[0] <= 0:
-            raise InputError(f'{path}: scale_bias {judged}; expected a scale above 0 and a bias')
-    return [str(name) for name in content['names']], content['embeddings'], source, judged
+    names = content['names']
+    if names.ndim != 1 or names.dtype.kind not in 'US':
+        raise InputError(
+            f'{path}: names are {list(names.shape)} of {names.dtype}, expected a list of texts'
+        )
+    if names.dtype.kind == 'S':
+        names = np.char.decode(names, 'utf-8', 'replace')
+    judged = _scale_bias(content['scale_bias'], path) if 'scale_bias' in content else None
+    return names.tolist(), content['embeddings'], source, judged
+
+
+def _scale_bias(values: Any, path: Path) -> tuple[float, float]:
+    pair = np.ravel(values)
+    if pair.dtype.kind not in 'iuf' or len(pair) != 2 or not np.isfinite(pair).all():
+        raise InputError(f'{path}: scale_bias {pair.tolist()}; expected a scale and a bias')
+    if pair[0] <= 0:
+        raise InputError(f'{path}: scale_bias {pair.tolist()}; expected a scale above 0')
+    return float(pair[0]), float(pair[1])
 
 
 def _read_npy(path: Path, classes: Sequence[str] | None) -> tuple[Any, ...]:
@@ -196,8 +210,8 @@ _READERS = {'.npz': _read_npz, '.npy': _read_npy, '.json': _read_json}
 def _numpy_content(path: Path) -> Any:
     try:
         loaded = np.load(path, allow_pickle=False)
-        return dict(loaded) if hasattr(loaded, 'files') else loaded
-    except (ValueError, OSError, EOFError) as error:
+        return dict(loaded) if hasattr(loaded, 'files') else np.atleast_1d(loaded)
+    except (ValueError, OSError, EOFError, BadZipFile, zlib.error) as error:
         raise InputError(f'{path} is no NumPy file without objects: {error}') from None
 
 
@@ -208,18 +222,25 @@ def _as_vectors(vectors: Any, path: Path) -> Floats:
         raise InputError(f'{path}: the vectors are no numbers of equal count') from None
 
 
+def _lengths(vectors: Floats) -> npt.NDArray[np.float64]:
+    """``[W]``; in float32 the squares of large or small numbers would be infinity or zero."""
+    return np.asarray(np.linalg.norm(vectors.astype(np.float64), axis=1))
+
+
 def _check(names: Sequence[str], vectors: Floats, source: str) -> None:
     if vectors.ndim != 2 or not vectors.size or len(vectors) != len(names):
         raise InputError(
             f'{source}: {len(names)} names and vectors {list(vectors.shape)}; expected [names, D]'
         )
     plain = [plain_name(name) for name in names]
+    if '' in plain:
+        raise InputError(f'{source}: the name of vector {plain.index("")} is empty')
     twice = sorted({name for name in plain if plain.count(name) > 1})
     if twice:
         raise InputError(f'{source}: {twice[0]!r} is there twice')
     if not np.isfinite(vectors).all():
         row = int(np.flatnonzero(~np.isfinite(vectors).all(1))[0])
         raise InputError(f'{source}: the vector of {names[row]!r} is not finite')
-    lengths = np.linalg.norm(vectors, axis=1)
+    lengths = _lengths(vectors)
     if not lengths.all():
         raise InputError(f'{source}: the vector of {names[int(lengths.argmin())]!r} is zero')

@@ -32,6 +32,23 @@ def test_files_round_trip(tmp_path: Path) -> None:
     assert read_table(tmp_path / 'w.npz').source == 'test'
 
 
+def test_large_and_small_numbers_and_bytes(tmp_path: Path) -> None:
+    for scale in (1e30, 1e-30):
+        np.savez(tmp_path / 'w.npz', names=[b'a', b'b', b'c'], embeddings=VECTORS * scale)
+        read = read_table(tmp_path / 'w.npz')
+        assert read.names == ('a', 'b', 'c')
+        assert np.allclose(read.vectors, table().vectors, atol=1e-6)
+
+
+def test_a_file_that_is_cut_off(tmp_path: Path) -> None:
+    table().save(tmp_path / 'w.npz')
+    whole = (tmp_path / 'w.npz').read_bytes()
+    for length in (0, 4, len(whole) // 2):
+        (tmp_path / 'w.npz').write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r'w\.npz is no NumPy file'):
+            read_table(tmp_path / 'w.npz')
+
+
 def test_how_words_are_judged_is_kept(tmp_path: Path) -> None:
     judged = TextTable(NAMES, VECTORS.copy(), 'test', (12.0, -3.0))
     judged.save(tmp_path / 'w.npz')
@@ -75,6 +92,10 @@ BAD = {
     '2 names and vectors [3, 3]': dict(names=['a', 'b'], embeddings=VECTORS),
     'no vector for fish; it has a': dict(names=['a'], embeddings=VECTORS[:1]),
     'expected arrays `names` and `embeddings`': dict(vectors=VECTORS),
+    'w.npz: the name of vector 1 is empty': dict(names=['a', '_'], embeddings=VECTORS[:2]),
+    'w.npz: names are [] of': dict(names='a', embeddings=VECTORS[:1]),
+    'w.npz: names are [2] of int64': dict(names=[1, 2], embeddings=VECTORS[:2]),
+    "w.npz: scale_bias ['x']": dict(names=['a'], embeddings=VECTORS[:1], scale_bias='x'),
 }
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ class ResultsWriter:
         self._segments: list[dict[str, Any]] = []
         self._images: list[dict[str, Any]] = []
         self._instances: list[dict[str, Any]] | None = None
+        self._surface_names: set[str] = set()
 
     def write(self, frame: Frame, sample: DetDataSample) -> None:
         """Take in the prediction of one frame; its PNG is written at once."""
@@ -45,7 +46,8 @@ class ResultsWriter:
             category_ids = [category['id'] for category in self.categories]
             instances = instance_records(sample, frame.image_id, category_ids)
             if 'surface' in sample.pred_instances:
-                write_surfaces(Path(f'{self._prefix}.surfaces'), frame, sample.pred_instances)
+                target = Path(f'{self._prefix}.surfaces', self._surface_name(frame.name))
+                write_surfaces(target, frame, sample.pred_instances)
         if 'pred_panoptic_seg' in sample:
             self._write_panoptic(frame, sample)
         if instances is not None:
@@ -91,6 +93,13 @@ class ResultsWriter:
                 frame.image_id, ids, values.tolist(), category_ids, areas_px.tolist()
             )
         self._segments.append(segments)
+
+    def _surface_name(self, name: str) -> str:
+        """A picture's name without its suffix; with it, if another picture has that already."""
+        found = str(PurePath(name).with_suffix(''))
+        found = name if found in self._surface_names else found
+        self._surface_names.add(found)
+        return found
 
     def _category_id(self, label: int) -> int | None:
         """None for void, whose label follows those of the classes."""

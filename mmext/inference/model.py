@@ -53,7 +53,8 @@ class Model:
             InputError: a picture cannot be read.
         """
         single = isinstance(pictures, str | Path | Image.Image | np.ndarray)
-        listed = [pictures] if single else pictures
+        # what is no list is refused where a picture is
+        listed = pictures if not single and isinstance(pictures, Iterable) else [pictures]
         results = list(self._predicted(map(self._read, listed), batch_size))  # type: ignore[arg-type]
         return results[0] if single else results
 
@@ -115,12 +116,12 @@ class Model:
                 raise MissingFileError(f'no picture at {Path(picture).absolute()}')
             return np.asarray(self.predictor.loader.read(str(picture)), np.uint8), str(picture)
         if isinstance(picture, Image.Image):
-            return np.asarray(picture.convert('RGB'))[..., ::-1].copy(), ''
+            picture = np.asarray(picture.convert('RGB'))[..., ::-1].copy()
         if not isinstance(picture, np.ndarray):
             raise InputError(
                 f'a picture: expected a path, a PIL image or an array, got {type(picture).__name__}'
             )
-        if picture.dtype != np.uint8 or picture.ndim not in (2, 3):
+        if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or not picture.size:
             raise InputError(
                 'a picture as array: expected uint8 [H, W, 3] in BGR, got '
                 f'{picture.dtype} {list(picture.shape)}'

@@ -1,6 +1,6 @@
 """Surfaces of persons as files, and the atlas that dresses them.
 
-Of a picture ``NAME.jpg``::
+Of a picture ``NAME.jpg`` (the second one of a name has its suffix as well, as ``NAME.png.npz``)::
 
     NAME.npz    surface_0, surface_1, … [3, h, w] uint8: part, U and V times 255; boxes [n, 4]:
                 x, y, w, h in whole px; scores [n]
@@ -21,11 +21,11 @@ from mmext.inference.media import Frame
 from mmext.inference.output_places import writing
 
 
-def write_surfaces(folder: Path, frame: Frame, instances: Any) -> None:
+def write_surfaces(target: Path, frame: Frame, instances: Any) -> None:
     """Write the surfaces of one picture.
 
     Args:
-        folder: is made.
+        target: both files but for ``.npz`` and ``.png``; its folder is made.
         frame: the picture.
         instances: ``pred_instances`` with ``surface``, ``surface_boxes`` and ``scores``.
 
@@ -37,12 +37,11 @@ def write_surfaces(folder: Path, frame: Frame, instances: Any) -> None:
     height, width = frame.image.shape[:2]
     whole = paste_surfaces(surfaces, boxes, (height, width), scores)
     rgb = [whole.part, *(np.rint(255 * values).astype(np.uint8) for values in (whole.u, whole.v))]
-    target = folder / Path(frame.name).with_suffix('.npz')
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         numbered: dict[str, Any] = {f'surface_{n}': each for n, each in enumerate(surfaces)}
-        np.savez_compressed(target, boxes=boxes, scores=scores, **numbered)
-        Image.fromarray(np.stack(rgb, axis=2)).save(target.with_suffix('.png'))
+        np.savez_compressed(f'{target}.npz', boxes=boxes, scores=scores, **numbered)
+        Image.fromarray(np.stack(rgb, axis=2)).save(f'{target}.png')
 
 
 def read_texture(path: Path) -> npt.NDArray[np.uint8]:

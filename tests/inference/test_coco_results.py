@@ -92,3 +92,26 @@ def test_category_ids(names: tuple[str, ...], ids: list[int], tmp_path: Path) ->
     assert [item['id'] for item in table] == ids
     assert [item['isthing'] for item in table] == [1, 0]
     assert [item['id'] for item in category_table(Config(), names, frozenset())] == [1, 2]
+
+
+def test_pictures_of_one_name_keep_their_surfaces(tmp_path: Path) -> None:
+    writer = ResultsWriter(tmp_path, CATEGORIES)
+    for part, name in enumerate(('a.jpg', 'a.png', 'b/a.png', 'a.b.png'), 1):
+        sample = DetDataSample(
+            pred_instances=InstanceData(
+                bboxes=torch.tensor([[0.0, 0.0, 2.0, 1.0]]),
+                labels=torch.tensor([0]),
+                scores=torch.tensor([0.5]),
+                surface=[np.full((3, 1, 2), part, np.uint8)],
+                surface_boxes=torch.tensor([[0, 0, 2, 1]]),
+            )
+        )
+        writer.write(Frame(name, name, np.zeros((4, 6, 3), np.uint8)), sample)
+    folder = tmp_path / 'predictions.surfaces'
+    parts = {}
+    for file in sorted(folder.rglob('*.npz')):
+        with np.load(file) as stored:
+            parts[file.relative_to(folder).as_posix()] = int(stored['surface_0'][0, 0, 0])
+    assert parts == {'a.npz': 1, 'a.png.npz': 2, 'b/a.npz': 3, 'a.b.npz': 4}
+    pictures = {path.relative_to(folder).as_posix() for path in folder.rglob('*.png')}
+    assert pictures == {'a.png', 'a.png.png', 'b/a.png', 'a.b.png'}

@@ -89,10 +89,14 @@ def test_grey_pictures_become_three_channels(upsnet: mmext.Model, photo: np.ndar
     [
         (np.zeros((4, 4, 3), np.float32), 'expected uint8'),
         (np.zeros((4, 4, 4), np.uint8), 'expected 3 channels, got 4'),
+        (np.zeros((0, 4, 3), np.uint8), r'expected uint8 .* got uint8 \[0, 4, 3\]'),
+        (np.zeros((4, 0, 3), np.uint8), r'expected uint8 .* got uint8 \[4, 0, 3\]'),
+        (3, 'expected a path, a PIL image or an array, got int'),
+        (None, 'expected a path, a PIL image or an array, got NoneType'),
         ([3], 'got int'),
         ('/nowhere/x.jpg', '^no picture at /nowhere/x.jpg$'),
     ],
-    ids=['floats', 'alpha', 'a number', 'no file'],
+    ids=['floats', 'alpha', 'no rows', 'no columns', 'a number', 'nothing', 'numbers', 'no file'],
 )
 def test_what_is_no_picture(upsnet: mmext.Model, picture: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from mmext.errors import InputError
+from mmext.formats.coco_points import key_points
 from mmext.formats.landmark_sets import LANDMARK_SETS
 from mmext.pipelines.coco_dataset import CocoDataset
 from mmext.registry import DATASETS
@@ -29,7 +30,7 @@ class CocoKeypointDataset(CocoDataset):
 
     Raises:
         InputError: an unknown set, or an annotation with another number of points than
-            ``metainfo`` names.
+            ``metainfo`` names, or whose points are no numbers.
     """
 
     METAINFO = dict(LANDMARK_SETS['coco'].metainfo(), palette=[(220, 20, 60)])
@@ -56,13 +57,14 @@ class CocoKeypointDataset(CocoDataset):
             annotation = instance.pop('mask')
             if annotation.get('segmentation'):
                 instance['mask'] = annotation['segmentation']
-            points = annotation.get('keypoints') or [0] * (3 * num_points)
-            if len(points) != 3 * num_points:
+            where = f'{info["img_path"]}, annotation {annotation.get("id")}'
+            points = key_points(annotation, where)
+            if points is not None and len(points) != num_points:
                 raise InputError(
-                    f'{info["img_path"]}, annotation {annotation.get("id")}: expected '
-                    f'{num_points} key points as in metainfo, got {len(points) / 3:g}'
+                    f'{where}: expected {num_points} key points as in metainfo, got {len(points)}'
                 )
-            instance['keypoints'] = points
+            nothing = [0.0] * (3 * num_points)
+            instance['keypoints'] = nothing if points is None else points.ravel().tolist()
             self.complete_instance(instance, annotation, info)
         info['num_keypoints'] = num_points
         info['flip_pairs'] = self.metainfo.get('flip_pairs', ())

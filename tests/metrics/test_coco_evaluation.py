@@ -12,6 +12,7 @@ from coco_set import CATEGORY_OF_LABEL, random_set
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from mmext.errors import InputError
 from mmext.metrics.coco.curves import FALSE_DISCOVERY_IOUS, Curves, false_discovery_rates, summarise
 from mmext.metrics.coco.detection_metric import CocoDetectionMetric
 from mmext.metrics.coco.evaluation import CocoGroundTruth, Detections
@@ -167,6 +168,9 @@ def test_key_points(backend: str) -> None:
     np.testing.assert_array_equal(curves.precision, expected.eval['precision'])
     assert 0.2 < curves.average_precision() < 0.95
     with pytest.raises(ValueError, match=r'expected 17 for each object .* got 5'):
+        CocoGroundTruth(content, backend).evaluate(detections, 'keypoints', ids, [3])
+    content['annotations'][1]['keypoints'][1] = 'a'
+    with pytest.raises(InputError, match='ground truth, annotation 2: keypoints: expected numbers'):
         CocoGroundTruth(content, backend).evaluate(detections, 'keypoints', ids, [3])
 
 

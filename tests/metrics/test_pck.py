@@ -107,7 +107,12 @@ def people(tmp_path: Path) -> tuple[str, list[dict[str, Any]], np.ndarray]:
     crowd = dict(id=9, image_id=0, bbox=[0, 0, 9, 9], keypoints=[0] * 48, iscrowd=1)
     path = tmp_path / 'mpii.json'
     images = [dict(id=0, subsets=['first']), dict(id=1)]
-    path.write_text(json.dumps(dict(images=images, annotations=[*annotations, crowd])))
+    content = dict(
+        images=[dict(image, width=600, height=600) for image in images],
+        annotations=[dict(each, category_id=1) for each in (*annotations, crowd)],
+        categories=[dict(id=1, name='person')],
+    )
+    path.write_text(json.dumps(content))
     moved = points + draw.normal(0, 6, points.shape)
     samples = [
         dict(
@@ -228,26 +233,39 @@ def test_what_is_wrong_is_said(people: tuple[str, list[dict], np.ndarray], tmp_p
         evaluate('LandmarkPCKMetric', samples, ann_file=path, left_out=('tail',))
     with pytest.raises(MissingFileError, match='check ann_file'):
         evaluate('LandmarkPCKhMetric', samples, ann_file=str(tmp_path / 'none.json'))
+    whole = json.loads(Path(path).read_text())
+    for changed, message in (
+        (dict(keypoints=['a'] * 48), 'annotation 1: keypoints: expected numbers in threes'),
+        (dict(keypoints=[1, 2, 3, 4]), 'annotation 1: keypoints: expected numbers in threes'),
+        (
+            dict(keypoints=[1, float('nan'), 2] * 16),
+            r'got \[1.0, nan, 2.0\] of point 0',
+        ),
+        (dict(keypoints=[1, 2, 2] * 15 + [1, 2, 3]), r'got \[1.0, 2.0, 3.0\] of point 15'),
+        (
+            dict(keypoints=[1, 2, 2] * 3),
+            r'with one number .* some of \[3, 16\] points',
+        ),
+    ):
+        first, *others = whole['annotations']
+        broken = whole | dict(annotations=[first | changed, *others])
+        (tmp_path / 'broken.json').write_text(json.dumps(broken))
+        with pytest.raises(InputError, match=message):
+            evaluate('LandmarkPCKhMetric', samples, ann_file=str(tmp_path / 'broken.json'))
+    nobody = [each | dict(keypoints=None) for each in whole['annotations']]
+    (tmp_path / 'broken.json').write_text(json.dumps(whole | dict(annotations=nobody)))
+    with pytest.raises(InputError, match=r'broken\.json: expected objects .* got none'):
+        evaluate('LandmarkPCKhMetric', samples, ann_file=str(tmp_path / 'broken.json'))
+    twice = whole | dict(images=[*whole['images'], whole['images'][0]])
+    (tmp_path / 'broken.json').write_text(json.dumps(twice))
+    with pytest.raises(InputError, match='image id 0 is used twice'):
+        evaluate('LandmarkPCKhMetric', samples, ann_file=str(tmp_path / 'broken.json'))
     with pytest.raises(InputError, match='has no image 7'):
         evaluate('LandmarkPCKhMetric', [samples[0] | dict(img_id=7)], ann_file=path)
     with pytest.raises(InputError, match='no keypoints in gt_instances'):
         evaluate('LandmarkPCKMetric', samples)
-    (tmp_path / 'mixed.json').write_text(
-        json.dumps(
-            dict(
-                images=[dict(id=0)],
-                annotations=[
-                    dict(image_id=0, bbox=[0, 0, 1, 1], keypoints=[0] * n) for n in (3, 6)
-                ],
-            )
-        )
-    )
-    with pytest.raises(
-        InputError, match=r'expected . key points of each object, got \[1\.0, 2\.0\]'
-    ):
-        evaluate('LandmarkPCKMetric', samples, ann_file=str(tmp_path / 'mixed.json'))
     (tmp_path / 'list.json').write_text('[]')
-    with pytest.raises(InputError, match='expected a COCO file'):
+    with pytest.raises(InputError, match='no COCO file, it holds a list'):
         evaluate('LandmarkPCKMetric', samples, ann_file=str(tmp_path / 'list.json'))
 
 

@@ -92,6 +92,21 @@ def test_another_number_of_points(tmp_path: Path) -> None:
         CocoKeypointDataset(**paths, metainfo=META, pipeline=[])
 
 
+def test_points_that_are_no_numbers(tmp_path: Path) -> None:
+    for points, message in (
+        (['a', *[1] * 8], 'expected numbers in threes'),
+        ([1] * 8, 'expected numbers in threes'),
+        ([None, *[1] * 8], r'got \[nan, 1.0, 1.0\] of point 0'),
+        ([1, 2, 5, *[1] * 6], r'got \[1.0, 2.0, 5.0\] of point 0'),
+    ):
+        paths = write(tmp_path, [annotation(4, 0, keypoints=points)])
+        with pytest.raises(InputError, match=rf'0\.png, annotation 1: keypoints: .*{message}'):
+            CocoKeypointDataset(**paths, metainfo=META, pipeline=[])
+    paths = write(tmp_path, [annotation(4, 0, keypoints=['1', '2.5', '2', *[0] * 6])])
+    data = CocoKeypointDataset(**paths, metainfo=META, pipeline=[])
+    assert data.get_data_info(0)['instances'][0]['keypoints'] == [1, 2.5, 2, *[0] * 6]
+
+
 def test_through_the_pipeline(tmp_path: Path) -> None:
     paths = write(tmp_path, [annotation(1, 0, keypoints=[12, 13, 2, 14, 15, 1, 16, 17, 2])])
     pipeline = [

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from mmext.errors import InputError, MissingPackageError
 from mmext.formats.coco_faults import UNREADABLE, Fault
+from mmext.formats.coco_points import key_points
 from mmext.formats.coco_records import CocoRecords, coco_records
 from mmext.metrics.coco.category_ids import IdArray, Numbers
 from mmext.metrics.coco.curves import AP_IOUS, Curves
@@ -230,12 +231,17 @@ class CocoGroundTruth:
         if iou_type != 'keypoints':
             return
         assert detections.keypoints is not None
-        lengths = {len(a.get('keypoints') or ()) for a in self.records.annotations}
-        lengths |= {detections.keypoints.shape[1]} if len(detections.keypoints) else set()
-        if wrong := lengths - {0, 3 * num_points}:
+        lengths = {}
+        for annotation in self.records.annotations:
+            where = f'{self.source}, annotation {annotation["id"]}'
+            points = key_points(annotation, where)
+            lengths[0 if points is None else 3 * len(points)] = where
+        if len(detections.keypoints):
+            lengths[detections.keypoints.shape[1]] = 'predictions'
+        for length in lengths.keys() - {0, 3 * num_points}:
             raise InputError(
-                f'key points: expected {num_points} for each object as there are sigmas, '
-                f'got {wrong.pop() / 3:g}'
+                f'{lengths[length]}: key points: expected {num_points} for each object as there '
+                f'are sigmas, got {length / 3:g}'
             )
 
 

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmext.errors import InputError, MissingFileError
+from mmext.formats.coco_points import key_points
+from mmext.formats.coco_records import coco_records
 from mmext.formats.coco_values import canonical_id
 from mmext.formats.json_files import read_json
 from mmext.metrics.landmarks.nme import match_by_box
@@ -168,38 +170,38 @@ def sample_truth(sample: Mapping[str, Any], field: str, name: str) -> ImageTruth
     return ImageTruth(boxes, points, visible, np.full((len(boxes), 4), np.nan), nothing)
 
 
-def read_truths(path: str | Path, num_points: int | None = None) -> dict[Any, ImageTruth]:
-    """The ground truth of all images of a COCO key point file, by image id; crowds are left out.
+def read_truths(path: str | Path) -> dict[Any, ImageTruth]:
+    """The ground truth of all images of a COCO key point file, by image id.
+
+    Crowds, objects without points and those whose box cannot be used are left out.
 
     Args:
         path: of the file.
-        num_points: K; None takes it from the file.
 
     Raises:
         MissingFileError: no such file.
-        InputError: it is no such file, or objects have other numbers of points.
+        InputError: it is no such file, nothing in it has points, or objects have other numbers of
+            points, or points that are no numbers.
     """
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f'no annotations at {path.absolute()}: check ann_file')
-    content = read_json(path)
-    if not isinstance(content, dict) or not {'images', 'annotations'} <= set(content):
-        raise InputError(f'{path}: expected a COCO file with images and annotations')
-    shared = {
-        canonical_id(i['id'], 'id'): frozenset(i.get('subsets', ())) for i in content['images']
-    }
-    of_image: dict[Any, list[dict[str, Any]]] = {image_id: [] for image_id in shared}
-    for annotation in content['annotations']:
-        image_id = canonical_id(annotation['image_id'], 'image_id')
-        if not annotation.get('iscrowd') and annotation.get('keypoints') and image_id in of_image:
-            of_image[image_id].append(annotation)
-    sizes = {len(a['keypoints']) for rows in of_image.values() for a in rows}
-    count = num_points or (next(iter(sizes)) // 3 if sizes else 0)
-    if sizes - {3 * count}:
-        found = sorted(size / 3 for size in sizes)
-        raise InputError(f'{path}: expected {count} key points of each object, got {found}')
+    records = coco_records(read_json(path), str(path), with_names=False)
+    rows: dict[Any, list[dict[str, Any]]] = {image_id: [] for image_id in records.images}
+    counts = set()
+    for annotation in records.annotations:
+        points = key_points(annotation, f'{path}, annotation {annotation["id"]}')
+        if points is None or annotation['iscrowd'] or annotation['id'] in records.unusable:
+            continue
+        counts.add(len(points))
+        rows[annotation['image_id']].append({**annotation, 'keypoints': points})
+    if len(counts) != 1:
+        found = f'some of {sorted(counts)} points' if counts else 'none'
+        raise InputError(f'{path}: expected objects with one number of key points, got {found}')
+    (count,) = counts
     return {
-        image_id: _image_truth(rows, count, shared[image_id]) for image_id, rows in of_image.items()
+        image_id: _image_truth(rows[image_id], count, frozenset(image.get('subsets', ())))
+        for image_id, image in records.images.items()
     }
 
 

@@ -19,6 +19,7 @@ import torch
 from mmcv.ops import roi_align
 from torch import Tensor, nn
 
+from mmext.errors import InputError
 from mmext.explain import detectors
 from mmext.explain.geometry import boxes_to_input
 from mmext.explain.heads import Reached, tensors_of
@@ -29,7 +30,16 @@ _BINS = 7
 
 
 def embedding_source(network: Network) -> str:
-    """Where the vectors of a detector come from, for the record."""
+    """Where the vectors of a detector come from, for the record.
+
+    Raises:
+        InputError: it has none of regions of a picture.
+    """
+    if detectors.sees_crops(network.model):
+        raise InputError(
+            f'{type(network.model).__name__}: its features are of crops, not of the picture: index '
+            'the objects by the detector that finds them'
+        )
     layer = _class_layer(network.model)
     if embeds_words(network):
         return 'the space of the words of roi_head'

@@ -83,7 +83,7 @@ def decode_roi_keypoints(logits: Tensor, rois_xyxy: Tensor) -> tuple[Tensor, Ten
     peaks = maps.flatten(2).argmax(2)  # [R, K]
     side = maps.shape[3]
     near = torch.stack((peaks % side, peaks // side), dim=-1)  # [R, K, 2]
-    whole = sides.ceil()
+    whole = sides.detach().ceil()
     parts = [
         _near_peaks(*chunk)
         for chunk in zip(maps.split(_CHUNK), near.split(_CHUNK), whole.split(_CHUNK), strict=True)

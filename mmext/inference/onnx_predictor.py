@@ -184,14 +184,14 @@ def load_onnx(
     runner = open_runner(path, backend, device, 'fp32')
     text = metadata.get(KEY)
     outputs = {*runner.output_names}
-    fits = len(runner.input_names) == 1 and {'boxes', 'scores'} <= outputs <= {*_OUTPUTS}
-    if not fits or (text is None and config is None):
+    if len(runner.input_names) != 1 or not {'boxes', 'scores'} <= outputs <= {*_OUTPUTS}:
         raise InputError(
-            f'{path}: no file of mmext export (outputs {sorted(outputs)[:8]}'
-            + ('' if fits else f', expected {", ".join(_OUTPUTS)}')
-            + ('' if text else ', no description')
-            + '): export the checkpoint again'
+            f'{path}: no detector: its outputs are {", ".join(sorted(outputs)[:8])}, expected '
+            f'{", ".join(_OUTPUTS)}. Networks of crops (landmarks) and of regions (DensePose) are '
+            'exported for programs that cut them out; here, name the checkpoint'
         )
+    if text is None and config is None:
+        raise InputError(f'{path} has no description: export the checkpoint again')
     init_default_scope('mmdet')
     described = Description.from_text(text or '', path) if config is None else describe(config, {})
     return OnnxPredictor(runner, described)

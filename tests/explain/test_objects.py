@@ -3,10 +3,12 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 
 from mmext.demo.panoptic import write_panoptic_dataset
@@ -45,6 +47,13 @@ def test_a_box_is_the_same_vector_whatever_else_is_asked(
     assert vectors[1] == pytest.approx(alone[0], abs=1e-5)
     assert abs(vectors[0] - vectors[1]).max() > 1e-3
     assert ('fc_cls' in embedding_source(explainer.network)) == (name == 'faster')
+
+
+def test_crops_have_no_regions_of_the_picture() -> None:
+    model = type('CropLandmarkEstimator', (torch.nn.Module,), {})()
+    network: Any = SimpleNamespace(model=model)
+    with pytest.raises(InputError, match='CropLandmarkEstimator: its features are of crops'):
+        embedding_source(network)
 
 
 def test_an_index_of_another_detector_is_begun_anew(tmp_path: Any) -> None:

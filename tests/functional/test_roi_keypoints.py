@@ -1,5 +1,7 @@
 """Goldens are of the released functions; decoding is compared with torch's resize of whole maps."""
 
+import warnings
+
 import pytest
 import torch
 from torch import Tensor
@@ -114,3 +116,19 @@ def test_losses_of_cells() -> None:
     assert nothing.item() == 0
     assert torch.autograd.grad(nothing, logits)[0].abs().sum() == 0
     assert cell_cross_entropy(logits[:0], cells[:0], counts[:0]).item() == 0
+
+
+def test_boxes_with_a_gradient() -> None:
+    """As explanations of boxes have them: no warning, and the points follow the boxes."""
+    maps = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    rois = torch.tensor([[0.0, 0, 20.5, 30], [5, 5, 9, 40]])
+    expected = decode_roi_keypoints(maps, rois)[0]
+    rois.requires_grad_()
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        points = decode_roi_keypoints(maps, rois)[0]
+    assert torch.equal(points, expected)
+    points.sum().backward()
+    # a point is its share of the box: both shares of a corner add up to 1
+    assert rois.grad is not None
+    assert torch.allclose(rois.grad[:, :2] + rois.grad[:, 2:], torch.full((2, 2), 3.0))

@@ -8,6 +8,8 @@ import pytest
 import torch
 from small_estimator import POINTS, SIZE, build, images
 
+import mmext
+from mmext.errors import InputError
 from mmext.inference.onnx_export import export_onnx
 from mmext.landmarks.deployment import LandmarkNetwork
 
@@ -34,5 +36,7 @@ def test_onnxruntime_says_the_same(name: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(scores, expected_scores, atol=1e-3)
     apart = np.abs(points - (expected * torch.tensor(SIZE)).numpy())
     assert np.median(apart) < 1e-2
+    with pytest.raises(InputError, match=r'its outputs are points, scores, .* of crops'):
+        mmext.load(path)
     with pytest.raises(ValueError, match='--size'):
         export_onnx(network, path, (32, 32))

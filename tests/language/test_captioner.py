@@ -144,6 +144,17 @@ def test_region_metric_by_hand() -> None:
     assert nothing['region_caption/exact'] != nothing['region_caption/exact']  # nan
 
 
+def test_region_metric_without_sentences() -> None:
+    metric = METRICS.build(dict(type='mmext.RegionCaptionMetric'))
+    whole = sample_of(1, [], [], [])
+    for lacking in (
+        {k: v for k, v in whole.items() if k != 'region_captions'},
+        dict(whole, pred_instances={}),
+    ):
+        with pytest.raises(InputError, match=r'needs pred_instances.captions .*RegionCaptions'):
+            metric.process(None, [lacking])
+
+
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = tiny_config()

@@ -9,6 +9,7 @@ from metric_runs import evaluate_metric
 
 from mmext.errors import InputError
 from mmext.metrics.language.caption_scores import bleu, cider_d, rouge_l
+from mmext.metrics.language.object_words import ObjectWords
 from mmext.metrics.language.ptb_tokens import tokenize
 
 TRUE = {1: ['A red ball on sand.', 'A ball lies on the sand'], 2: ["Two crates near a man's tree"]}
@@ -115,3 +116,34 @@ def test_bad_input(tmp_path: Path) -> None:
     with pytest.raises(InputError, match='has no caption'):
         empty = write(tmp_path, 'e.json', {'annotations': []})
         evaluate_metric('mmext.CaptionMetric', [], {}, ann_file=empty)
+    for caption in (None, 3):
+        odd = {'annotations': [{'id': 8, 'image_id': 1, 'caption': caption}]}
+        path = write(tmp_path, 'odd.json', odd)
+        with pytest.raises(InputError, match=rf'odd\.json, annotation 8: its caption is {caption}'):
+            evaluate_metric('mmext.CaptionMetric', [], {}, ann_file=path)
+    with pytest.raises(InputError, match='pred_caption of image 1: expected a text, got None'):
+        evaluate_metric('mmext.CaptionMetric', [dict(img_id=1, pred_caption=None)], {})
+
+
+def test_one_measure_by_its_name(tmp_path: Path) -> None:
+    ann_file = captions_file(tmp_path)
+    values = evaluate_metric(
+        'mmext.CaptionMetric', samples(), {}, ann_file=ann_file, metrics='cider'
+    )
+    assert list(values) == ['caption/CIDEr']
+
+
+@pytest.mark.parametrize(
+    ('synonyms', 'message'),
+    [
+        ({'bal': ['sphere']}, "'bal' is no class"),
+        ({'ball': 'sphere'}, "of 'ball': expected a list of words, got 'sphere'"),  # not letters
+        ({'ball': ['']}, 'no word for a class'),
+        (['sphere'], 'expected {class'),
+    ],
+)
+def test_synonyms_that_are_none(synonyms: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ObjectWords(['ball', 'tree'], synonyms)
+    with pytest.raises(InputError, match='no word for a class'):
+        ObjectWords(['_'])

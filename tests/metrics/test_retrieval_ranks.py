@@ -7,6 +7,7 @@ from metric_runs import evaluate_metric
 
 from mmext.errors import InputError
 from mmext.metrics.language.ranks import first_ranks, precision_values, retrieval_values
+from mmext.registry import METRICS
 
 
 def whole_numbers(rng: np.random.Generator, *shape: int) -> np.ndarray:
@@ -115,6 +116,12 @@ def test_order_repetition_and_folds() -> None:
     assert alone['retrieval/rsum'] == 600
 
 
+def test_numbers_and_names_as_ids() -> None:
+    named = [dict(SAMPLES[0], img_id='a'), *SAMPLES[1:]]
+    values = evaluate_metric('mmext.RetrievalMetric', SAMPLES, {})
+    assert evaluate_metric('mmext.RetrievalMetric', named, {}) == values
+
+
 def test_a_model_without_vectors() -> None:
     with pytest.raises(InputError, match='no image_embedding'):
         evaluate_metric('mmext.RetrievalMetric', [{'img_id': 0}], {})
@@ -123,5 +130,11 @@ def test_a_model_without_vectors() -> None:
     ):
         spoilt = sample(0, [1.0, 0.0], [[float('nan'), 0.0]])
         evaluate_metric('mmext.RetrievalMetric', [spoilt], {})
+    wide = sample(1, [1.0, 0, 0], [[1.0, 0, 0]])
+    for wrong in ([SAMPLES[0], wide], [sample(1, [1.0, 0], [[1.0, 0, 0]])]):
+        with pytest.raises(InputError, match=r'of image 1 has . numbers, .* have one length'):
+            evaluate_metric('mmext.RetrievalMetric', wrong, {})
+    with pytest.raises(InputError, match='no image was predicted'):
+        METRICS.build(dict(type='mmext.RetrievalMetric')).compute_metrics([])
     with pytest.raises(InputError, match='fold_images is 9'):
         evaluate_metric('mmext.RetrievalMetric', SAMPLES, {}, fold_images=9)

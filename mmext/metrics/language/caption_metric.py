@@ -37,7 +37,7 @@ class CaptionMetric(BaseMetric):
 
     Raises:
         InputError: an unknown measure, ``chair`` without instances, a file that is not there or has
-            no caption.
+            no caption, synonyms of no class, a caption that is no text.
     """
 
     default_prefix = 'caption'
@@ -45,7 +45,7 @@ class CaptionMetric(BaseMetric):
     def __init__(
         self,
         ann_file: str | None = None,
-        metrics: Sequence[str] = ('bleu', 'cider', 'rouge_l'),
+        metrics: Sequence[str] | str = ('bleu', 'cider', 'rouge_l'),
         *,
         instances_file: str | None = None,
         synonyms: Mapping[str, Sequence[str]] | str | None = None,
@@ -54,6 +54,7 @@ class CaptionMetric(BaseMetric):
         collect_dir: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        metrics = (metrics,) if isinstance(metrics, str) else metrics
         unknown = sorted(set(metrics) - set(MEASURES))
         if unknown or not metrics:
             raise InputError(
@@ -71,7 +72,12 @@ class CaptionMetric(BaseMetric):
         for sample in data_samples:
             true = sample.get('gt_caption', ()) if self._references is None else ()
             true = [true] if isinstance(true, str) else list(true)
-            self.results.append((canonical_id(sample['img_id']), str(sample['pred_caption']), true))
+            said = sample.get('pred_caption')
+            if not isinstance(said, str):
+                raise InputError(
+                    f'pred_caption of image {sample["img_id"]}: expected a text, got {said!r}'
+                )
+            self.results.append((canonical_id(sample['img_id']), said, true))
 
     def compute_metrics(self, results: Sequence[tuple[Any, str, list[str]]]) -> dict[str, float]:
         """All values over the images of all ranks."""
@@ -137,10 +143,15 @@ def read_captions(path: str) -> _Captions:
     content = read_json(path)
     try:
         found: _Captions = {}
-        for annotation in content['annotations']:
-            found.setdefault(canonical_id(annotation['image_id']), []).append(
-                str(annotation['caption'])
-            )
+        for number, annotation in enumerate(content['annotations'], start=1):
+            caption = annotation['caption']
+            if not isinstance(caption, str):
+                which = annotation.get('id', f'number {number}')
+                raise InputError(
+                    f'{path}, annotation {which}: its caption is {caption!r}, expected a text; '
+                    'take the annotation out'
+                )
+            found.setdefault(canonical_id(annotation['image_id']), []).append(caption)
     except (KeyError, TypeError) as error:
         raise InputError(
             f"{path}: no captions in COCO's form (annotations with image_id and caption): {error}"

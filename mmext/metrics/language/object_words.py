@@ -12,6 +12,8 @@ built-in list of synonyms of COCO's classes.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from mmext.errors import InputError
+
 _IRREGULAR = {
     'man': 'men', 'woman': 'women', 'child': 'children', 'person': 'people', 'mouse': 'mice',
     'goose': 'geese', 'foot': 'feet', 'tooth': 'teeth', 'knife': 'knives', 'leaf': 'leaves',
@@ -42,6 +44,9 @@ class ObjectWords:
         classes: names; ``_`` and ``-`` count as blanks.
         synonyms: more words for a class, without their regular plurals.
 
+    Raises:
+        InputError: synonyms of what is no class, or that are no list of words; an empty word.
+
     >>> words = ObjectWords(['ball', 'hot dog', 'dog'])
     >>> words.mentioned('two balls beside a hot dog'.split())
     ['ball', 'hot dog']
@@ -51,8 +56,10 @@ class ObjectWords:
         self, classes: Iterable[str], synonyms: Mapping[str, Sequence[str]] | None = None
     ) -> None:
         self._class_of: dict[tuple[str, ...], str] = {}
-        for name in classes:
-            for phrase in (name, *(synonyms or {}).get(name, ())):
+        names, more = list(classes), synonyms or {}
+        _check(names, more)
+        for name in names:
+            for phrase in (name, *more.get(name, ())):
                 for form in number_forms(phrase):
                     self._class_of.setdefault(form, name)
         self._longest = max(map(len, self._class_of), default=0)
@@ -88,6 +95,19 @@ def number_forms(phrase: str) -> list[tuple[str, ...]]:
     else:
         plural = f'{last}s'
     return [(*first, last), (*first, plural)]
+
+
+def _check(classes: Sequence[str], synonyms: Mapping[str, Sequence[str]]) -> None:
+    if not isinstance(synonyms, Mapping):
+        raise InputError('synonyms: expected {class: [word, ...], ...}')
+    for name, words in synonyms.items():
+        if name not in classes:
+            raise InputError(f'synonyms: {name!r} is no class ({", ".join(classes)})')
+        if isinstance(words, str) or not all(isinstance(word, str) for word in words):
+            raise InputError(f'synonyms of {name!r}: expected a list of words, got {words!r}')
+    for phrase in (*classes, *(word for words in synonyms.values() for word in words)):
+        if not phrase.strip(' _-'):
+            raise InputError(f'{phrase!r}: no word for a class; give it a name')
 
 
 def object_scores(

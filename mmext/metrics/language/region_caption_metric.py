@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 
+from mmext.errors import InputError
 from mmext.functional.boxes import pairwise_iou
 from mmext.metrics.language.caption_scores import bleu, cider_d
 from mmext.metrics.language.ptb_tokens import tokenize
@@ -35,6 +36,9 @@ class RegionCaptionMetric(BaseMetric):
         class_words: the words that name classes, for ``class_word``; None: without it.
         min_iou: of a predicted region with a true one.
         collect_device, prefix, collect_dir: of mmengine.
+
+    Raises:
+        InputError: a sample has no sentences.
     """
 
     default_prefix = 'region_caption'
@@ -55,6 +59,12 @@ class RegionCaptionMetric(BaseMetric):
         """Keep what is said of each true region."""
         for sample in data_samples:
             predicted = sample['pred_instances']
+            if 'captions' not in predicted or 'region_captions' not in sample:
+                raise InputError(
+                    'mmext.RegionCaptionMetric needs pred_instances.captions (of mmext.Captioner) '
+                    'and region_captions: mmext.RegionCaptions in the test pipeline, and the key '
+                    'among the meta_keys of PackDetInputs'
+                )
             boxes = torch.from_numpy(np.asarray(to_numpy(predicted['bboxes']), np.float64))
             pairs: list[tuple[str, str | None]] = []
             for box, true in sample['region_captions']:

@@ -68,15 +68,23 @@ class RetrievalMetric(BaseMetric):
                 raise InputError(
                     f'{field} of image {sample["img_id"]} has values that are no number'
                 )
+        texts = to_numpy(sample[self.text_field])
+        width = to_numpy(sample[self.image_field]).size
+        if texts.size % max(width, 1) or (self.results and self.results[0][1].size != width):
+            raise InputError(
+                f'{self.image_field} of image {sample["img_id"]} has {width} numbers, '
+                f'{self.text_field} {list(texts.shape)}; all vectors of a set have one length'
+            )
 
     def compute_metrics(self, results: Sequence[_Result]) -> dict[str, float]:
         """All values over the images of all ranks."""
-        images = sorted({r[0]: r for r in reversed(results)}.values(), key=lambda r: r[0])
+        by_id = {result[0]: result for result in reversed(results)}
+        images = [by_id[i] for i in sorted(by_id, key=lambda i: (isinstance(i, str), i))]
+        if not images:
+            raise InputError('no image was predicted: there is nothing to be found')
         size = self.fold_images or len(images)
-        folds = [
-            images[start : start + size] for start in range(0, len(images) - size + 1, size or 1)
-        ]
-        if not images or not folds:
+        folds = [images[start : start + size] for start in range(0, len(images) - size + 1, size)]
+        if not folds:
             raise InputError(f'fold_images is {size}, but {len(images)} images were predicted')
         values = [_fold_values(fold) for fold in folds]
         return {name: float(np.mean([v[name] for v in values])) for name in values[0]}

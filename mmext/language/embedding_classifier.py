@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmext.errors import InputError
-from mmext.language.table import TextTable, read_table
+from mmext.language.table import TextTable, plain_name, read_table
 from mmext.registry import MODELS
 
 MAX_TEMPERATURE = 100.0
@@ -64,10 +64,12 @@ class EmbeddingClassifier(nn.Module):
         background: str = 'learned',
     ) -> None:
         super().__init__()
-        if background not in BACKGROUNDS or not 0 < temperature <= MAX_TEMPERATURE:
+        right = 0 < temperature <= MAX_TEMPERATURE and dim > 0
+        if background not in BACKGROUNDS or not right:
             raise InputError(
                 f'EmbeddingClassifier: background {background!r} (of {", ".join(BACKGROUNDS)}), '
-                f'temperature {temperature} (above 0, up to {MAX_TEMPERATURE:g})'
+                f'temperature {temperature} (above 0, up to {MAX_TEMPERATURE:g}), '
+                f'dim {dim} (above 0)'
             )
         self._read = _read_vocabulary(table, words, classes)
         names = self._read.names if self._read else _names(words, classes)
@@ -198,4 +200,7 @@ def _class_rows(
             'the classes among the words, in the order of the labels, by `classes`'
         )
     table = TextTable(tuple(names), torch.eye(len(names)).numpy(), 'the words of the classifier')
+    plain = [plain_name(name) for name in chosen]
+    if twice := [name for name in plain if plain.count(name) > 1]:
+        raise InputError(f'EmbeddingClassifier: {twice[0]!r} is there twice among the classes')
     return chosen, torch.from_numpy(table.rows(chosen))

@@ -2,9 +2,10 @@
 
 import io
 import json
+import logging
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy.typing as npt
 import torch
 from mmdet.evaluation.metrics import RefExpMetric
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
 
 from mmext.errors import InputError
 from mmext.functional.boxes import pairwise_iou
@@ -101,7 +103,7 @@ class RegionSearchMetric(BaseMetric):
                     'pipeline, and the key among the meta_keys of PackDetInputs'
                 )
             boxes = np.array([box for box, _ in sample['region_tags']], float).reshape(-1, 4)
-            tags = [tuple(own) for _, own in sample['region_tags']]
+            tags = [tuple(map(plain_name, own)) for _, own in sample['region_tags']]
             fields = (to_numpy(predicted[key]) for key in ('bboxes', 'scores', 'embeddings'))
             self.results.append(_Image(sample['img_id'], boxes, tags, *fields))
 
@@ -167,4 +169,18 @@ class RegionSearchMetric(BaseMetric):
             path.write_text(json.dumps(truth), 'utf-8')
             metric = RefExpMetric(str(path), topk=(1,), iou_thrs=self.min_iou)
             metric.process({}, samples)
-            return 100 * float(metric.compute_metrics(metric.results)['refcoco_precision@1'])
+            with _less_news():
+                found = metric.compute_metrics(metric.results)
+            return 100 * float(found['refcoco_precision@1'])
+
+
+@contextmanager
+def _less_news() -> Iterator[None]:
+    """The host's metric logs values of data sets that nobody has asked for."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

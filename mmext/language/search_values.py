@@ -22,7 +22,7 @@ def search_values(embeddings: Floats, tags: Sequence[Tags], words: TextTable) ->
 
     Args:
         embeddings: ``[n, D]`` of length 1.
-        tags: n, words of each region.
+        tags: n, words of each region; one without is not looked for.
         words: their vectors.
 
     Returns:
@@ -30,7 +30,7 @@ def search_values(embeddings: Floats, tags: Sequence[Tags], words: TextTable) ->
         how many there are.
     """
     hits, averages = [], []
-    for wanted in sorted(set(tags)):
+    for wanted in sorted(set(tags) - {()}):
         scores = phrase_scores(embeddings, words, ' '.join(wanted))
         right = np.array([own == wanted for own in tags])
         ranked = right[np.lexsort((right, -scores))]  # of equal scores, wrong ones first

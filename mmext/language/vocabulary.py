@@ -7,7 +7,7 @@ Shape legend: B sentences, T words with start and end, V words in all.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ class Vocabulary:
         words: without the special ones, which come first.
 
     Raises:
-        InputError: no word, or one is there twice.
+        InputError: no word, one is there twice, or is none that a sentence could have.
 
     >>> words = Vocabulary(['a', 'ball', 'red'])
     >>> words.sentence(words.encode(['A red  ball.'])[0].tolist())
@@ -34,12 +34,18 @@ class Vocabulary:
     """
 
     def __init__(self, words: Sequence[str]) -> None:
-        counts = Counter(words)
-        wrong = [word for word, count in counts.items() if count > 1 or word in SPECIAL]
-        if wrong or not counts:
+        if isinstance(words, str | Mapping) or not words:
+            raise InputError(f'words of captions: expected a list of words, got {words!r:.40}')
+        # sentences are split at blanks, in lower case: another word would never be said or learned
+        odd = [w for w in words if not isinstance(w, str) or w.lower().split() != [w]]
+        if odd:
             raise InputError(
-                f'words of captions: {wrong[0]!r} is there twice' if wrong else 'no words'
+                f'words of captions: {odd[0]!r} is no single word in lower case; write '
+                f'{", ".join(map(repr, str(odd[0]).lower().split())) or "another"}'
             )
+        twice = [word for word, count in Counter((*SPECIAL, *words)).items() if count > 1]
+        if twice:
+            raise InputError(f'words of captions: {twice[0]!r} is there twice')
         self.words = (*SPECIAL, *words)
         self._number = {word: number for number, word in enumerate(self.words)}
 

@@ -43,6 +43,17 @@ def test_sentences_as_numbers() -> None:
     for wrong in (['a', 'a'], ['<end>'], []):
         with pytest.raises(InputError, match='words'):
             Vocabulary(wrong)
+    for word, remedy in (
+        ('Ball', "'ball'"),
+        ('hot dog', "'hot', 'dog'"),
+        ('', 'another'),
+        (3, "'3'"),
+    ):
+        with pytest.raises(InputError, match=f'no single word in lower case; write {remedy}'):
+            Vocabulary(['a', word])
+    for no_list in ('ball', {'a': 1}):
+        with pytest.raises(InputError, match='expected a list of words'):
+            Vocabulary(no_list)
 
 
 def plain_decoder(

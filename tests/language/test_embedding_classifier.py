@@ -105,6 +105,10 @@ def test_vocabularies_that_do_not_fit(tmp_path: Path) -> None:
         EmbeddingClassifier(6, 4)
     with pytest.raises(InputError, match='no table of text vectors'):
         EmbeddingClassifier(6, 4, str(tmp_path / 'no.npz'))
+    with pytest.raises(InputError, match="'ball' is there twice among the classes"):
+        EmbeddingClassifier(6, 4, words(), classes=('ball', 'crate', 'Ball'))
+    with pytest.raises(InputError, match=r'dim 0 \(above 0\)'):
+        EmbeddingClassifier(6, 3, words=('a', 'b'), dim=0)
     with pytest.raises(InputError, match="background 'none'"):
         classifier(background='none')
     with pytest.raises(InputError, match='vectors of 4 numbers, the classifier was trained with 8'):

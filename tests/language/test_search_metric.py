@@ -91,6 +91,17 @@ def test_metric_by_hand() -> None:
     assert evaluate([*samples, samples[0]]) == values  # a repeated image counts once
 
 
+def test_objects_without_known_words_are_not_looked_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    expected = pytest.approx(evaluate([sample(0, TAGS[:2], TAGS[:2])]), nan_ok=True)
+    more = [*TAGS[:2], ('Sky',), ()]
+    assert evaluate([sample(0, more, [*TAGS[:2], ('green',), ('red',)])]) == expected
+    spelled = evaluate([sample(0, [('Ball', 'RED'), ('tree', 'green')], TAGS[:2])])
+    assert spelled == expected
+    assert 'refcoco' not in caplog.text  # the host's metric speaks of data sets of its own
+
+
 def test_nothing_found_and_bad_input() -> None:
     values = evaluate([sample(0, TAGS[:1], [])])
     assert values['found'] == 0 and values['phrase_box'] == 0 and 'P@1' not in values

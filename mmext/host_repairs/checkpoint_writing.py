@@ -27,8 +27,8 @@ from mmengine.runner import Runner, checkpoint, runner
 from mmext.errors import InputError
 
 _PARTIAL = '.mmext-partial'
-_STALE_S = 60.0
-"""Age of a half-written file, s, at which nobody writes it any more: a living one is locked."""
+_STALE_S = 5.0
+"""Age of a half-written file, s, at which one that is not locked has no writer any more."""
 
 
 def repair() -> None:

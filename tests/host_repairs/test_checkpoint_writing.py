@@ -132,7 +132,8 @@ def test_what_killed_writers_left_is_removed_and_what_is_written_is_not(tmp_path
     left, fresh = (tmp_path / f'.{name}.pth.1234.mmext-partial' for name in 'ab')
     for file in (left, fresh):
         file.write_bytes(b'half')
-    os.utime(left, (0, 0))
+    ten_seconds_ago = time.time() - 10
+    os.utime(left, (ten_seconds_ago, ten_seconds_ago))  # by a run that was begun again at once
     with whole_file(tmp_path / 'other.pth') as file:
         (written,) = set(tmp_path.glob('.other*'))
         os.utime(written, (0, 0))

@@ -4,15 +4,6 @@
 """
 
 data_root = 'data/demo_faces/'
-flip_pairs = ((0, 1), (3, 4))
-metainfo = dict(
-    classes=('face',),
-    palette=[(220, 20, 60)],
-    keypoints=('left_eye', 'right_eye', 'nose', 'left_mouth', 'right_mouth'),
-    flip_pairs=flip_pairs,
-    skeleton=((0, 1), (0, 2), (1, 2), (2, 3), (2, 4), (3, 4)),
-    sigmas=(0.025, 0.025, 0.026, 0.026, 0.026),  # COCO's, see centernet_pose_demo.py
-)
 input_size = (64, 64)  # faces have 15 to 210 px
 
 train_pipeline = [
@@ -32,7 +23,8 @@ test_pipeline = [
 dataset = dict(
     type='mmext.CocoLandmarkDataset',
     data_root=data_root,
-    metainfo=metainfo,
+    landmark_set='face_5',
+    metainfo=dict(palette=[(220, 20, 60)]),
     data_prefix=dict(img=''),
 )
 train_dataloader = dict(

@@ -7,16 +7,14 @@ format.
 _base_ = './coco_pose.py'
 
 data_root = 'data/demo_faces/'
-flip_pairs = ((0, 1), (3, 4))
-metainfo = dict(
-    classes=('face',),
-    palette=[(220, 20, 60)],
-    keypoints=('left_eye', 'right_eye', 'nose', 'left_mouth', 'right_mouth'),
-    flip_pairs=flip_pairs,
-    skeleton=((0, 1), (0, 2), (1, 2), (2, 3), (2, 4), (3, 4)),
+flip_pairs = ((0, 1), (3, 4))  # for the head, see coco_pose.py
+faces = dict(
+    data_root=data_root,
+    landmark_set='face_5',
     # COCO's of eyes and nose, for the corners of the mouth that of the nose; relative to the
     # face here, where COCO means a whole person: a strict measure
-    sigmas=(0.025, 0.025, 0.026, 0.026, 0.026),
+    metainfo=dict(palette=[(220, 20, 60)], sigmas=(0.025, 0.025, 0.026, 0.026, 0.026)),
+    data_prefix=dict(img=''),
 )
 
 train_pipeline = [
@@ -34,22 +32,13 @@ train_dataloader = dict(
     sampler=dict(_delete_=True, type='InfiniteSampler'),
     batch_sampler=None,
     dataset=dict(
-        data_root=data_root,
-        metainfo=metainfo,
-        ann_file='annotations/face_keypoints_train.json',
-        data_prefix=dict(img=''),
-        pipeline=train_pipeline,
+        ann_file='annotations/face_keypoints_train.json', pipeline=train_pipeline, **faces
     ),
 )
 auto_scale_lr = dict(enable=False, base_batch_size=8)
 val_dataloader = dict(
     num_workers=1,
-    dataset=dict(
-        data_root=data_root,
-        metainfo=metainfo,
-        ann_file='annotations/face_keypoints_val.json',
-        data_prefix=dict(img=''),
-    ),
+    dataset=dict(ann_file='annotations/face_keypoints_val.json', **faces),
 )
 test_dataloader = val_dataloader
 val_evaluator = [

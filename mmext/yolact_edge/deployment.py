@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mmext.layers.network_parts import ImageInput
 from mmext.yolact_edge.box_head import per_anchor
-from mmext.yolact_edge.propagation import KeyState
+from mmext.yolact_edge.key_state import KeyState
 from mmext.yolact_edge.video_detector import VideoYolactEdge
 
 DETECTIONS = ('boxes', 'scores', 'coefficients', 'prototypes')

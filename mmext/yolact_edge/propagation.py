@@ -8,7 +8,7 @@ Shapes: B frames, M channels of the pyramid, Q of an encoded lateral; levels of 
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from mmengine.model import BaseModule
@@ -17,25 +17,8 @@ from torch import Tensor, nn
 from mmext.registry import MODELS
 from mmext.yolact_edge.feature_warping import Motion, propagate
 from mmext.yolact_edge.flow_net import MIDDLE, FeatFlowNet, leaky_conv
+from mmext.yolact_edge.key_state import KeyState
 from mmext.yolact_edge.pyramid import resize_like
-
-
-class KeyState(NamedTuple):
-    """What is kept of key frames.
-
-    Attributes:
-        middle: merged lateral of the middle level ``[B, M, h_2, w_2]``.
-        coarse: of the coarsest ``[B, M, h_3, w_3]``.
-        encoded: lateral of the finest level, encoded, ``[B, Q, h_1, w_1]``.
-    """
-
-    middle: Tensor
-    coarse: Tensor
-    encoded: Tensor
-
-    def take(self, index: Sequence[int]) -> 'KeyState':
-        """The state of some frames, in that order; a copy without its history."""
-        return KeyState(*(part.detach()[list(index)] for part in self))
 
 
 @MODELS.register_module()

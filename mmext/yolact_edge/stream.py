@@ -20,10 +20,10 @@ from mmext.formats.onnx_metadata import read_metadata
 from mmext.layers.onnx_runtimes import FileRunner, OnnxRuntime, OpenVino
 from mmext.yolact_edge.fast_nms import fast_nms
 from mmext.yolact_edge.key_frames import KeyFrameSchedule
+from mmext.yolact_edge.key_state import KeyState
 from mmext.yolact_edge.mask_assembly import assemble_masks
 
 _RUNTIMES = {'onnxruntime': OnnxRuntime, 'openvino': OpenVino}
-_STATE = ('middle', 'coarse', 'encoded')  # what a key frame leaves to the frames after it
 
 
 @dataclass
@@ -76,7 +76,7 @@ class GraphStream:
         age = self.schedule.age(dict(video_id=video, frame_id=frame))
         if age == 0:
             found = run_named(self.key, {'image': image})
-            self._state = {name: found[name] for name in _STATE}
+            self._state = {name: found[name] for name in KeyState._fields}
         else:
             found = run_named(self.between, {'image': image, **self._state})
         return self._objects(found, (picture.shape[0], picture.shape[1]), age)

@@ -18,8 +18,8 @@ from mmext.errors import InputError
 from mmext.registry import MODELS, TASK_UTILS
 from mmext.yolact_edge.detector import YolactEdge, canvas_of
 from mmext.yolact_edge.key_frames import KeyFrameSchedule
+from mmext.yolact_edge.key_state import KeyState
 from mmext.yolact_edge.partial_backbone import first_map
-from mmext.yolact_edge.propagation import KeyState
 
 BETWEEN_KEYS = ('propagate', 'repeat', 'compute')
 

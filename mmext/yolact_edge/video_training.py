@@ -21,7 +21,7 @@ from mmext.errors import InputError
 from mmext.registry import MODELS
 from mmext.yolact_edge.detector import canvas_of
 from mmext.yolact_edge.flow_net import FINEST, flow_parameters
-from mmext.yolact_edge.propagation import KeyState
+from mmext.yolact_edge.key_state import KeyState
 from mmext.yolact_edge.video_detector import VideoYolactEdge
 from mmext.yolact_edge.video_losses import (
     endpoint_error_loss,

@@ -19,8 +19,9 @@ from mmext.registry import MODELS
 from mmext.yolact_edge.checkpoint_keys import convert, convert_video
 from mmext.yolact_edge.feature_warping import Motion, from_pixels, in_cells, propagate
 from mmext.yolact_edge.flow_net import FINEST
+from mmext.yolact_edge.key_state import KeyState
 from mmext.yolact_edge.partial_backbone import first_map
-from mmext.yolact_edge.propagation import FeaturePropagation, KeyState
+from mmext.yolact_edge.propagation import FeaturePropagation
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 Shapes = dict[str, tuple[int, ...]]

@@ -55,7 +55,7 @@ class Model:
         single = isinstance(pictures, str | Path | Image.Image | np.ndarray)
         # what is no list is refused where a picture is
         listed = pictures if not single and isinstance(pictures, Iterable) else [pictures]
-        results = list(self._predicted(map(self._read, listed), batch_size))  # type: ignore[arg-type]
+        results = list(self._predicted(map(self._read, listed), batch_size))
         return results[0] if single else results
 
     def stream(

@@ -1,7 +1,6 @@
 """Checkpoints of detectron2's DensePose under our names, every key accounted for.
 
-Names and shapes are those of its modules; no released file was at hand. A ``.pkl`` file holds
-``model``: save that by ``torch.save`` first.
+Names and shapes are those of its modules; no released file was at hand.
 """
 
 from collections.abc import Mapping

@@ -9,14 +9,13 @@ Three files of its evaluation, for non-commercial use, which the user has to fet
 They say nothing of places, triangles or the mirror image; those stay empty.
 """
 
-import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmext.errors import InputError, MissingFileError
+from mmext.formats.array_pickles import read_arrays
 from mmext.formats.mat_files import load_mat
 from mmext.formats.surface_files import NO_MIRROR, NUM_PARTS, SurfaceMesh
 
@@ -26,15 +25,6 @@ DISTANCES_FILE = 'Pdist_matrix.pkl'
 # metres: torso, hands, feet, upper and lower legs, upper and lower arms, head
 _KAPPAS = (0.351, 0.107, 0.126, 0.237, 0.173, 0.142, 0.128, 0.150)
 _GROUPS = (*(1, 1, 2, 2, 3, 3), *[4] * 4, *[5] * 4, *[6] * 4, *[7] * 4, 8, 8)
-_ARRAYS = {
-    ('_codecs', 'encode'),  # bytes, as a pickle of Python 2 has them
-    *(('numpy', name) for name in ('ndarray', 'dtype')),
-    *(
-        (module, name)
-        for module in ('numpy.core.multiarray', 'numpy._core.multiarray')
-        for name in ('_reconstruct', 'scalar')
-    ),
-}
 _SOURCE = 'it is part of the evaluation data of DensePose, which is for non-commercial use'
 
 
@@ -77,22 +67,12 @@ def read_smpl_surface(folder: str | Path) -> SurfaceMesh:
     )
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    """Arrays and nothing else: a pickle could run any code."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ARRAYS:
-            raise pickle.UnpicklingError(f'{module}.{name} is no array')
-        return super().find_class(module, name)
-
-
 def _distances(path: Path) -> NDArray[np.float32]:
     if not path.is_file():
         raise MissingFileError(f'{path}: no such file; {_SOURCE}')
+    content = read_arrays(path)
     try:
-        with path.open('rb') as file:
-            content = _ArrayUnpickler(file, encoding='latin1').load()
         found: NDArray[np.float32] = np.asarray(content['Pdist_matrix'], np.float32).ravel()
-    except Exception as error:  # pickles fail in many ways
-        raise InputError(f'{path}: cannot be read as distances ({error})') from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f'{path}: cannot be read as distances ({error!r})') from None
     return found

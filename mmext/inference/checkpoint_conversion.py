@@ -15,6 +15,7 @@ from mmengine.config import Config
 from torch import Tensor
 
 from mmext.errors import InputError
+from mmext.formats.array_pickles import read_arrays
 from mmext.host_repairs.checkpoint_writing import whole_file
 from mmext.inference.checkpoint_systems import (
     SYSTEMS,
@@ -66,7 +67,8 @@ def convert_checkpoint(system: str, source: str, config: Config, out: Path) -> R
 
     Args:
         system: one of ``SYSTEMS``.
-        source: the checkpoint, a file or a URL that mmengine knows.
+        source: the checkpoint, a file or a URL that mmengine knows; of detectron2 the ``.pkl`` as
+            it is published.
         config: builds the model that the weights are for; stored in the result, so that
             ``tools/infer.py`` needs no ``--config``.
         out: the file to write.
@@ -75,7 +77,7 @@ def convert_checkpoint(system: str, source: str, config: Config, out: Path) -> R
         InputError: the checkpoint is of another network, or the config is of another model.
     """
     entry = SYSTEMS[system]
-    weights, others = _tensors(load_checkpoint(source)['state_dict'])
+    weights, others = _tensors(_published_arrays(source) or load_checkpoint(source)['state_dict'])
     try:
         converted = entry.convert(weights)
     except ValueError as error:
@@ -101,6 +103,18 @@ def convert_checkpoint(system: str, source: str, config: Config, out: Path) -> R
         dropped={**converted.dropped, **others},
         num_values=sum(v.numel() for k, v in converted.state.items() if k in parameters),
     )
+
+
+def _published_arrays(source: str) -> Mapping[str, Any] | None:
+    """The weights of a file as detectron2 publishes them, NumPy's in a pickle; None of others."""
+    if not source.endswith('.pkl') or not Path(source).is_file():
+        return None
+    try:
+        content = read_arrays(source)
+    except InputError:  # torch's own files have such names, too
+        return None
+    model = content.get('model') if isinstance(content, Mapping) else None
+    return model if isinstance(model, Mapping) else None
 
 
 def _tensors(weights: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, str]]:

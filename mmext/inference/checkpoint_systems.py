@@ -96,7 +96,7 @@ SYSTEMS = {
     ),
     'densepose': System(
         'mmext.densepose.checkpoint_keys:convert',
-        'DensePose of detectron2 (schedule s1x), saved by torch',
+        'DensePose of detectron2 (schedule s1x)',
         (
             'densepose.py',
             'densepose/r101_fpn_coco.py',
@@ -106,7 +106,7 @@ SYSTEMS = {
     ),
     'keypoint-rcnn': System(
         'mmext.landmarks.checkpoint_keys:convert_keypoint_rcnn',
-        'Keypoint R-CNN of detectron2, ResNet-50 with FPN, saved by torch',
+        'Keypoint R-CNN of detectron2, ResNet-50 with FPN',
         ('landmarks/keypoint-rcnn_r50_fpn_coco.py',),
     ),
     'cyclegan-generator': System(

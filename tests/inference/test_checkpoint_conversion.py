@@ -1,12 +1,15 @@
 """Converted files: complete, or one line that says what does not fit."""
 
+import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 
 from mmext.errors import InputError
+from mmext.formats.array_pickles import read_arrays
 from mmext.inference.checkpoint_conversion import convert_checkpoint
 
 ROOT = Path(__file__).parents[2]
@@ -104,3 +107,31 @@ def test_without_counters_of_batches_as_old_files_are(classifier: Path, tmp_path
         tmp_path / 'out.pth',
     )
     assert report.num_used == len(old) - 1 == 135
+
+
+@pytest.mark.parametrize('protocol', [2, 4, 5])
+def test_pickles_of_arrays_as_detectron2_publishes_them(
+    protocol: int, classifier: Path, tmp_path: Path
+) -> None:
+    weights = torch.load(classifier)['state_dict']
+    arrays = {key: value.numpy() for key, value in weights.items()}
+    content = {'model': arrays, '__author__': 'somebody', 'matching_heuristics': True}
+    published = tmp_path / 'model_final.pkl'
+    published.write_bytes(pickle.dumps(content, protocol))
+    config, outs = Config.fromfile(CONFIG), (tmp_path / 'a.pth', tmp_path / 'b.pth')
+    convert_checkpoint('retinaface-backbone', str(classifier), config, outs[0])
+    report = convert_checkpoint('retinaface-backbone', str(published), config, outs[1])
+    assert (report.num_source_keys, report.num_used) == (163, 162)
+    expected, found = (torch.load(out)['state_dict'] for out in outs)
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(value, found[key]) for key, value in expected.items())
+
+
+def test_a_pickle_that_would_run_code(tmp_path: Path) -> None:
+    file = tmp_path / 'model.pkl'
+    file.write_bytes(pickle.dumps({'model': {'a': np.zeros(1), 'b': Path('run')}}))
+    with pytest.raises(InputError, match=r'model\.pkl: .*Path is no array'):
+        read_arrays(file)
+    with pytest.raises(InputError, match=r'model\.pkl cannot be loaded'):
+        convert_checkpoint('densepose', str(file), Config(), tmp_path / 'out.pth')
+    assert not (tmp_path / 'out.pth').exists()

@@ -56,21 +56,38 @@ def config_text(
     Raises:
         InputError: the base cannot learn from such files.
     """
-    train, val = files
     if own_faces.finds_faces(config.model) or any(map(own_faces.is_face_file, files)):
         return _face_config(base, config, files, photos)
     contents = [parse_json(file.read_bytes(), str(file)) for file in files]
     if next(configured_panoptic(config.model), None):
-        if not all(map(own_panoptic.is_panoptic, contents)):
-            raise InputError(
-                f'{base} learns from panoptic files: mmext import ... --stuff CLASS ... makes them '
-                'of outlines'
-            )
-        table = own_panoptic.table_of(contents[0], train, pngs)
-        counts = own_panoptic.counts(config.model, table)
-        parts = [own_panoptic.dataset(file, photos, table, pngs) for file in files]
-        evaluators = _literal(list(own_panoptic.evaluators(config.val_dataloader)))
-        return _text(base, config, train, counts, parts, evaluators)
+        return _panoptic_config(base, config, files, contents, photos, pngs)
+    return _instances_config(base, config, files, contents, photos)
+
+
+def _panoptic_config(
+    base: str,
+    config: Config,
+    files: tuple[Path, Path],
+    contents: Sequence[Any],
+    photos: Path,
+    pngs: Path | None,
+) -> str:
+    if not all(map(own_panoptic.is_panoptic, contents)):
+        raise InputError(
+            f'{base} learns from panoptic files: mmext import ... --stuff CLASS ... makes them '
+            'of outlines'
+        )
+    table = own_panoptic.table_of(contents[0], files[0], pngs)
+    counts = own_panoptic.counts(config.model, table)
+    parts = [own_panoptic.dataset(file, photos, table, pngs) for file in files]
+    evaluators = _literal(list(own_panoptic.evaluators(config.val_dataloader)))
+    return _text(base, config, files[0], counts, parts, evaluators)
+
+
+def _instances_config(
+    base: str, config: Config, files: tuple[Path, Path], contents: Sequence[Any], photos: Path
+) -> str:
+    train, val = files
     points = points_of(train) if takes_points(config.model) else None
     classes = classes_of(train) if points is None else points.classes
     counts = _counts(config.model, len(classes))

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmext.errors import MissingFileError
+from mmext.errors import InputError, MissingFileError
 from mmext.formats.surface_annotations import MIRRORED_MASKS
 from mmext.formats.surface_files import (
     MIRRORED_PARTS,
@@ -99,7 +99,11 @@ def read_mirror(path: str | Path) -> SurfaceMirror:
                     f'{path}: the surface does not know its mirror image, and there is no '
                     f'{SYMMETRY_FILE}, which is part of the UV data of DensePose'
                 )
-            return SurfaceMirror(*derive_symmetry_tables(mesh.part, mesh.u, mesh.v, mesh.mirror))
+            try:
+                tables = derive_symmetry_tables(mesh.part, mesh.u, mesh.v, mesh.mirror)
+            except ValueError as error:
+                raise InputError(f'{path}: no mirror image can be derived: {error}') from None
+            return SurfaceMirror(*tables)
         path = path / SYMMETRY_FILE
     if not path.is_file():
         raise MissingFileError(

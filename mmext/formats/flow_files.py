@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmext.errors import InputError, MissingFileError
+from mmext.formats.numpy_files import read_npz
 
 _MAGIC = 202021.25
 _HEADER_BYTES = 12
@@ -55,8 +56,8 @@ def read_hidden(path: str) -> npt.NDArray[np.bool_] | None:
     """
     if not path.endswith('.npz'):
         return None
-    with np.load(path) as arrays:
-        return np.asarray(arrays['hidden'], bool) if 'hidden' in arrays else None
+    arrays = read_npz(path)
+    return np.asarray(arrays['hidden'], bool) if 'hidden' in arrays else None
 
 
 def write_flow(path: str, flow: Flow) -> None:
@@ -92,11 +93,11 @@ def _read_flo(path: str) -> Flow:
 
 
 def _read_npz(path: str) -> Flow:
-    with np.load(path) as arrays:
-        names = list(arrays)
-        if 'flow' not in names and len(names) != 1:
-            raise InputError(f'{path}: expected an array named flow or a single one, got {names}')
-        flow = arrays['flow' if 'flow' in names else names[0]]
+    arrays = read_npz(path)
+    names = list(arrays)
+    if 'flow' not in names and len(names) != 1:
+        raise InputError(f'{path}: expected an array named flow or a single one, got {names}')
+    flow = arrays['flow' if 'flow' in names else names[0]]
     if flow.ndim != 3 or flow.shape[2] != 2:
         raise InputError(f'{path}: expected [H, W, 2], got {list(flow.shape)}')
     return np.asarray(flow, np.float32)

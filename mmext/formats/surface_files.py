@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mmext.errors import InputError, MissingFileError
 from mmext.formats.mat_files import load_mat, save_mat
+from mmext.formats.numpy_files import read_npz
 
 NUM_PARTS = 24
 TABLE_SIDE = 256
@@ -31,6 +32,8 @@ MIRRORED_PARTS = (
 NO_MIRROR = -1
 MESH_FILE, GEODESICS_FILE = 'mesh.npz', 'geodesics.npy'
 SYMMETRY_FILE = 'UV_symmetry_transforms.mat'
+
+_SLACK = 1e-3  # of values beyond their range
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
@@ -60,12 +63,22 @@ class SurfaceMesh:
     geodesics: Floats
 
     def distances(self, first: Ints, second: Ints) -> Floats:
-        """Along the surface between pairs of vertices, ``[...]`` as both indices, metres."""
+        """Along the surface between pairs of vertices, ``[...]`` as both indices, metres.
+
+        Raises:
+            InputError: one is no number.
+        """
         first, second = np.broadcast_arrays(first, second)
         high, low = np.maximum(first, second), np.minimum(first, second)
         place = high * (high - 1) // 2 + low
         found = np.asarray(self.geodesics[np.where(high == low, 0, place)], np.float64)
-        return np.where(high == low, 0.0, found)
+        found = np.where(high == low, 0.0, found)
+        if (unknown := np.isnan(found)).any():
+            raise InputError(
+                f'{GEODESICS_FILE}: the distance of the vertices {low[unknown][0]} and '
+                f'{high[unknown][0]} is no number; make the surface again'
+            )
+        return found
 
 
 _STORED = tuple(field.name for field in fields(SurfaceMesh) if field.name != 'geodesics')
@@ -83,7 +96,8 @@ def read_surface(folder: str | Path) -> SurfaceMesh:
 
     Raises:
         MissingFileError: one of the two files is missing.
-        InputError: they are no such files, or do not belong together.
+        InputError: they are no such files, do not belong together, or have values that nothing can
+            mean.
     """
     folder = Path(folder)
     for name in (MESH_FILE, GEODESICS_FILE):
@@ -92,26 +106,45 @@ def read_surface(folder: str | Path) -> SurfaceMesh:
                 f'no surface at {(folder / name).absolute()}: python -m mmext.demo figures writes '
                 'one into the folder surface/ of the set'
             )
+    found = read_npz(folder / MESH_FILE)
+    if missing := [name for name in _STORED if name not in found]:
+        raise InputError(f'{folder / MESH_FILE}: no {", ".join(missing)} in it, see {__name__}')
     try:
-        with np.load(folder / MESH_FILE) as arrays:
-            found = {name: arrays[name] for name in _STORED}
         geodesics = np.load(folder / GEODESICS_FILE, mmap_mode='r')
-    except (KeyError, ValueError, OSError, EOFError) as error:
-        raise InputError(f'{folder}: cannot be read as a surface ({error})') from None
-    count = len(found['part'])
+    except (ValueError, OSError, EOFError) as error:
+        raise InputError(f'{folder / GEODESICS_FILE}: cannot be read as .npy ({error})') from None
+    count = found['part'].size
     pairs = count * (count - 1) // 2
-    if geodesics.shape != (pairs,):
+    shape = getattr(geodesics, 'shape', ('no array',))
+    if shape != (pairs,):
         raise InputError(
             f'{folder / GEODESICS_FILE}: expected {pairs} distances of {count} vertices, '
-            f'got {list(geodesics.shape)}'
+            f'got {list(shape)}'
         )
-    wrong = [name for name in ('u', 'v', 'mirror', 'vertices') if len(found[name]) != count]
-    if wrong or found['kappa'].shape != (NUM_PARTS + 1,):
+    _check_mesh(found, count, folder / MESH_FILE)
+    return SurfaceMesh(**{name: found[name] for name in _STORED}, geodesics=geodesics)
+
+
+def _check_mesh(found: dict[str, NDArray[Any]], count: int, path: Path) -> None:
+    """InputError if an array has another shape, or values that nothing can mean."""
+    expected = dict(part=(count,), u=(count,), v=(count,), mirror=(count,), vertices=(count, 3))
+    expected['kappa'] = (NUM_PARTS + 1,)
+    wrong = [name for name, shape in expected.items() if found[name].shape != shape]
+    if wrong:
         raise InputError(
-            f'{folder / MESH_FILE}: {", ".join(wrong) or "kappa"} does not fit {count} vertices of '
-            f'{NUM_PARTS} parts'
+            f'{path}: {", ".join(wrong)} does not fit {count} vertices of {NUM_PARTS} parts'
         )
-    return SurfaceMesh(**found, geodesics=geodesics)
+    ranges = dict(part=(1, NUM_PARTS), u=(0, 1), v=(0, 1), mirror=(NO_MIRROR, count - 1))
+    for name, (low, high) in ranges.items():
+        values = found[name]
+        if not ((values >= low - _SLACK) & (values <= high + _SLACK)).all():  # NaN is neither
+            raise InputError(
+                f'{path}: {name}: expected values of {low} to {high}, got {values.min()} to '
+                f'{values.max()}'
+            )
+    kappa = found['kappa'][1:]
+    if not (np.isfinite(kappa) & (kappa > 0)).all():
+        raise InputError(f'{path}: kappa: expected metres above 0 of parts 1 to {NUM_PARTS}')
 
 
 def write_symmetry_tables(path: Path, u_table: Floats, v_table: Floats) -> None:

@@ -8,18 +8,17 @@ Shape legend: W words, C classes, D numbers.
 """
 
 import hashlib
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from mmext.errors import InputError, MissingFileError
 from mmext.formats.json_files import read_json
+from mmext.formats.numpy_files import read_npz, read_numpy
 
 Floats = npt.NDArray[np.float32]
 
@@ -154,7 +153,7 @@ def read_table(path: str | Path, classes: Sequence[str] | None = None) -> TextTa
 
 
 def _read_npz(path: Path, classes: Sequence[str] | None) -> tuple[Any, ...]:
-    content = _numpy_content(path)
+    content = read_npz(path)
     if 'names' not in content or 'embeddings' not in content:
         raise InputError(f'{path}: expected arrays `names` and `embeddings`, has {list(content)}')
     source = str(content['source']) if 'source' in content else ''
@@ -179,7 +178,7 @@ def _scale_bias(values: Any, path: Path) -> tuple[float, float]:
 
 
 def _read_npy(path: Path, classes: Sequence[str] | None) -> tuple[Any, ...]:
-    vectors = _numpy_content(path)
+    vectors = np.atleast_1d(read_numpy(path))  # type: ignore[arg-type]
     if classes is None:
         raise InputError(f'{path} has no names: name its rows, in their order, by `classes`')
     if len(vectors) != len(classes):
@@ -205,14 +204,6 @@ def _read_json(path: Path, classes: Sequence[str] | None) -> tuple[Any, ...]:
 
 
 _READERS = {'.npz': _read_npz, '.npy': _read_npy, '.json': _read_json}
-
-
-def _numpy_content(path: Path) -> Any:
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        return dict(loaded) if hasattr(loaded, 'files') else np.atleast_1d(loaded)
-    except (ValueError, OSError, EOFError, BadZipFile, zlib.error) as error:
-        raise InputError(f'{path} is no NumPy file without objects: {error}') from None
 
 
 def _as_vectors(vectors: Any, path: Path) -> Floats:

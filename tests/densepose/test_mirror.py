@@ -9,7 +9,7 @@ import torch
 
 from mmext.demo.figure_mesh import figure_surface, symmetry_tables
 from mmext.densepose.mirror import SurfaceMirror, read_mirror
-from mmext.errors import MissingFileError
+from mmext.errors import InputError, MissingFileError
 from mmext.formats.surface_files import (
     MIRRORED_PARTS,
     NO_MIRROR,
@@ -56,6 +56,11 @@ def test_tables_are_given_or_derived(tmp_path: Path) -> None:
     write_surface(tmp_path / 'blind', replace(mesh, mirror=np.full(len(mesh.part), NO_MIRROR)))
     with pytest.raises(MissingFileError, match='does not know its mirror image'):
         read_mirror(tmp_path / 'blind')
+    odd = mesh.mirror.copy()
+    odd[[0, -1]] = odd[[-1, 0]]
+    write_surface(tmp_path / 'odd', replace(mesh, mirror=odd))
+    with pytest.raises(InputError, match=r'odd: no mirror image .* lead to several parts'):
+        read_mirror(tmp_path / 'odd')
     with pytest.raises(MissingFileError, match=r'no mirror tables at .*UV data of'):
         read_mirror(tmp_path / 'nowhere.mat')
 

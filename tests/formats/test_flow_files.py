@@ -5,6 +5,7 @@ import struct
 import numpy as np
 import pytest
 
+from mmext.errors import InputError
 from mmext.formats.flow_files import read_flow, write_flow
 
 
@@ -71,3 +72,11 @@ def test_a_flow_without_values_says_so(tmp_path, name):
     write_flow(str(tmp_path / name), flow)
     with pytest.raises(ValueError, match=rf'{name}: 2 values of the flow are no number'):
         read_flow(str(tmp_path / name))
+
+
+def test_an_npz_that_is_cut_off(tmp_path):
+    write_flow(str(tmp_path / 'a.npz'), np.zeros((3, 4, 2), np.float32))
+    whole = (tmp_path / 'a.npz').read_bytes()
+    (tmp_path / 'a.npz').write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r'a\.npz is no NumPy file'):
+        read_flow(str(tmp_path / 'a.npz'))

@@ -1,5 +1,6 @@
 """The surface of the figures on disk: mesh, geodesics, mirror tables."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +99,7 @@ def test_bad_files_are_one_clear_error(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r'expected 1959210 distances of 1980 vertices, got \[7\]'):
         read_surface(tmp_path)
     (tmp_path / MESH_FILE).write_bytes(b'no zip')
-    with pytest.raises(InputError, match='cannot be read as a surface'):
+    with pytest.raises(InputError, match=r'mesh\.npz is no NumPy file'):
         read_surface(tmp_path)
     with pytest.raises(MissingFileError, match='UV data of DensePose'):
         read_symmetry_tables(tmp_path / 'none.mat')
@@ -108,3 +109,42 @@ def test_bad_files_are_one_clear_error(folder: Path, tmp_path: Path) -> None:
     write_symmetry_tables(tmp_path / 'few.mat', np.zeros((3, 256, 256)), np.zeros((3, 256, 256)))
     with pytest.raises(InputError, match=r'U_transforms: expected 24 tables of 256 x 256, got 3'):
         read_symmetry_tables(tmp_path / 'few.mat')
+
+
+@pytest.mark.parametrize(
+    ('name', 'change', 'message'),
+    [
+        ('part', lambda part: part - 1, 'part: expected values of 1 to 24, got 0 to 23'),
+        ('u', lambda u: u * np.nan, 'u: expected values of 0 to 1, got nan'),
+        ('v', lambda v: 255 * v, 'v: expected values of 0 to 1'),
+        ('mirror', lambda mirror: mirror + 1, 'mirror: expected values of -1 to 1979'),
+        ('kappa', lambda kappa: 0 * kappa, 'kappa: expected metres above 0'),
+        ('vertices', lambda vertices: vertices[:, :2], 'vertices does not fit 1980 vertices'),
+    ],
+)
+def test_values_that_nothing_can_mean(
+    name: str,
+    change: Callable[[np.ndarray], np.ndarray],
+    message: str,
+    folder: Path,
+    tmp_path: Path,
+) -> None:
+    arrays = dict(np.load(folder / MESH_FILE))
+    np.savez(tmp_path / MESH_FILE, **arrays | {name: change(arrays[name])})
+    (tmp_path / GEODESICS_FILE).symlink_to(folder / GEODESICS_FILE)
+    with pytest.raises(InputError, match=rf'mesh\.npz: {message}'):
+        read_surface(tmp_path)
+
+
+def test_a_surface_that_is_cut_off(folder: Path, tmp_path: Path) -> None:
+    whole = (folder / MESH_FILE).read_bytes()
+    (tmp_path / GEODESICS_FILE).symlink_to(folder / GEODESICS_FILE)
+    for length in (0, len(whole) // 2):
+        (tmp_path / MESH_FILE).write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r'mesh\.npz is no NumPy file'):
+            read_surface(tmp_path)
+    (tmp_path / GEODESICS_FILE).unlink()
+    (tmp_path / MESH_FILE).write_bytes(whole)
+    np.save(tmp_path / GEODESICS_FILE, np.load(folder / GEODESICS_FILE) * np.nan)
+    with pytest.raises(InputError, match='distance of the vertices 3 and 7 is no number'):
+        read_surface(tmp_path).distances(np.array([3, 7]), np.array([3, 3]))

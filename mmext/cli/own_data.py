@@ -8,8 +8,7 @@ from mmengine.config import Config
 from yapf.yapflib.yapf_api import FormatCode
 
 from mmext.cli import own_faces, own_panoptic
-from mmext.cli.own_points import evaluators as point_evaluators
-from mmext.cli.own_points import points_of, takes_points, with_points
+from mmext.cli.own_points import is_of_crops, points_of, takes_points, with_points
 from mmext.configuration import config_name, walk
 from mmext.data_report.config_heads import configured_heads, configured_panoptic
 from mmext.errors import InputError
@@ -91,6 +90,8 @@ def _instances_config(
     points = points_of(train) if takes_points(config.model) else None
     classes = classes_of(train) if points is None else points.classes
     counts = _counts(config.model, len(classes))
+    if points is not None:
+        with_points(counts, config.model, points)
     if not counts or any(map(own_panoptic.is_panoptic, contents)):
         raise InputError(
             f'{base}: it has no heads for the classes of such files; take a detector of boxes or '
@@ -106,12 +107,11 @@ def _instances_config(
         )
         for file in files
     ]
-    if points is None:
-        return _text(
-            base, config, train, counts, parts, f'dict(_delete_=True, {_evaluator(config, val)})'
-        )
-    with_points(counts, config.model, points)
-    return _text(base, config, train, counts, parts, _literal(list(point_evaluators(str(val)))))
+    found = _evaluators(config, str(val), points is not None, contents[1])
+    one = _literal(dict(_delete_=True, **found[0]))
+    return _text(
+        base, config, train, counts, parts, one if len(found) == 1 else _literal(list(found))
+    )
 
 
 def _face_config(base: str, config: Config, files: tuple[Path, Path], photos: Path) -> str:
@@ -158,11 +158,28 @@ test_evaluator = val_evaluator
     return str(formatted)
 
 
-def _evaluator(config: Config, val: Path) -> str:
-    """The arguments of the metric: of boxes, and of masks where the base measures them."""
+def _evaluators(
+    config: Config, val: str, has_points: bool, content: Mapping[str, Any]
+) -> Sequence[dict[str, Any]]:
+    """The metrics of all that the model learns of such a file.
+
+    Args:
+        config: of the base.
+        val: the file.
+        has_points: whether key points are learned.
+        content: of the file.
+    """
+    found = [dict(type='mmext.KeypointOKSMetric', ann_file=val)] if has_points else []
+    if is_of_crops(config.model):
+        return [*found, dict(type='mmext.LandmarkPCKMetric', ann_file=val)]
     masks = any('segm' in str(part.get('metric')) for _, part in walk(config.val_evaluator))
-    metric = ", metric=['bbox', 'segm']" if masks else ''
-    return f"type='mmext.CocoDetectionMetric', ann_file={str(val)!r}{metric}"
+    boxes: dict[str, Any] = dict(type='mmext.CocoDetectionMetric', ann_file=val)
+    found.append(boxes | (dict(metric=['bbox', 'segm']) if masks else {}))
+    if any(annotation.get('dp_x') for annotation in content.get('annotations') or ()):
+        for _, part in walk(config.val_evaluator):
+            if part.get('type') == 'mmext.SurfaceMetric':
+                found.append(dict(part, ann_file=val))
+    return found
 
 
 def _loader(loader: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The key points of one's own COCO file, as the ``metainfo`` of a data set and a head take them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,18 @@ class OwnPoints:
 
 def takes_points(model: Mapping[str, Any]) -> bool:
     """Whether a model has a head of key points."""
-    return any('num_joints' in part for _, part in walk(model))
+    return any(_count_key(part) for _, part in walk(model))
+
+
+def is_of_crops(model: Mapping[str, Any]) -> bool:
+    """Whether a model finds points in boxes that it is given."""
+    return str(model.get('type')) == 'mmext.CropLandmarkEstimator'
+
+
+def _count_key(part: Mapping[str, Any]) -> str:
+    """What says how many key points a part of a model learns, ``''`` if it learns none."""
+    ours = str(part.get('type')).startswith('mmext.')  # RepPoints' points are no key points
+    return next((k for k in ('num_joints', *['num_points'] * ours) if k in part), '')
 
 
 def points_of(file: Path) -> OwnPoints:
@@ -88,19 +99,10 @@ def with_points(counts: dict[str, Any], model: Mapping[str, Any], points: OwnPoi
         model: of the config.
         points: of the data.
     """
-    for key, part in model.items():
-        if not isinstance(part, Mapping) or not takes_points(part):
-            continue
-        own = counts.setdefault(key, {})
-        if 'num_joints' in part:
-            own |= dict(num_joints=len(points.names), flip_pairs=points.flip_pairs)
-        else:
-            with_points(own, part, points)
-
-
-def evaluators(file: str) -> Sequence[dict[str, str]]:
-    """How well points and boxes are found."""
-    return [
-        dict(type=f'mmext.{name}', ann_file=file)
-        for name in ('KeypointOKSMetric', 'CocoDetectionMetric')
-    ]
+    if key := _count_key(model):
+        counts[key] = len(points.names)
+    if key == 'num_joints' or 'flip_pairs' in model:
+        counts['flip_pairs'] = points.flip_pairs
+    for name, part in model.items():
+        if isinstance(part, Mapping) and takes_points(part):
+            with_points(counts.setdefault(name, {}), part, points)

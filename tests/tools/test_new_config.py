@@ -99,6 +99,56 @@ def test_key_points_train(
     assert 'keypoints/AP' in printed and 'bbox_mAP' in printed
 
 
+def test_landmarks_on_crops_train(
+    files: list[str],
+    tmp_path: Path,
+    tool: Tool,
+    call: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with_key_points(files, ['nose', 'left_fin', 'right_fin'])
+    tool('new_config').main(['landmarks_demo', *files])
+    config = Config.fromfile(tmp_path / 'mine.py')
+    assert config.model.head.num_points == 3 and config.model.flip_pairs == ((1, 2),)
+    assert config.val_dataloader.dataset.metainfo.keypoints == ('nose', 'left_fin', 'right_fin')
+    call(
+        'train', tmp_path / 'mine.py', '--work-dir', tmp_path / 'work', '--no-pretrained',
+        '--mlflow', 'off', '--cfg-options', *OPTIONS,
+    )  # fmt: skip
+    printed = capsys.readouterr().out
+    assert 'keypoints/AP' in printed and 'pck/PCK@0.2' in printed
+
+
+@pytest.mark.parametrize(
+    ('base', 'metrics'),
+    [
+        ('landmarks/keypoint-rcnn_r50_fpn_coco', ['KeypointOKSMetric', 'CocoDetectionMetric']),
+        ('densepose_demo', ['KeypointOKSMetric', 'CocoDetectionMetric', 'SurfaceMetric']),
+    ],
+)
+def test_tasks_of_regions_keep_their_points_and_metrics(
+    base: str, metrics: list[str], files: list[str], tmp_path: Path, tool: Tool
+) -> None:
+    with_key_points(files, ['nose', 'left_fin', 'right_fin'])
+    file = tmp_path / 'val.json'
+    content = json.loads(file.read_text())
+    content['annotations'][0] |= {f'dp_{name}': [0.5] for name in 'xyUV'} | dict(dp_I=[1])
+    file.write_text(json.dumps(content))
+    tool('new_config').main([base, *files])
+    config = Config.fromfile(tmp_path / 'mine.py')
+    assert config.model.roi_head.tasks.keypoints.num_points == 3
+    assert [part.type for part in config.val_evaluator] == [f'mmext.{name}' for name in metrics]
+    assert {part.ann_file for part in config.val_evaluator} == {str(file)}
+
+
+def test_points_of_reppoints_are_no_key_points(
+    files: list[str], tmp_path: Path, tool: Tool
+) -> None:
+    tool('new_config').main(['mmdet::reppoints/reppoints-moment_r50_fpn_1x_coco.py', *files])
+    config = Config.fromfile(tmp_path / 'mine.py')
+    assert config.model.bbox_head.num_points == 9 and config.model.bbox_head.num_classes == 2
+
+
 def test_key_points_of_two_kinds(
     files: list[str], tool: Tool, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,8 +9,6 @@ import pytest
 from sources import HOST, PACKAGE, imports, modules, registries_used, tree
 
 MAX_FILE_LINES = 350
-# MLflow copies this file beside the weights and imports it alone: it cannot be taken apart
-STANDS_ALONE = {'mmext.hooks.mlflow_logging.delivery.served_detector'}
 MAX_FUNCTION_LINES = 50  # without the docstring
 MAX_CONSTRUCTOR_ARGUMENTS = 11
 FORBIDDEN_NAMES = {'utils', 'util', 'misc', 'common', 'helpers', 'helper'}
@@ -122,11 +120,7 @@ def sized() -> dict[str, Path]:
 
 
 def test_file_sizes() -> None:
-    lengths = {
-        name: len(path.read_text().splitlines())
-        for name, path in sized().items()
-        if name not in STANDS_ALONE
-    }
+    lengths = {name: len(path.read_text().splitlines()) for name, path in sized().items()}
     assert not {name: length for name, length in lengths.items() if length > MAX_FILE_LINES}
 
 

@@ -186,8 +186,8 @@ def test_sentences_reach_the_page_and_files(checkpoint: Path) -> None:
 
 def test_a_served_model_says_them(checkpoint: Path) -> None:
     """What MLflow serves: the config is read, not run, and the answer is plain."""
-    from mmext.hooks.mlflow_logging.delivery.served_detector import (
-        describe,
+    from mmext.hooks.mlflow_logging.delivery.served_answer import describe
+    from mmext.hooks.mlflow_logging.delivery.served_config import (
         image_pipeline,
         load_detector,
         read_config,

@@ -22,16 +22,14 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData, PixelData
 from pycocotools import mask as rle
 
-from mmext.hooks.mlflow_logging.delivery.served_detector import (
-    LIMITS,
-    ServedDetector,
-    decoded,
-    describe,
+from mmext.hooks.mlflow_logging.delivery.served_answer import describe
+from mmext.hooks.mlflow_logging.delivery.served_config import (
     image_pipeline,
     load_detector,
-    opened,
     read_config,
 )
+from mmext.hooks.mlflow_logging.delivery.served_detector import ServedDetector
+from mmext.hooks.mlflow_logging.delivery.served_request import LIMITS, decoded, opened
 
 META = {'classes': ('car', 'dog', 'sky'), 'thing_classes': ('car', 'dog')}
 

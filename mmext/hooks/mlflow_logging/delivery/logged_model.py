@@ -1,10 +1,11 @@
 """A detector as a model of MLflow's: its folder, its place in the store, its registered name.
 
 Made where MLflow is, without torch. The net is neither built nor pickled: the
-folder holds :mod:`.served_detector`, the resolved config and the weights. Every
+folder holds the script of :mod:`.served_script`, the resolved config and the weights. Every
 step looks first whether an earlier attempt has done it already.
 """
 
+import shutil
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from mmext.errors import MissingFileError
 from mmext.hooks.mlflow_logging.delivery.notes import MAX_LENGTH
+from mmext.hooks.mlflow_logging.delivery.served_script import write_script
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel, Run
 
 DIGEST_TAG = 'mmext.model_digest'
-_SCRIPT = Path(__file__).with_name('served_detector.py')
 _PACKAGE = Path(__file__).parents[3]
 _SETTINGS = {
     'device': 'auto',
@@ -91,11 +92,12 @@ def write_folder(record: Mapping[str, Any], ids: Mapping[str, str], folder: Path
     config = folder.with_name('config.py')
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(record['config'])
+    script = write_script(folder.with_name('script'))
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # that MLflow cannot check the type of an image
         pyfunc.save_model(
             str(folder),
-            python_model=str(_SCRIPT),
+            python_model=str(script),
             artifacts={'config': str(config), 'weights': record['weights']},
             # our classes come along, so that later versions of them change nothing
             code_paths=[str(_PACKAGE)] if "'mmext." in record['config'] else None,
@@ -105,6 +107,7 @@ def write_folder(record: Mapping[str, Any], ids: Mapping[str, str], folder: Path
             metadata={'classes': record['classes']},
         )
     config.unlink()
+    shutil.rmtree(script.parent)
     if record.get('card'):
         (folder / 'README.md').write_text(record['card'], 'utf-8')
     if record['example'] is not None:

@@ -168,8 +168,10 @@ def _unit(vectors: Tensor) -> Tensor:
 def _read_vocabulary(
     table: str | TextTable | None, words: Sequence[str] | None, classes: Sequence[str] | None
 ) -> TextTable | None:
-    if table is None or isinstance(table, TextTable):
-        return table
+    if table is None:
+        return None
+    if isinstance(table, TextTable):
+        return table if words is None else table.of(words)
     is_bare = str(table).endswith('.npy')
     return read_table(table, (words or classes) if is_bare else words)
 

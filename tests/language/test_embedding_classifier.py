@@ -35,6 +35,15 @@ def test_logits_equal_a_loop_of_cosines() -> None:
     assert torch.equal(x, kept)
 
 
+def test_words_that_are_kept_of_a_table(tmp_path: Path) -> None:
+    table = words()
+    table.save(tmp_path / 'words.npz')
+    for source in (table, str(tmp_path / 'words.npz')):
+        chosen = EmbeddingClassifier(6, 3, source, words=('tree', 'ball'))
+        assert chosen.words == chosen.classes == ('tree', 'ball')
+        assert torch.equal(chosen.table, torch.from_numpy(table.of(('tree', 'ball')).vectors))
+
+
 def test_permuted_words_permute_the_logits() -> None:
     model, x = classifier(), torch.randn(5, 6)
     logits = model(x)

@@ -44,7 +44,7 @@ def beam_search(
         num_images: B.
         beam: k.
         ends: the numbers of start and end.
-        max_words: of a sentence, without its end.
+        max_words: of a sentence, without its end; one that never ends has one more.
     """
     start, end = ends
     device = _device_of(state)

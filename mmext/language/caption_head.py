@@ -56,7 +56,7 @@ class CaptionHead(BaseModule):
         dropout: before the words.
         attention_weight: lambda of the doubly stochastic attention.
         beam: sentences that are followed at once, in prediction.
-        max_words: of a sentence.
+        max_words: of a sentence; one that never ends has one more.
         init_cfg: of mmengine.
 
     Raises:

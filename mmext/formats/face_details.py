@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmext.errors import InputError
+from mmext.formats.text_files import read_text
 
 KINDS = ('binary', 'categorical', 'ordinal')
 AttributeTable = tuple[dict[str, Any], ...]
@@ -108,10 +109,7 @@ def read_face_details(path: str | Path) -> FaceDetails:
         MissingFileError: no such file.
         InputError: a line is wrong; file and line are named.
     """
-    try:
-        lines = Path(path).read_text(encoding='utf-8-sig').splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f'{path}: no text file ({error})') from None
+    lines = read_text(path).splitlines()
     records = [
         (number, _object(line, f'{path}:{number}'))
         for number, line in enumerate(lines, 1)

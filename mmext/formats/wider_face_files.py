@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmext.errors import InputError
+from mmext.formats.text_files import read_text
 from mmext.functional.keypoints import OCCLUDED, UNKNOWN, VISIBLE
 
 Form = Literal['wider', 'retinaface', 'labelv2']
@@ -123,11 +124,7 @@ def read_faces(path: str | Path, form: Form | None = None) -> list[ImageFaces]:
         MissingFileError: no such file.
         InputError: a line is not of the format; file and line are named.
     """
-    try:
-        text = Path(path).read_text(encoding='utf-8-sig')  # editors put a mark in front
-    except UnicodeDecodeError as error:
-        raise InputError(f'{path}: no text file ({error})') from None
-    return parse_faces(text, str(path), form)
+    return parse_faces(read_text(path), str(path), form)
 
 
 def parse_faces(text: str, source: str, form: Form | None = None) -> list[ImageFaces]:

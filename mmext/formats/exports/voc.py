@@ -11,6 +11,7 @@ from mmext.formats.exports.labeled import (
     find_photo,
     shown_size,
 )
+from mmext.formats.text_files import read_text
 
 _PHOTOS, _LABELS, _SPLITS = 'JPEGImages', 'Annotations', 'ImageSets/Main'
 
@@ -30,7 +31,7 @@ def read(source: Path, split: str, photos: Path | None = None) -> Export:
     files = sorted(labels.rglob('*.xml'))
     listed = source / _SPLITS / f'{split}.txt'
     if listed.is_file():
-        lines = listed.read_text('utf-8').splitlines()
+        lines = read_text(listed).splitlines()
         wanted = {line.split()[0] for line in lines if line.split()}
         files = [file for file in files if file.stem in wanted]
     if not files:

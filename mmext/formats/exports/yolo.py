@@ -24,6 +24,7 @@ from mmext.formats.exports.labeled import (
     photos_in,
     shown_size,
 )
+from mmext.formats.text_files import read_text
 
 
 @dataclass
@@ -146,7 +147,7 @@ def _labels_of(photo: Path) -> Path | None:
 
 def _objects(labels: Path, rows: _Rows, size_wh: tuple[int, int]) -> list[LabeledObject]:
     objects, classes = [], rows.classes
-    for number, line in enumerate(labels.read_text('utf-8-sig').splitlines(), start=1):
+    for number, line in enumerate(read_text(labels).splitlines(), start=1):
         words = line.split()
         if not words:
             continue

@@ -10,6 +10,7 @@ import numpy as np
 
 from mmext.errors import InputError, MissingFileError
 from mmext.formats.landmarks.records import VISIBLE, LandmarkImage, LandmarkObject
+from mmext.formats.text_files import read_text
 
 NUM_POINTS = 98
 SUBSETS = ('large_pose', 'expression', 'illumination', 'make_up', 'occlusion', 'blur')
@@ -38,7 +39,7 @@ def read_wflw(root: Path, split: str) -> list[LandmarkImage]:
     if path is None:
         raise MissingFileError(f'no {tried[0]}: it is in WFLW_annotations.tar.gz')
     faces: dict[str, list[LandmarkObject]] = {}
-    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         if line.strip():
             name, face = _face(line, f'{path}, line {number}')
             faces.setdefault(name, []).append(face)

@@ -43,9 +43,10 @@ def test_points_follow_the_pixels(aspect: float) -> None:
 
 @pytest.mark.parametrize('dimensions', [2, 3])
 def test_round_trip(dimensions: int) -> None:
-    crops, points = random_crops(), 100 * torch.rand(6, 5, dimensions)
+    generator = torch.Generator().manual_seed(0)
+    crops, points = random_crops(), 100 * torch.rand(6, 5, dimensions, generator=generator)
     there = to_crops(points, crops)
-    torch.testing.assert_close(from_crops(there, crops), points)
+    torch.testing.assert_close(from_crops(there, crops), points, rtol=0, atol=1e-4)  # px
     if dimensions == 3:
         torch.testing.assert_close(there[..., 2], points[..., 2] / crops[:, 3:4])
 

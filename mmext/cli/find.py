@@ -12,6 +12,7 @@ import numpy as np
 from mmext.cli.arguments import add_cfg_options, add_trust
 from mmext.cli.explain.arguments import add_out, load_explainer, open_pictures, positive
 from mmext.errors import InputError
+from mmext.host import import_mmdet
 from mmext.inference.output_places import check_output_folder, writing
 from mmext.language.measured_tags import COLORS
 from mmext.language.questions import answer, distinct_rows, parse_question, things_of
@@ -177,6 +178,7 @@ def place_of(text: str, index: 'ObjectIndex') -> int:
 
 def _open(arguments: argparse.Namespace) -> 'ObjectIndex':
     """The index, made first if pictures are named."""
+    import_mmdet()
     from mmext.explain.object_index import ObjectIndex
 
     where = Path(arguments.where)

@@ -1,6 +1,8 @@
 """Search by words and by likeness: the vectors, the command, phrases scored by mmdet's metric."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -255,3 +257,12 @@ def test_objects_are_no_ground(tmp_path: Path, capsys: pytest.CaptureFixture[str
     main([str(tmp_path / 'objects.index'), '--ask', 'how many balls?'])
     lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
     assert lines == [['1', 'a.png'], ['0', '1 images without objects in the index']]
+
+
+def test_the_host_says_nothing_of_packages_that_nobody_asked_for(tmp_path: Path) -> None:
+    index, out = write_index(tmp_path / 'objects.index'), tmp_path / 'out'
+    arguments = [str(index), '--text', 'ball', '--top', '1', '--out', str(out)]
+    code = f'from mmext.cli.find import main; main({arguments!r})'
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert 'OneDL' not in done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == str(out / 'found.jpg')

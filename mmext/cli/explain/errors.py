@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmext.cli.explain.arguments import add_drawing_of_chance, add_out, positive
+from mmext.host import import_mmdet
 
 if TYPE_CHECKING:
     from mmext.explain.error_report import Neighbors
@@ -36,6 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: there is no index, or the two are of different detectors.
     """
+    import_mmdet()
     from mmext.explain.error_report import beside, counts, groups, label_noise, wrong_rows
     from mmext.explain.errors import KINDS
     from mmext.explain.object_index import ObjectIndex

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from mmext.cli.explain.arguments import add_drawing_of_chance, add_out, positive
+from mmext.host import import_mmdet
 
 SUMMARY = 'the objects of an index on a plane, by t-SNE or PCA'
 _TILE_PX, _TILES = 44, 150
@@ -31,6 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: there is no index, or it has too few objects.
     """
+    import_mmdet()
     import numpy as np
 
     from mmext.explain.crops import (

@@ -81,6 +81,12 @@ def build_parser() -> argparse.ArgumentParser:
         help='persons in another skin: 6 rows of 4 square tiles, one for each part of the surface',
     )
     parser.add_argument(
+        '--vocabulary',
+        type=Path,
+        metavar='FILE.npz',
+        help='words to find, of a detector whose classes are words (mmext words makes such files)',
+    )
+    parser.add_argument(
         '--allow-partial',
         action='store_true',
         help='accept a checkpoint that lacks some of the weights',
@@ -124,6 +130,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments.allow_partial,
         arguments.precision,
         arguments.backend,
+        arguments.vocabulary,
     )
     count = predict(source, predictor, arguments, texture)
     report_left_out(source)

@@ -147,6 +147,7 @@ def load(
     trust_checkpoint: bool = False,
     allow_partial: bool = False,
     backend: str | None = None,
+    vocabulary: str | Path | None = None,
 ) -> Model:
     """Load a trained detector, of ours or of mmdet's.
 
@@ -165,6 +166,8 @@ def load(
         trust_checkpoint: let a checkpoint of someone you know run code.
         allow_partial: accept a checkpoint that lacks some of the weights.
         backend: of an ONNX file: 'onnxruntime' or 'openvino'; None takes the first that is there.
+        vocabulary: table of words that a detector whose classes are words finds in place of those
+            that it was trained with.
 
     Raises:
         InputError: there is no such file, no config, the weights are of another model, or the
@@ -189,7 +192,8 @@ def load(
     from mmext.inference.prediction import load_predictor
 
     checkpoint_reading.trust_checkpoints(trust_checkpoint)
-    return Model(load_predictor(config, source, device, allow_partial, precision, backend))
+    options = (allow_partial, precision, backend, vocabulary)
+    return Model(load_predictor(config, source, device, *options))
 
 
 def _trained_in(folder: Path) -> Path:

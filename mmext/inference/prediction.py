@@ -38,6 +38,7 @@ from mmext.host_repairs.faults import repair_host
 from mmext.host_repairs.stored_config import read_stored_config
 from mmext.inference.checkpoints import load_checkpoint, load_weights
 from mmext.inference.fast import fast
+from mmext.language.vocabulary_hook import use_vocabulary
 from mmext.pipelines.keypoint_transforms import LoadKeypoints
 from mmext.pipelines.loading import LoadImage
 
@@ -124,6 +125,7 @@ def load_predictor(
     allow_partial: bool = False,
     precision: str = 'fp32',
     backend: str | None = None,
+    vocabulary: str | Path | None = None,
 ) -> 'Predictor | OnnxPredictor | GraphPredictor':
     """Build the model, load its weights and make it fast; or open an ONNX file.
 
@@ -134,11 +136,14 @@ def load_predictor(
         allow_partial: see :func:`mmext.inference.checkpoints.load_weights`.
         precision: see :func:`mmext.inference.fast.fast`.
         backend: runtime of an ONNX file, see :func:`mmext.inference.runtimes.open_runner`.
+        vocabulary: table of words that a detector whose classes are words finds in their place.
 
     Raises:
         InputError: no config, weights of another model, no such device, or not in that precision;
-            or a backend that does not read the file.
+            a backend that does not read the file, or words that do not fit.
     """
+    if vocabulary is not None and checkpoint_path.endswith('.onnx'):
+        raise InputError('other words need the checkpoint: those of an ONNX file are in its graph')
     if checkpoint_path.endswith('.onnx'):
         from mmext.inference.onnx_predictor import load_onnx
         from mmext.inference.onnx_video import load_pair
@@ -161,13 +166,16 @@ def load_predictor(
         print_log(line, 'current')
     model = revert_sync_batchnorm(MODELS.build(config.model))
     load_weights(model, checkpoint, checkpoint_path, allow_partial)
+    classes = class_table(config, meta)
+    if vocabulary is not None:
+        classes = use_vocabulary(model, vocabulary, classes)
     if device == 'auto':
         device = 'cuda:0' if torch.cuda.is_available() else 'cpu'
     try:
         model = model.to(device).eval()
     except (RuntimeError, AssertionError) as error:
         raise InputError(f'--device {device}: {str(error).splitlines()[0]}') from error
-    return Predictor(fast(model, precision), config, class_table(config, meta))
+    return Predictor(fast(model, precision), config, classes)
 
 
 def image_pipeline(config: Config) -> list[dict[str, Any]]:

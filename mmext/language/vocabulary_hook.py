@@ -1,5 +1,7 @@
 """Which words a detector was trained with: looked at before a run, kept with its weights."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from mmengine.evaluator import Evaluator
@@ -8,7 +10,7 @@ from mmengine.runner import Runner
 
 from mmext.errors import InputError
 from mmext.language.embedding_classifier import EmbeddingClassifier
-from mmext.language.table import plain_name
+from mmext.language.table import plain_name, read_table
 from mmext.registry import HOOKS
 
 
@@ -105,7 +107,10 @@ def replace_vocabulary(model: Any, table: Any, classes: Any = None) -> None:
     """
     found = _classifiers(model)
     if not found:
-        raise InputError('the model has no mmext.EmbeddingClassifier')
+        raise InputError(
+            f'{type(model).__name__} has no mmext.EmbeddingClassifier: its classes are no words '
+            'that others could replace'
+        )
     count = len(classes or table.names)
     changes = any(len(classifier.classes) != count for classifier in found.values())
     if changes and (reason := why_not_replaceable(model)):
@@ -117,6 +122,36 @@ def replace_vocabulary(model: Any, table: Any, classes: Any = None) -> None:
             for name in ('num_classes', 'cls_out_channels'):  # the latter of one-stage heads
                 if hasattr(module, name):
                     setattr(module, name, count)
+
+
+def use_vocabulary(model: Any, path: str | Path, meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Let a trained detector find the words of a file, in place.
+
+    Args:
+        model: with an :class:`.EmbeddingClassifier`.
+        path: of a table, see :func:`.read_table`; all of its words are classes.
+        meta: of the detector: ``classes``, and ``thing_classes`` of a panoptic one.
+
+    Returns:
+        ``meta`` with the words as classes; the names of stuff stay.
+
+    Raises:
+        InputError: as of :func:`replace_vocabulary`; or other things than a panoptic map can name.
+    """
+    table = read_table(path)
+    things = tuple(meta.get('thing_classes') or meta['classes'])
+    stuff = tuple(name for name in meta['classes'] if name not in things)
+    if stuff and len(table.names) != len(things):
+        raise InputError(
+            f'{path}: {len(table.names)} words for the {len(things)} things of a panoptic '
+            'detector, whose map cannot have another number; choose as many by '
+            'mmext words --table FILE --names ... --out FILE.npz'
+        )
+    replace_vocabulary(model, table)
+    changed = dict(meta, classes=(*table.names, *stuff), thing_classes=table.names)
+    if len(table.names) != len(things):
+        changed.pop('palette', None)
+    return changed
 
 
 def _classifiers(model: Any) -> dict[str, EmbeddingClassifier]:

@@ -85,8 +85,3 @@ def phrase_scores(embeddings: Floats, words: TextTable, phrase: str) -> Floats:
     scale, bias = words.scale_bias
     odds = scale * (embeddings @ words.vectors[words.phrase_rows(phrase)].T) + bias
     return np.asarray(-np.logaddexp(0, -odds).sum(1), np.float32)
-
-
-def rank_boxes(embeddings: Floats, words: TextTable, phrase: str) -> npt.NDArray[np.int64]:
-    """Boxes ``[n]``, the one that a phrase fits best first, by their embeddings ``[n, D]``."""
-    return np.argsort(-phrase_scores(embeddings, words, phrase), kind='stable')

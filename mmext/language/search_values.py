@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mmext.errors import InputError
 from mmext.language.search import phrase_scores
 from mmext.language.table import TextTable, plain_name
+from mmext.metrics.language.ranks import precision_of
 
 Floats = npt.NDArray[np.floating[Any]]
 Tags = tuple[str, ...]
@@ -33,10 +34,9 @@ def search_values(embeddings: Floats, tags: Sequence[Tags], words: TextTable) ->
     for wanted in sorted(set(tags) - {()}):
         scores = phrase_scores(embeddings, words, ' '.join(wanted))
         right = np.array([own == wanted for own in tags])
-        ranked = right[np.lexsort((right, -scores))]  # of equal scores, wrong ones first
-        places = np.flatnonzero(ranked)
-        hits.append(bool(ranked[0]))
-        averages.append(float(np.mean(np.arange(1, len(places) + 1) / (places + 1))))
+        hit, average = precision_of(scores, right)
+        hits.append(hit)
+        averages.append(average)
     return {'P@1': _percent(hits), 'mAP': _percent(averages), 'sets': float(len(hits))}
 
 

@@ -15,7 +15,7 @@ from mmext.cli.find import main, place_of
 from mmext.demo.panoptic import draw_scene, photograph
 from mmext.errors import InputError
 from mmext.explain.object_index import IndexWriter, ObjectIndex
-from mmext.language.search import Question, query_vector, rank_boxes
+from mmext.language.search import Question, phrase_scores, query_vector
 from mmext.language.table import TextTable
 
 TABLE = TextTable(('ball', 'tree', 'red', 'green'), np.eye(5, dtype=np.float32)[:4], 'the words')
@@ -180,7 +180,7 @@ def test_phrases_are_scored_by_the_host(tmp_path: Path) -> None:
     wrong = 0
     for number, phrase in enumerate(('green ball', 'green tree', 'red tree')):
         true = [' '.join(kind[::-1]) for kind in KINDS].index(phrase)
-        order = rank_boxes(vectors(), TABLE, phrase)
+        order = np.argsort(-phrase_scores(vectors(), TABLE, phrase))
         wrong += order[0] != true
         images.append(dict(id=number, dataset_name='refcoco', width=60, height=10))
         x, y = boxes[true, :2].tolist()

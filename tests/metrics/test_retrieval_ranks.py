@@ -6,7 +6,7 @@ import torch
 from metric_runs import evaluate_metric
 
 from mmext.errors import InputError
-from mmext.metrics.language.ranks import first_ranks, precision_values, retrieval_values
+from mmext.metrics.language.ranks import first_ranks, precision_of, retrieval_values
 from mmext.registry import METRICS
 
 
@@ -72,18 +72,10 @@ def test_values_by_hand() -> None:
 
 
 def test_precisions_by_hand() -> None:
-    gallery = np.array([[4.0], [3], [2], [1]], np.float32)
-    values = precision_values(
-        np.ones((2, 1), np.float32), gallery, np.array([1, 5]), np.array([1, 0, 1, 0]), (1, 2, 10)
-    )
-    assert values == pytest.approx(
-        {'P@1': 100, 'P@2': 50, 'P@10': 50, 'mAP': 100 * (1 + 2 / 3) / 2}
-    )
-    own = precision_values(
-        gallery[:1], gallery, np.array([1]), np.array([1, 0, 1, 0]), (1,), left_out=np.array([0])
-    )
-    assert own == pytest.approx({'P@1': 0, 'mAP': 50})
-    assert np.isnan(precision_values(gallery, gallery, np.full(4, 9), np.zeros(4, int))['mAP'])
+    scores, relevant = np.array([4.0, 3, 2, 1]), np.array([True, False, True, False])
+    assert precision_of(scores, relevant) == (True, pytest.approx((1 + 2 / 3) / 2))
+    assert precision_of(scores[::-1], relevant) == (False, pytest.approx((1 / 2 + 2 / 4) / 2))
+    assert precision_of(np.zeros(4), relevant) == (False, pytest.approx((1 / 3 + 2 / 4) / 2))
 
 
 def sample(image: int, vector: list[float], texts: list[list[float]]) -> dict:

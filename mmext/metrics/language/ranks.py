@@ -1,4 +1,4 @@
-"""Ranks of what is looked for: recall at k, median and mean rank, precision at k.
+"""Ranks of what is looked for: recall at k, median and mean rank, average precision.
 
 Protocols: Faghri et al. 2018 (VSE++: recall at 1, 5, 10, ``MedR = floor(median) + 1``, sum of the
 recalls) and Karpathy's folds of 1000 images. Ties: an item that is looked for stands behind all
@@ -7,7 +7,7 @@ others of an equal score (the published programs depend on the order of a sort).
 Shape legend: Q queries, G items of the gallery, D numbers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -86,9 +86,7 @@ def _relevant_pairs(row_ids: Ints, column_ids: Ints) -> tuple[Ints, Ints]:
     return rows, order[np.repeat(starts, counts) + within]
 
 
-def score_blocks(
-    queries: Floats, gallery: Floats, most: int | None = None
-) -> Iterator[tuple[int, Floats]]:
+def score_blocks(queries: Floats, gallery: Floats, most: int) -> Iterator[tuple[int, Floats]]:
     """Dot products ``[b, G]`` of some queries ``[Q, D]`` at a time, each with its first query.
 
     The memory of a block is that of the next one.
@@ -96,9 +94,9 @@ def score_blocks(
     Args:
         queries: ``[Q, D]``.
         gallery: ``[G, D]``.
-        most: the largest b; None: as many as 32 MB hold.
+        most: the largest b, where 32 MB hold as many.
     """
-    step = max(1, min(_BLOCK_BYTES // (4 * max(len(gallery), 1)), most or len(queries) or 1))
+    step = max(1, min(_BLOCK_BYTES // (4 * max(len(gallery), 1)), most))
     turned = np.ascontiguousarray(np.asarray(gallery, np.float32).T)
     block = np.empty((step, len(gallery)), np.float32)
     for start in range(0, len(queries), step):
@@ -126,44 +124,16 @@ def retrieval_values(ranks: Ints, prefix: str = '') -> dict[str, float]:
     return values
 
 
-def precision_values(
-    queries: Floats,
-    gallery: Floats,
-    query_ids: Ints,
-    gallery_ids: Ints,
-    at: Sequence[int] = (1, 10),
-    left_out: Ints | None = None,
-) -> dict[str, float]:
-    """Precision at k and mean average precision, in percent, for queries that many items answer.
+def precision_of(scores: Floats, relevant: npt.NDArray[np.bool_]) -> tuple[bool, float]:
+    """Whether the best item is relevant, and the average precision, of a query with many answers.
 
     Args:
-        queries: ``[Q, D]``.
-        gallery: ``[G, D]``.
-        query_ids: ``[Q]``.
-        gallery_ids: ``[G]``; an item is relevant if it has the id of the query.
-        at: the ks.
-        left_out: ``[Q]``, the item that each query is itself; None: none.
+        scores: of the items ``[G]``.
+        relevant: ``[G]``, at least one.
 
-    Returns:
-        ``P@k`` and ``mAP``; queries without a relevant item are left out; nan without queries.
+    >>> precision_of(np.array([4.0, 3, 2, 1]), np.array([True, False, True, False]))
+    (True, 0.8333333333333333)
     """
-    precisions: list[list[float]] = []
-    averages: list[float] = []
-    for block, scores in score_blocks(queries, gallery):
-        for row, values in enumerate(scores):
-            relevant = gallery_ids == query_ids[block + row]
-            if left_out is not None:
-                kept = np.arange(len(gallery)) != left_out[block + row]
-                values, relevant = values[kept], relevant[kept]
-            if relevant.any():
-                hits = relevant[np.lexsort((relevant, -values))]  # of equal scores, others first
-                places = np.flatnonzero(hits)
-                averages.append(float(np.mean(np.arange(1, len(places) + 1) / (places + 1))))
-                precisions.append([float(hits[:k].mean()) for k in at])
-    if not averages:
-        return {**{f'P@{k}': float('nan') for k in at}, 'mAP': float('nan')}
-    means = np.mean(precisions, axis=0)
-    return {
-        **{f'P@{k}': 100 * float(mean) for k, mean in zip(at, means, strict=True)},
-        'mAP': 100 * float(np.mean(averages)),
-    }
+    ranked = relevant[np.lexsort((relevant, -scores))]  # of equal scores, others first
+    places = np.flatnonzero(ranked)
+    return bool(ranked[0]), float(np.mean(np.arange(1, len(places) + 1) / (places + 1)))

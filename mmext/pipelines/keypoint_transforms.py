@@ -85,7 +85,9 @@ def _keypoint_values(results: Mapping[str, Any], num: int) -> np.ndarray:
                 f'got {len(row)} numbers'
             )
     values = np.stack(rows).reshape(-1, num, 3) if rows else np.zeros((0, num, 3), np.float32)
-    wrong = ~np.isfinite(values).all(axis=(1, 2)) | ~np.isin(values[..., 2], (0, 1, 2)).all(axis=1)
+    flags = values[..., 2]
+    is_known = (flags == 0) | (flags == 1) | (flags == 2)
+    wrong = ~(np.isfinite(values).all(axis=2) & is_known).all(axis=1)
     if wrong.any():
         number = int(np.flatnonzero(wrong)[0])
         raise InputError(

@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from mmext.hooks.data_workers.sending import send_small_by_value
 from mmext.process_deaths import NO_SHARED_MEMORY, NOT_SENT, lacks_shared_memory
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -36,6 +37,7 @@ class WorkerStart:
         """Prepare the worker."""
         end_with_parent()
         end_when_sending_fails()
+        send_small_by_value()
         if self.inner is not None:
             self.inner(worker_id)
 

@@ -77,15 +77,13 @@ def crop_matrices(crops: Tensor, size_wh: tuple[int, int]) -> Tensor:
         crops: ``[M, 6]``.
         size_wh: width and height of the crops' pixels.
     """
-    pixels = crops.new_tensor(size_wh)
-    scales = pixels / crops[:, 3:5]  # [M, 2]
-    cos, sin = crops[:, 5].cos(), crops[:, 5].sin()
-    rotations = torch.stack((cos, -sin, sin, cos), dim=1).view(-1, 2, 2)
-    linear = scales[:, :, None] * rotations
-    shifts = pixels / 2 - (linear @ crops[:, 1:3, None])[..., 0]
-    matrices = torch.eye(3, dtype=crops.dtype, device=crops.device).repeat(len(crops), 1, 1)
-    matrices[:, :2, :2], matrices[:, :2, 2] = linear, shifts
-    return matrices
+    _, x, y, crop_width, crop_height, angle = crops.unbind(1)
+    across, down = size_wh[0] / crop_width, size_wh[1] / crop_height
+    cos, sin = angle.cos(), angle.sin()
+    a, b, c, d = across * cos, -across * sin, down * sin, down * cos
+    right, below = size_wh[0] / 2 - (a * x + b * y), size_wh[1] / 2 - (c * x + d * y)
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    return torch.stack((a, b, right, c, d, below, zero, zero, one), dim=1).view(-1, 3, 3)
 
 
 def _rotated(points: Tensor, angles: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ The crop is sampled by the operation that the estimator uses in tests, so that t
 the same pixels.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -105,12 +106,13 @@ def _pixels(image: np.ndarray, crop: torch.Tensor, size_wh: tuple[int, int]) -> 
     Only the part of the image around the crop is touched: photos may have many million pixels.
     """
     height, width = image.shape[:2]
-    reach = crop[0, 3:5].norm() / 2 + _BORDER_PX
-    low = (crop[0, 1:3] - reach).floor().long().tolist()
-    high = (crop[0, 1:3] + reach).ceil().long().tolist()
-    left, top = min(max(low[0], 0), width - 1), min(max(low[1], 0), height - 1)
-    part = image[top : max(high[1], top + 1), left : max(high[0], left + 1)]
-    moved = crop - crop.new_tensor([0, left, top, 0, 0, 0])
+    index, x, y, *sides, angle = crop[0].tolist()
+    reach = math.hypot(*sides) / 2 + _BORDER_PX
+    left = min(max(math.floor(x - reach), 0), width - 1)
+    top = min(max(math.floor(y - reach), 0), height - 1)
+    right, bottom = max(math.ceil(x + reach), left + 1), max(math.ceil(y + reach), top + 1)
+    part = image[top:bottom, left:right]
+    moved = crop.new_tensor([[index, x - left, y - top, *sides, angle]])
     planes = torch.from_numpy(np.ascontiguousarray(part, np.float32)).permute(2, 0, 1)
     return sample_crops(planes[None], moved, size_wh)[0].permute(1, 2, 0).numpy()
 

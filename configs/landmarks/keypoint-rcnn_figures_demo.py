@@ -1,4 +1,7 @@
-"""Boxes, masks and joints of generated persons, learned together in one two-stage detector."""
+"""Boxes, masks and joints of generated persons, learned together in one two-stage detector.
+
+`python -m mmext.demo figures --train 2400 --out data/demo_figures` writes the data set.
+"""
 
 _base_ = [
     '../_base_/models/keypoint-rcnn_demo.py',

@@ -158,6 +158,10 @@ def _shrink_landmarks(config: Config) -> None:
         stages = model.backbone.get('num_stages', 4)
         model.backbone.update(depth=18, base_channels=WIDTH, stem_channels=WIDTH)
         model.head.in_channels = WIDTH * 2 ** (stages - 1)
+        if model.get('neck'):
+            levels = [WIDTH * 2**i for i in model.backbone.out_indices]
+            model.neck.update(in_channels=levels, out_channels=WIDTH)
+            model.head.in_channels = WIDTH
         if model.head.get('deconv_channels'):
             model.head.deconv_channels = (WIDTH,) * len(model.head.deconv_channels)
     else:

@@ -1,6 +1,7 @@
 """Seventeen joints of generated persons, a person a crop.
 
-`python -m mmext.demo figures --out data/demo_figures` writes the data set.
+`python -m mmext.demo figures --train 6000 --out data/demo_figures` writes the data set. Persons are
+many, so that crops need little jitter.
 """
 
 _base_ = './demo_figures_pose.py'
@@ -15,12 +16,19 @@ train_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='mmext.LoadKeypoints'),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='mmext.CropInstance', size=input_size, margin=margin),
+    dict(
+        type='mmext.CropInstance',
+        size=input_size,
+        margin=margin,
+        shift=0.03,
+        scale=0.08,
+        rotation=5.0,
+    ),
     dict(type='mmext.PackKeypointInputs', outside='keep'),
 ]
 test_pipeline = [train_pipeline[0], train_pipeline[1], train_pipeline[2], train_pipeline[-1]]
 train_dataloader = dict(
-    batch_size=32,
+    batch_size=16,
     dataset=dict(type='mmext.CocoLandmarkDataset', pipeline=train_pipeline),
 )
 val_dataloader = dict(
@@ -30,4 +38,4 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = _base_.val_evaluator[1:]  # boxes are given
 test_evaluator = val_evaluator
-auto_scale_lr = dict(base_batch_size=32)
+auto_scale_lr = dict(base_batch_size=16)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmext.densepose.surface_losses import variance
+from mmext.formats.surface_annotations import MASK_OF_PART
 
 NUM_LABELS = 25
 
@@ -53,6 +54,8 @@ class SurfacePredictor(nn.Module):
         num_coarse: 2 or 15.
         confidence: None, ``'wc1'``, ``'wc2'``.
         mask_confidence: whether parts and body have confidences.
+        nested: logits of a part are its own plus those of its coarse part (``num_coarse`` 15): what
+            masks say of all cells need not be learned again from points.
     """
 
     def __init__(
@@ -61,8 +64,10 @@ class SurfacePredictor(nn.Module):
         num_coarse: int = 2,
         confidence: str | None = None,
         mask_confidence: bool = False,
+        nested: bool = False,
     ) -> None:
         super().__init__()
+        self.nested = nested
         widths = dict(coarse=num_coarse, parts=NUM_LABELS, u=NUM_LABELS, v=NUM_LABELS)
         if confidence is not None:
             widths['sigma'] = NUM_LABELS
@@ -87,7 +92,11 @@ class SurfacePredictor(nn.Module):
         bias = torch.cat([layer.bias for layer in layers])
         merged = F.conv_transpose2d(features, weight, bias, stride=2, padding=1)
         widths = [len(layer.bias) for layer in layers]
-        return SurfaceMaps(**dict(zip(self.layers, merged.split(widths, dim=1), strict=True)))
+        maps = SurfaceMaps(**dict(zip(self.layers, merged.split(widths, dim=1), strict=True)))
+        if not self.nested:
+            return maps
+        of_body = maps.coarse[:, MASK_OF_PART[1:]]
+        return maps._replace(parts=maps.parts + F.pad(of_body, (0, 0, 0, 0, 1, 0)))
 
 
 def doubled(maps: Tensor) -> Tensor:

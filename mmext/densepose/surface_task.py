@@ -39,7 +39,8 @@ class DensePoseTask(BaseModule):
 
     Args:
         roi_extractor: config of mmdet's or of ours, with square RoIs; of one level with a decoder.
-        trunk: config of ``mmext.SurfaceConvTrunk`` or ``mmext.SurfaceDeepLabTrunk``.
+        trunk: config of ``mmext.SurfaceConvTrunk``, ``mmext.SurfaceDeepLabTrunk`` or
+            ``mmext.SurfaceHourglassTrunk``.
         decoder: config of ``mmext.PyramidDecoder``; None looks at the levels themselves.
         num_coarse: 2, body or not, or 15, the 14 coarse parts.
         confidence: None, ``'wc1'`` or ``'wc2'``: how sure U and V are, learned from their errors.
@@ -49,8 +50,10 @@ class DensePoseTask(BaseModule):
         min_overlap: IoU with its person above which a proposal is trained on.
         mirror: the file or folder that ``mmext.LoadSurface`` takes; in a detector that looks at
             mirrored images too (``mmext.MirrorRCNN``) both views are averaged.
-        summed_body: a pixel is of the body where its 14 coarse parts together are likelier than
-            the background; as released, where one of them alone is.
+        nested: background, coarse parts and parts are one tree (``num_coarse`` 15): logits of a
+            part stand on those of its coarse part, and a pixel is of the body where the coarse
+            parts together are likelier than the background. As released, parts know nothing of
+            coarse ones, and one of these alone has to be likelier.
         init_cfg: of mmengine.
 
     Raises:
@@ -71,7 +74,7 @@ class DensePoseTask(BaseModule):
         average_uv: bool = False,
         min_overlap: float = 0.7,
         mirror: str | Path | None = None,
-        summed_body: bool = False,
+        nested: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -82,14 +85,16 @@ class DensePoseTask(BaseModule):
                 f'{CONFIDENCES}, loss_weights of {tuple(LOSS_WEIGHTS)}, got {num_coarse}, '
                 f'{confidence!r}, {tuple(weights)}'
             )
+        if nested and num_coarse == 2:
+            raise InputError('DensePoseTask: nested=True is of num_coarse=15, got 2')
         self.roi_extractor = MODELS.build(roi_extractor)
         self.decoder = MODELS.build(decoder) if decoder is not None else None
         self.trunk = MODELS.build(trunk)
         self.predictor = SurfacePredictor(
-            self.trunk.out_channels, num_coarse, confidence, mask_confidence
+            self.trunk.out_channels, num_coarse, confidence, mask_confidence, nested
         )
         self.loss_weights, self.average_uv = weights, average_uv
-        self.min_overlap, self.summed_body = min_overlap, summed_body
+        self.min_overlap, self.nested = min_overlap, nested
         self.mirror = read_mirror(mirror) if mirror is not None else None
 
     def forward(self, regions: Tensor) -> SurfaceMaps:
@@ -161,7 +166,7 @@ class DensePoseTask(BaseModule):
             for chunk, sizes in zip(rois.split(_CHUNK), placed[:, 2:].split(_CHUNK), strict=True):
                 if len(chunk):
                     maps = self._averaged(views, chunk, width)
-                    if self.summed_body:
+                    if self.nested:
                         maps[0] = summed(maps[0])
                     surfaces += _pixels(maps, sizes.tolist())
             found.append(dict(surface=surfaces, surface_boxes=placed))

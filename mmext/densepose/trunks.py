@@ -1,10 +1,12 @@
-"""What looks at a region before the surface is read off: plain convolutions, or DeepLab's.
+"""What looks at a region before the surface is read off: convolutions, DeepLab's, an hourglass.
 
 Güler et al., "DensePose", CVPR 2018 (eight convolutions); Chen et al., "Rethinking Atrous
-Convolution", arXiv 1706.05587 (ASPP); Wang et al., "Non-local Neural Networks", CVPR 2018. Numbers
-are those of detectron2's project.
+Convolution", arXiv 1706.05587 (ASPP); Wang et al., "Non-local Neural Networks", CVPR 2018: numbers
+are those of detectron2's project. Newell et al., "Stacked Hourglass Networks", ECCV 2016.
 """
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -101,6 +103,64 @@ class SurfaceDeepLabTrunk(BaseModule):
         return regions
 
 
+@MODELS.register_module()
+class SurfaceHourglassTrunk(BaseModule):
+    """From fine to coarse and back, with GroupNorm: the coarsest cells see all of the region.
+
+    At each resolution convolutions 3 x 3, the first of stride 2 but at the finest; on the way back
+    the coarser map, projected and enlarged by bilinear interpolation, is added.
+
+    Args:
+        in_channels: of the regions.
+        channels: at each resolution, from the finest on, multiples of the groups.
+        num_groups: of the norms.
+        init_cfg: of mmengine.
+
+    Raises:
+        InputError: there are no channels, or not a multiple of the groups.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 256,
+        channels: Sequence[int] = (256, 512, 512),
+        num_groups: int = _GROUPS,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if not channels or any(width < 1 or width % num_groups for width in channels):
+            raise InputError(
+                f'{type(self).__name__}: expected channels that are multiples of the '
+                f'{num_groups} groups, got {tuple(channels)}'
+            )
+        self.out_channels = channels[0]
+        before = (in_channels, *channels)
+        self.down = nn.ModuleList(
+            nn.Sequential(
+                _normed(before[level], width, 3, 1, num_groups, stride=2 if level else 1),
+                *(_normed(width, width, 3, 1, num_groups) for _ in range(2 if level else 0)),
+            )
+            for level, width in enumerate(channels)
+        )
+        self.project = nn.ModuleList(
+            nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(channels)
+        )
+        self.up = nn.ModuleList(_normed(width, width, 3, 1, num_groups) for width in channels[:-1])
+
+    def forward(self, regions: Tensor) -> Tensor:
+        """``[R, in_channels, s, s]`` -> ``[R, channels[0], s, s]``."""
+        found = []
+        for blocks in self.down:
+            regions = blocks(regions)
+            found.append(regions)
+        merged = found.pop()
+        for project, block in zip(reversed(self.project), reversed(self.up), strict=True):
+            fine = found.pop()
+            coarse = F.interpolate(project(merged), fine.shape[2:], mode='bilinear')
+            merged = block(fine + coarse)
+        return merged
+
+
 class _Views(nn.Module):
     """ASPP: 1 x 1, dilated 3 x 3 and the mean, side by side; then 1 x 1 and ReLU without norm."""
 
@@ -141,9 +201,11 @@ class _NonLocal(nn.Module):
         return found
 
 
-def _normed(before: int, after: int, kernel: int, dilation: int, num_groups: int) -> nn.Sequential:
+def _normed(
+    before: int, after: int, kernel: int, dilation: int, num_groups: int, stride: int = 1
+) -> nn.Sequential:
     padding = dilation * (kernel // 2)
-    conv = nn.Conv2d(before, after, kernel, padding=padding, dilation=dilation, bias=False)
+    conv = nn.Conv2d(before, after, kernel, stride, padding, dilation, bias=False)
     return nn.Sequential(conv, nn.GroupNorm(num_groups, after), nn.ReLU(inplace=True))
 
 

@@ -29,6 +29,12 @@ CANVAS_SIDE = 256
 MIRRORED_MASKS = (0, 1, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 14)
 """The coarse part that each one is in a mirror image."""
 
+MASK_OF_PART = (
+    *(0, 1, 1, 2, 3, 4, 5, 6, 7, 6, 7, 8, 9, 8, 9),
+    *(10, 11, 10, 11, 12, 13, 12, 13, 14, 14),
+)
+"""The coarse part that each of the 24 parts belongs to; 0 is the background."""
+
 POINT_KEYS = ('dp_x', 'dp_y', 'dp_I', 'dp_U', 'dp_V')
 
 Floats = NDArray[np.float64]
@@ -110,11 +116,11 @@ def mask_canvas(annotation: Mapping[str, Any], where: str) -> NDArray[np.uint8] 
     """
     if not has_masks(annotation):
         return None
-    canvas = np.zeros((CANVAS_SIDE, CANVAS_SIDE), np.uint8)
+    canvas = np.zeros((CANVAS_SIDE, CANVAS_SIDE), np.uint8, order='F')  # as codes run
     for number, code in mask_codes(annotation, where).items():
         if isinstance(code['counts'], list):
             code = run_lengths.frPyObjects(code, CANVAS_SIDE, CANVAS_SIDE)
-        canvas[np.asarray(run_lengths.decode([code])[..., 0], bool)] = number
+        np.copyto(canvas, np.uint8(number), where=run_lengths.decode(code).view(bool))
     return canvas
 
 

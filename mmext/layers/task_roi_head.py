@@ -4,18 +4,23 @@ He et al., "Mask R-CNN", ICCV 2017: a branch for each question that is asked of 
 ``StandardRoIHead`` has two, boxes and masks.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import torch
 from mmdet.models.roi_heads import StandardRoIHead
 from mmdet.models.task_modules.samplers import SamplingResult
 from mmdet.models.utils import unpack_gt_instances
 from mmdet.structures import SampleList
+from mmdet.structures.bbox import get_box_tensor
 from mmdet.utils import ConfigType, InstanceList
 from torch import Tensor, nn
 
 from mmext.errors import InputError
 from mmext.registry import MODELS
+
+_EDGE = 0.1
 
 
 @MODELS.register_module()
@@ -30,14 +35,25 @@ class TaskRoIHead(StandardRoIHead):
 
     Args:
         tasks: name -> config of a task.
+        regions_per_object: the tasks are trained on so many random boxes around each object, see
+            :func:`boxes_around`: on all objects from the first step on, however good the proposals
+            are. None: on the positive proposals that are sampled for boxes and masks.
         kwargs: of the host's head.
 
     Raises:
-        InputError: two tasks have a loss or a field of one name.
+        InputError: two tasks have a loss or a field of one name; a number is below 1.
     """
 
-    def __init__(self, tasks: Mapping[str, ConfigType], **kwargs: ConfigType) -> None:
+    def __init__(
+        self,
+        tasks: Mapping[str, ConfigType],
+        regions_per_object: int | None = None,
+        **kwargs: ConfigType,
+    ) -> None:
         super().__init__(**kwargs)
+        if regions_per_object is not None and regions_per_object < 1:
+            raise InputError(f'regions_per_object: expected 1 or more, got {regions_per_object}')
+        self.regions_per_object = regions_per_object
         self.tasks = nn.ModuleDict({name: MODELS.build(task) for name, task in tasks.items()})
         self._sampled: list[SamplingResult] = []
         self.mirrored: Sequence[Tensor] | None = None
@@ -66,6 +82,11 @@ class TaskRoIHead(StandardRoIHead):
         losses: dict[str, Tensor] = super().loss(x, rpn_results_list, batch_data_samples)
         batch_gt_instances, *_ = unpack_gt_instances(batch_data_samples)
         sampled, self._sampled = self._sampled, []
+        if self.regions_per_object is not None:
+            sampled = [
+                _resampled(own, *boxes_around(get_box_tensor(gt.bboxes), self.regions_per_object))
+                for own, gt in zip(sampled, batch_gt_instances, strict=True)
+            ]
         for name, task in self.tasks.items():
             own = cast(Any, task).loss(x, sampled, batch_gt_instances)
             _refuse_twice(name, losses.keys() & own.keys())
@@ -112,6 +133,32 @@ class TaskRoIHead(StandardRoIHead):
         if self.mirrored is None or getattr(task, 'mirror', None) is None:
             return {}
         return dict(mirrored=self.mirrored)
+
+
+def boxes_around(gt_xyxy: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Random boxes about as far from objects as detections are.
+
+    Each edge is moved by up to a tenth of the side, in or out: IoUs with the object are .8 in the
+    mean and hardly ever below .65.
+
+    Args:
+        gt_xyxy: ``[n, 4]``, px.
+        count: boxes of each object.
+
+    Returns:
+        ``[n count, 4]`` px and the object of each ``[n count]`` int64.
+    """
+    index = torch.arange(len(gt_xyxy), device=gt_xyxy.device).repeat_interleave(count)
+    boxes = gt_xyxy[index].float()
+    sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
+    return boxes + sides * (torch.rand_like(boxes) - 0.5) * (2 * _EDGE), index
+
+
+def _resampled(sampled: SamplingResult, boxes: Tensor, index: Tensor) -> SamplingResult:
+    """The sample with other positive boxes ``[n, 4]`` of the objects ``[n]``."""
+    found = copy.copy(sampled)
+    found.pos_priors, found.pos_assigned_gt_inds = boxes, index
+    return found
 
 
 def _refuse_twice(task: str, names: set[str]) -> None:

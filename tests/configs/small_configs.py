@@ -140,6 +140,9 @@ def _shrink_rcnn(config: Config) -> None:
             task.update(in_channels=WIDTH, conv_channels=WIDTH)
             continue
         task.decoder.update(in_channels=WIDTH, channels=WIDTH, out_channels=WIDTH)
+        if 'Hourglass' in task.trunk.type:
+            task.trunk.update(in_channels=WIDTH, channels=(WIDTH, WIDTH), num_groups=4)
+            continue
         task.trunk.update(in_channels=WIDTH, channels=WIDTH, num_convs=1)
         if 'DeepLab' in task.trunk.type:
             task.trunk.num_groups = 4

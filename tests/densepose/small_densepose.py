@@ -26,6 +26,9 @@ TRUNKS: dict[str, dict[str, Any]] = {
         num_groups=4,
         non_local=True,
     ),
+    'hourglass': dict(
+        type='mmext.SurfaceHourglassTrunk', in_channels=8, channels=(8, 16), num_groups=4
+    ),
 }
 TASK: dict[str, Any] = dict(
     type='mmext.DensePoseTask',

@@ -1,12 +1,20 @@
 """Decoder, trunks and predictor: parameters of the released models, and what they compute."""
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from mmext.densepose.pyramid_decoder import PyramidDecoder
 from mmext.densepose.surface_maps import SurfacePredictor
-from mmext.densepose.trunks import SurfaceConvTrunk, SurfaceDeepLabTrunk
+from mmext.densepose.trunks import (
+    SurfaceConvTrunk,
+    SurfaceDeepLabTrunk,
+    SurfaceHourglassTrunk,
+)
+from mmext.errors import InputError
+from mmext.formats.surface_annotations import MASK_OF_PART, MIRRORED_MASKS
+from mmext.formats.surface_files import MIRRORED_PARTS
 
 
 def size(module: nn.Module) -> int:
@@ -64,3 +72,53 @@ def test_views_see_the_whole_region() -> None:
     plain(regions)[0, :, 0, 0].sum().backward()
     assert regions.grad is not None
     assert not regions.grad[..., 4:].any()
+
+
+def test_nested_parts_stand_on_their_coarse_part() -> None:
+    torch.manual_seed(0)
+    nested = SurfacePredictor(6, 15, nested=True)
+    features = torch.randn(2, 6, 5, 5)
+    maps, parts = nested(features), nested.layers['parts'](features)
+    # of each coarse part two parts, of hands and feet one
+    groups = [(1, 2), (3,), (4,), (5,), (6,), (7, 9), (8, 10), (11, 13), (12, 14)]
+    groups += [(15, 17), (16, 18), (19, 21), (20, 22), (23, 24)]
+    for coarse, group in enumerate(groups, start=1):
+        for part in group:
+            expected = parts[:, part] + maps.coarse[:, coarse]
+            torch.testing.assert_close(maps.parts[:, part], expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(maps.parts[:, 0], parts[:, 0], atol=1e-5, rtol=1e-5)
+
+
+def test_coarse_parts_of_mirrored_parts_are_mirrored() -> None:
+    for part, other in enumerate(MIRRORED_PARTS):
+        assert MASK_OF_PART[other] == MIRRORED_MASKS[MASK_OF_PART[part]]
+
+
+def test_the_hourglass_step_by_step() -> None:
+    torch.manual_seed(0)
+    trunk = SurfaceHourglassTrunk(6, (8, 12, 16), num_groups=4).eval()
+    regions = torch.randn(2, 6, 10, 10)
+    fine = trunk.down[0](regions)
+    middle = trunk.down[1](fine)
+    coarse = trunk.down[2](middle)
+    assert [x.shape[1:] for x in (fine, middle, coarse)] == [(8, 10, 10), (12, 5, 5), (16, 3, 3)]
+    back = F.interpolate(trunk.project[1](coarse), size=(5, 5), mode='bilinear')
+    middle = trunk.up[1](middle + back)
+    back = F.interpolate(trunk.project[0](middle), size=(10, 10), mode='bilinear')
+    torch.testing.assert_close(trunk(regions), trunk.up[0](fine + back))
+    assert trunk.out_channels == 8
+
+
+def test_a_cell_of_the_hourglass_sees_the_whole_region() -> None:
+    torch.manual_seed(0)
+    trunk = SurfaceHourglassTrunk(4, (8, 8, 8), num_groups=4)
+    regions = torch.randn(1, 4, 24, 24, requires_grad=True)
+    trunk(regions)[0, :, 0, 0].sum().backward()
+    assert regions.grad is not None
+    assert regions.grad[0, :, -1, -1].abs().sum() > 0
+
+
+@pytest.mark.parametrize('channels', [(), (8, 6), (0,)])
+def test_channels_of_the_hourglass_are_multiples(channels: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match='multiples of the 4 groups'):
+        SurfaceHourglassTrunk(8, channels, num_groups=4)

@@ -22,6 +22,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     'plain': {},
     'deeplab': dict(trunk=TRUNKS['deeplab'], num_coarse=15),
     'non_local': dict(trunk=TRUNKS['non_local'], average_uv=True),
+    'hourglass': dict(trunk=TRUNKS['hourglass'], num_coarse=15, nested=True),
     'wc1': dict(confidence='wc1'),
     'wc2m': dict(confidence='wc2', mask_confidence=True, num_coarse=15),
     'levels': dict(
@@ -196,6 +197,8 @@ def test_predictions_are_the_released_ones(name: str) -> None:
         if maps.part_confidence is not None:
             parts = parts * (F.softplus(doubled(maps.part_confidence)) + 0.01)
             coarse = coarse * (F.softplus(doubled(maps.coarse_confidence)) + 0.01)
+        if task.nested:  # the body is likelier, not one of its parts
+            coarse = summed(coarse)
         label, u, _ = decode(coarse[0], parts[0], doubled(maps.u)[0], doubled(maps.v)[0], (68, 61))
     same = direct['surface'][0][0] == label.numpy()
     assert same.mean() > 0.995
@@ -212,18 +215,24 @@ def test_summed_parts_outweigh_the_background() -> None:
     body = 1 - coarse.softmax(1)[:, 0]
     torch.testing.assert_close(summed(coarse).softmax(1)[:, 1], body)
 
-    task = small_detector(num_coarse=15).roi_head.tasks['densepose'].eval()
-    for layer in (task.predictor.layers['coarse'], task.predictor.layers['parts']):
-        torch.nn.init.zeros_(layer.weight)
-    task.predictor.layers['coarse'].bias.data[0] = 1.0  # e of e + 14: no part alone is likelier
-    task.predictor.layers['parts'].bias.data[3] = 1.0
     features = [torch.randn(1, 8, 24 // 2**i, 24 // 2**i) for i in range(5)]
     boxes = [torch.tensor([[10.0, 10, 60, 70]])]
-    for is_summed, part in ((False, 0), (True, 3)):
-        task.summed_body = is_summed
+    for is_nested, part in ((False, 0), (True, 18)):
+        task = small_detector(num_coarse=15, nested=is_nested).roi_head.tasks['densepose'].eval()
+        biases = {name: layer.bias.data for name, layer in task.predictor.layers.items()}
+        for name in ('coarse', 'parts'):
+            torch.nn.init.zeros_(task.predictor.layers[name].weight)
+        biases['coarse'][0] = 1.0  # e of e + 14: no part alone is likelier
+        biases['coarse'][11] = 0.5  # the right upper arm, parts 16 and 18
+        biases['parts'][3], biases['parts'][18] = 0.4, 0.1
         with torch.no_grad():
             (found,) = task.predict(features, boxes, [{}])
         assert np.unique(found['surface'][0][0]).tolist() == [part]
+
+
+def test_nested_parts_need_coarse_ones() -> None:
+    with pytest.raises(InputError, match='nested'):
+        small_detector(nested=True)
 
 
 def test_nobody_found() -> None:

@@ -1,7 +1,7 @@
 """A small DensePose R-CNN with masks and key points, from random weights.
 
 Three stages of ResNet-18 of half the width, a pyramid and heads of 64 channels. The regions of the
-surface are looked at in several widths, with GroupNorm: plain convolutions learn slower.
+surface are looked at from fine to coarse and back, with GroupNorm: plain convolutions learn slower.
 """
 
 _base_ = './mask-rcnn_demo.py'
@@ -44,13 +44,15 @@ model = dict(
                     out_channels=channels,
                     num_levels=3,
                 ),
-                roi_extractor=dict(roi_extractor, featmap_strides=[4]),
+                roi_extractor=dict(
+                    roi_extractor,
+                    featmap_strides=[4],
+                    roi_layer=dict(type='RoIAlign', output_size=24, sampling_ratio=0),
+                ),
                 trunk=dict(
-                    type='mmext.SurfaceDeepLabTrunk',
+                    type='mmext.SurfaceHourglassTrunk',
                     in_channels=channels,
-                    channels=128,
-                    num_convs=3,
-                    dilations=(2, 4, 6),  # of 14 cells
+                    channels=(channels, 128, 192),  # of 24, 12 and 6 cells
                     num_groups=8,
                 ),
             ),

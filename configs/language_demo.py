@@ -2,7 +2,8 @@
 
 Its classifier compares regions with learned vectors of 5 classes, 11 colors and 5 kinds of ground;
 those of a region (measured on its pixels by `mmext.MeasureTags`) are added up, and brought
-together with it by a head for search beside the box head, which learns as in `upsnet_demo.py`.
+together with it by a head for search on its pixels, beside the box head, which learns as in
+`upsnet_demo.py`.
 `mmext find` searches by them.
 """
 
@@ -27,10 +28,10 @@ model = dict(
             type='mmext.JointEmbeddingLoss',
             dim=dim,
             num_classes=len(classes),
-            word_weight=1.0,
+            word_weight=2.0,
             loss_weight=0.5,
         ),
-        search_head=dict(type='mmext.SearchHead', in_channels=64, dim=dim),
+        search_head=dict(type='mmext.SearchHead', dim=dim, memory=8192),
     )
 )
 train_pipeline = [

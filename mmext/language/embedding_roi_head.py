@@ -44,6 +44,7 @@ class _WithEmbeddings:
         self.embedding_loss = None if embedding_loss is None else MODELS.build(embedding_loss)
         self.search_head = None if search_head is None else MODELS.build(search_head)
         self._truths: SampleList = []  # of the batch that is learned from
+        self._images: Tensor | None = None  # of the maps that come
         if not isinstance(self.embedder.fc_cls, EmbeddingClassifier):
             raise InputError(
                 f'{type(self).__name__} needs bbox_head.cls_predictor_cfg=dict(type='
@@ -73,6 +74,10 @@ class _WithEmbeddings:
         finally:
             self._truths = []
 
+    def see(self, images: Tensor) -> None:
+        """Take the images ``[N, 3, H, W]`` of the maps that come next, for the search head."""
+        self._images = None if self.search_head is None else images
+
     @contextmanager
     def _keeping(self) -> Iterator[None]:
         """The classifier keeps the embeddings of its next call."""
@@ -83,10 +88,8 @@ class _WithEmbeddings:
         finally:
             classifier.keeps, classifier.kept = False, None
 
-    def _regions_of_objects(self, x: Any, sampled: list[Any]) -> Tensor:
-        """Embeddings ``[B, D]`` of the sampled regions of objects, that learn from their words."""
-        if self.search_head is not None:
-            return self._searched(x, [result.pos_priors for result in sampled])
+    def _regions_of_objects(self, sampled: list[Any]) -> Tensor:
+        """Embeddings ``[B, D]`` of the sampled regions of objects, by the classifier."""
         counts = [len(result.priors) for result in sampled]
         parts = self.embedder.fc_cls.kept.split(counts)  # of each image first those of objects
         return torch.cat(
@@ -127,12 +130,16 @@ class _WithEmbeddings:
                 f'gt_instances.tags have {tags.shape[1]} words, the classifier has {len(vectors)}; '
                 'give both the same list'
             )
+        labels = torch.cat([result.pos_gt_labels for result in sampled])
+        if self.search_head is None:
+            regions = self._regions_of_objects(sampled)
+        else:
+            pixels = self._look(x, [result.pos_priors for result in sampled])
+            pixels, tags, labels = self.search_head.recall(pixels, tags, labels)
+            regions = self.search_head(pixels)
         texts = nn.functional.normalize(tags @ vectors, dim=1)
         text_ids = torch.unique(tags, dim=0, return_inverse=True)[1]
-        labels = torch.cat([result.pos_gt_labels for result in sampled])
-        return self.embedding_loss(  # type: ignore[misc]
-            self._regions_of_objects(x, sampled), texts, text_ids, labels, tags, vectors
-        )
+        return self.embedding_loss(regions, texts, text_ids, labels, tags, vectors)  # type: ignore[misc]
 
     def _with_tags(self, results: dict, x: Any, sampled: list[Any]) -> dict:
         """The box losses, and those of the embeddings of the same regions."""
@@ -140,13 +147,15 @@ class _WithEmbeddings:
             results['loss_bbox'].update(self._loss_of_tags(x, sampled))
         return results
 
-    def _searched(self, x: Any, boxes: list[Tensor]) -> Tensor:
-        """Embeddings ``[n, D]`` by the search head of boxes ``[n_i, 4]``, px of the input."""
-        head: Any = self.search_head
-        extractor: Any = self.bbox_roi_extractor  # type: ignore[attr-defined]
-        extractor = extractor[-1] if isinstance(extractor, nn.ModuleList) else extractor
-        levels = tuple(level.detach() for level in x[: extractor.num_inputs])
-        return head(extractor(levels, bbox2roi([head.grow(own) for own in boxes])))
+    def _look(self, x: Any, boxes: list[Tensor]) -> Tensor:
+        """The pixels of boxes ``[n_i, 4]``, px of the input, for the search head."""
+        if self._images is None or len(self._images) < len(x[0]):
+            raise InputError(
+                'search_head reads the pixels of images, which this detector does not hand on: '
+                "UPSNet and type='mmext.SearchRCNN' (in the place of MaskRCNN) do"
+            )
+        pixels: Tensor = self.search_head.look(self._images, bbox2roi(boxes))  # type: ignore[union-attr]
+        return pixels
 
     def embed_boxes(self, x: Any, boxes: list[Tensor]) -> Tensor:
         """Embeddings ``[n, D]`` of the boxes ``[n_i, 4]`` of each image, px of the input."""
@@ -155,7 +164,7 @@ class _WithEmbeddings:
         if not len(rois):
             return rois.new_zeros(0, classifier.table.shape[1])
         if self.search_head is not None:
-            return self._searched(x, boxes)
+            return self.search_head(self._look(x, boxes))
         with self._keeping():
             self._forward_last(x, rois)
             return classifier.kept

@@ -24,6 +24,7 @@ from mmext.layers.second_stage_parts import (
     use_cascade_parts,
     use_task_parts,
 )
+from mmext.layers.shown_images import show_images
 from mmext.layers.task_roi_head import TaskRoIHead
 
 
@@ -160,6 +161,7 @@ def use_two_stage_parts(detector: Any, runners: Mapping[str, Runner]) -> None:
     image_input, dense = ImageInput(detector.data_preprocessor), runners['dense']
 
     def extract_feat(batch_inputs: Tensor) -> Levels:
+        show_images(detector, batch_inputs)
         return Levels.of(dense.output_names, dense(image_input.pixels(batch_inputs)))
 
     detector.extract_feat = extract_feat

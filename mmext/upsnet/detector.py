@@ -21,11 +21,12 @@ from mmdet.utils import ConfigType, InstanceList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmext.layers.shown_images import ShowsImages
 from mmext.registry import MODELS
 
 
 @MODELS.register_module()
-class UPSNet(TwoStagePanopticSegmentor):
+class UPSNet(ShowsImages, TwoStagePanopticSegmentor):
     """mmdet's two-stage panoptic base with UPSNet's losses and predictions.
 
     Args:

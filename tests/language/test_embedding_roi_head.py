@@ -183,7 +183,6 @@ def test_upsnet_gives_its_detections_embeddings() -> None:
     for part in ('bbox', 'mask'):
         model.roi_head[f'{part}_roi_extractor'].out_channels = 8
         model.roi_head[f'{part}_head'].update(in_channels=8, conv_out_channels=8)
-    model.roi_head.search_head.in_channels = 8
     model.semantic_head.update(in_channels=8, inner_channels=8)
     model.test_cfg.rcnn.score_thr = 0.0
     torch.manual_seed(0)

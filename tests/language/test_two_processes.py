@@ -16,7 +16,7 @@ from mmext.language.table import TextTable
 from mmext.registry import METRICS
 
 LOSS = dict(type='mmext.JointEmbeddingLoss', dim=8, num_classes=3, word_weight=1.0)
-SEARCH = dict(type='mmext.SearchHead', in_channels=8, roi_feat_size=3, channels=16, dim=8)
+SEARCH = dict(type='mmext.SearchHead', size=8, channels=4, hidden=16, dim=8)
 GROUPS = {'name': ['ball', 'crate', 'tree'], 'color': ['red', 'green']}
 OBJECTS = (3, 0)  # of an image of each rank: the second one has nothing to learn from
 
@@ -30,6 +30,7 @@ class Learner(nn.Module):
 
     def forward(self, rank: int) -> torch.Tensor:
         torch.manual_seed(rank)
+        self.head.see(torch.randn(2, 3, 96, 96))
         losses = self.head.loss(features(seed=rank), proposals(), samples(objects=OBJECTS[rank]))
         return sum(value for name, value in losses.items() if 'loss' in name)
 

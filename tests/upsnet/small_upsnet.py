@@ -10,8 +10,6 @@ from mmext.registry import MODELS
 def shrink(config: Config, channels: int = 8) -> Config:
     """The same architecture with few channels, proposals and RoIs, without weights to load."""
     stages = [channels * 2**i * (1 if config.model.backbone.depth < 50 else 4) for i in range(4)]
-    if 'search_head' in config.model.roi_head:  # of words
-        config.model.roi_head.search_head.in_channels = channels
     config.merge_from_dict(
         {
             'model.backbone.base_channels': channels,

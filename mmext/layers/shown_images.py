@@ -1,0 +1,27 @@
+"""Pixels for second stages that read them beside the maps.
+
+A second stage of mmdet's gets maps alone. One that has ``see(images)`` is shown the images
+before each call with their maps.
+
+Shape legend: N images ``[N, 3, H, W]``.
+"""
+
+from typing import Any
+
+from torch import Tensor
+
+
+def show_images(detector: Any, images: Tensor) -> None:
+    """Show the normalized images to the second stage of a detector, if it looks at them."""
+    head: Any = getattr(detector, 'roi_head', None)
+    if hasattr(head, 'see'):
+        head.see(images)
+
+
+class ShowsImages:
+    """Before a detector class of mmdet's among the bases: its second stage sees the images."""
+
+    def extract_feat(self, batch_inputs: Tensor) -> Any:
+        """The host's maps of images ``[N, 3, H, W]``."""
+        show_images(self, batch_inputs)
+        return super().extract_feat(batch_inputs)  # type: ignore[misc]

@@ -7,11 +7,8 @@ pixels, which learn colors, before anything is averaged, then layers on where th
 it reaches boxes, masks and classes; its words are those of the classifier, which alone learns the
 vectors of the classes.
 
-A detector has few objects in a batch, and each of them many times, as proposals. Pixels do not
-change while a network learns, so regions of earlier batches are as good as new ones: the head keeps
-the last ones and learns from random draws of them. Cf. Wang et al. 2020, "Cross-Batch Memory for
-Embedding Learning", which keeps vectors, and Lin 1992, "Self-Improving Reactive Agents Based on
-Reinforcement Learning, Planning and Teaching" (experience replay), which keeps inputs, as here.
+A detector has few objects in a batch, and each of them many times, as proposals: the head learns
+from random draws of the last regions (:class:`.RegionMemory`).
 
 Shape legend: n regions, S x S pixels of a region ``[n, 3, S, S]``, W words, D numbers.
 """
@@ -21,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmext.errors import InputError
+from mmext.language.region_memory import RegionMemory
 from mmext.layers.roi_align import RoIAlign
 from mmext.registry import MODELS
 
@@ -40,7 +38,6 @@ class SearchHead(nn.Module):
         scale: the sides of a region grow by it: with 1.3, the region ends where the strip of
             ground ends that :class:`.MeasureTags` looks at, 15 % of the height below the object.
         memory: regions that are kept to learn from again; 0: a batch learns from its own alone.
-            It is not part of a checkpoint.
         draw: regions of the memory that a batch learns from.
 
     Raises:
@@ -62,7 +59,8 @@ class SearchHead(nn.Module):
             raise InputError(f'SearchHead: size {size}, expected a multiple of {GRID}')
         if memory and not 0 < draw <= memory:
             raise InputError(f'SearchHead: draw {draw} of a memory of {memory} regions')
-        self.scale, self.memory, self.draw = scale, memory, draw
+        self.scale, self.draw = scale, draw
+        self.memory = RegionMemory(memory) if memory else None
         self.pool = RoIAlign(size, spatial_scale=1.0, sampling_ratio=2)
         self.layers = nn.Sequential(
             *(nn.Conv2d(3, channels, 1), nn.ReLU(inplace=True)),
@@ -72,7 +70,6 @@ class SearchHead(nn.Module):
             *(nn.Flatten(), nn.Linear(2 * channels * GRID**2, hidden), nn.ReLU(inplace=True)),
             nn.Linear(hidden, dim),
         )
-        self._kept: tuple[Tensor, ...] = ()  # pixels, tags, labels; the latest last
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Vectors ``[n, D]``, fp32, of pixels ``[n, 3, S, S]``."""
@@ -91,8 +88,7 @@ class SearchHead(nn.Module):
         pixels: Tensor = self.pool(images.detach().float(), grown)
         return pixels
 
-    @torch.no_grad()
-    def recall(self, pixels: Tensor, tags: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+    def recall(self, pixels: Tensor, tags: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Keep what a batch has, and give what it shall learn from.
 
         Args:
@@ -103,11 +99,7 @@ class SearchHead(nn.Module):
         Returns:
             The same three of a random draw of what is kept; of the batch without a memory.
         """
-        batch: tuple[Tensor, ...] = (pixels, tags, labels)
-        if not self.memory:
-            return batch
-        if self._kept:
-            batch = tuple(torch.cat(both) for both in zip(self._kept, batch, strict=True))
-        self._kept = tuple(values[-self.memory :] for values in batch)
-        drawn = torch.randperm(len(self._kept[0]))[: self.draw].to(labels.device)
-        return tuple(values[drawn] for values in self._kept)
+        if self.memory is None:
+            return pixels, tags, labels
+        self.memory.keep(pixels, tags, labels)
+        return self.memory.draw(self.draw)

@@ -83,7 +83,24 @@ def test_a_memory_keeps_the_last_regions_with_what_is_said_of_them() -> None:
     for _ in range(20):
         seen |= set(head.recall(pixels[:0], tags[:0], labels[:0])[2].tolist())
     assert seen == {4, 5, 6, 7, 8}
-    assert not any('kept' in name for name in head.state_dict())
+
+
+def test_a_memory_goes_on_from_a_checkpoint() -> None:
+    """What is drawn after it is the same; floats, which ranks average, are none of its buffers."""
+    one, other = (MODELS.build(dict(SEARCH, memory=5, draw=4)) for _ in range(2))
+    batch = torch.randn(7, 3, 8, 8).half().float(), torch.rand(7, 2).half().float(), torch.arange(7)
+    one.recall(*batch)
+    other.load_state_dict(one.state_dict())
+    assert not any(buffer.is_floating_point() for buffer in other.buffers())
+    drawn = []
+    for search in (one, other):
+        torch.manual_seed(3)
+        drawn.append(search.recall(*(values[:1] for values in batch)))
+    for own, resumed, given in zip(*drawn, batch, strict=True):
+        assert torch.equal(own, resumed) and torch.equal(own, given[drawn[0][2]])
+    larger = MODELS.build(dict(SEARCH, memory=6, draw=4))
+    larger.load_state_dict(one.state_dict())
+    assert larger.recall(*(values[:1] for values in batch))[2].tolist() == [0]  # begun anew
 
 
 def test_without_a_memory_a_batch_learns_from_its_own() -> None:

@@ -9,7 +9,7 @@ _base_ = [
     './_base_/schedules/demo_landmarks.py',
 ]
 
-max_iters = 5200
+max_iters = 9000
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 optim_wrapper = dict(optimizer=dict(lr=4e-3))
 param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_iters)]
@@ -32,6 +32,7 @@ model = dict(
         num_points=17,
         in_channels=64,
         deconv_channels=(64,),
+        loss_type='weighted_adaptive_wing',
         codec=dict(stamp='dark', sigma=1.5, decoder='taylor', kernel_size=9),
     ),
     test_cfg=dict(score_points='all'),  # boxes are given: their scores say nothing

@@ -28,7 +28,7 @@ train_pipeline = [
 ]
 test_pipeline = [train_pipeline[0], train_pipeline[1], train_pipeline[2], train_pipeline[-1]]
 train_dataloader = dict(
-    batch_size=16,
+    batch_size=8,
     dataset=dict(type='mmext.CocoLandmarkDataset', pipeline=train_pipeline),
 )
 val_dataloader = dict(
@@ -38,4 +38,4 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = _base_.val_evaluator[1:]  # boxes are given
 test_evaluator = val_evaluator
-auto_scale_lr = dict(base_batch_size=16)
+auto_scale_lr = dict(base_batch_size=8)

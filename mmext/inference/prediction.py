@@ -31,6 +31,7 @@ from mmext.drawing.colors import Picture
 from mmext.drawing.panels import Classes, Scene, draw_scene
 from mmext.errors import InputError
 from mmext.formats.json_files import read_json
+from mmext.formats.landmark_sets import LANDMARK_SETS
 from mmext.formats.panoptic_files import category_table
 from mmext.functional.surface_pasting import SurfaceImage, paste_surfaces
 from mmext.host_repairs.configs import adapt_config
@@ -324,7 +325,8 @@ def _configured_table(config: Config) -> dict[str, Any]:
 
 def _configured_classes(dataset: Mapping[str, Any]) -> dict[str, Any]:
     """The ``metainfo`` of a data set's config, its class list completed; {} without classes."""
-    table = dict(dataset.get('metainfo') or {})
+    points = LANDMARK_SETS.get(dataset.get('landmark_set') or '')
+    table = {**(points.metainfo() if points else {}), **(dataset.get('metainfo') or {})}
     listed = (*table.get('thing_classes', ()), *table.get('stuff_classes', ()))
     if listed:
         table.setdefault('classes', listed)

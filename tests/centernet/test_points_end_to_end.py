@@ -104,7 +104,7 @@ def test_key_points_are_learned_measured_and_drawn(
     results = Path(f'{prefix}.keypoints.json')
     assert set(detections_per_image(results).values()) == {50}
     annotations = tmp_path / 'data' / 'annotations/face_keypoints_val.json'
-    sigmas = Config.fromfile(file).metainfo['sigmas']
+    sigmas = Config.fromfile(file).val_dataloader.dataset.metainfo['sigmas']
     expected = average_precision(annotations, results, 'keypoints', sigmas)
     assert values['keypoints/AP'] == pytest.approx(expected, abs=1e-6)
     assert {'landmarks/found', 'coco/bbox_mAP_50'} <= set(values)

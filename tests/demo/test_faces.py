@@ -24,6 +24,7 @@ from mmext.demo.head_model import (
 from mmext.demo.people import KINDS, draw_people
 from mmext.demo.solids import Part, Placement, look, nearest_depth, turn
 from mmext.formats.face_details import read_face_details
+from mmext.formats.landmark_sets import LANDMARK_SETS
 from mmext.formats.wider_face_files import INVALID, read_faces
 from mmext.formats.wider_face_ground_truth import read_ground_truth
 
@@ -78,12 +79,13 @@ def test_files_agree_with_each_other(root: Path) -> None:
 
 def test_key_points_are_those_of_the_faces(root: Path) -> None:
     config = Config.fromfile(Path(__file__).parents[2] / 'configs/centernet_pose_demo.py')
+    five = LANDMARK_SETS[config.val_dataloader.dataset.landmark_set].metainfo()
     for split, count in (('train', 12), ('val', 10)):
         content = json.loads((root / f'annotations/face_keypoints_{split}.json').read_text())
         (category,) = content['categories']
-        assert [category['name']] == list(config.metainfo.classes)
-        assert category['keypoints'] == list(config.metainfo.keypoints)
-        pairs = [[first + 1, second + 1] for first, second in config.metainfo.skeleton]
+        assert [category['name']] == list(five['classes'])
+        assert category['keypoints'] == list(five['keypoints'])
+        pairs = [[first + 1, second + 1] for first, second in five['skeleton']]
         assert category['skeleton'] == pairs
         faces = read_faces(root / f'labelv2/{split}/labelv2.txt')
         assert len(content['images']) == len(faces) == count

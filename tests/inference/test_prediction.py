@@ -50,6 +50,14 @@ def test_the_checkpoint_comes_first_and_the_class_of_the_data_set_last(tmp_path:
     assert len(class_table(config(tmp_path), {})['classes']) == 133
 
 
+def test_a_set_of_points_brings_its_class() -> None:
+    dataset = dict(type='mmext.CocoPoseDataset', ann_file='a.json', landmark_set='face_5')
+    dataset['metainfo'] = dict(palette=[(1, 2, 3)])
+    table = class_table(Config(dict(model={}, test_dataloader=dict(dataset=dataset))), {})
+    assert table['classes'] == ('face',) and table['palette'] == [(1, 2, 3)]
+    assert table['keypoints'][2] == 'nose'
+
+
 def test_classes_that_nobody_knows(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"classes='auto', and there is no .*panoptic\.json"):
         class_table(config(tmp_path, classes='auto'), {})

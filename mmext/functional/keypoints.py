@@ -23,7 +23,7 @@ Array = TypeVar('Array', Floats, torch.Tensor)
 
 UNKNOWN, OCCLUDED, VISIBLE = 0, 1, 2
 
-_TOLERANCE = 1e-5  # of the last row of an affine map
+_ZERO, _ONE = 1e-6, 1.1e-5  # how far the last row of an affine map may be from 0, 0, 1
 
 
 def flip_permutation(num_points: int, flip_pairs: Sequence[Sequence[int]]) -> Ints:
@@ -133,4 +133,4 @@ def _determinant(matrix: Floats) -> float:
 
 
 def _is_last_row(x: float, y: float, one: float) -> bool:
-    return abs(x) <= _TOLERANCE and abs(y) <= _TOLERANCE and abs(one - 1) <= _TOLERANCE
+    return abs(x) <= _ZERO and abs(y) <= _ZERO and abs(one - 1) <= _ONE

@@ -86,6 +86,28 @@ def test_warp_of_nothing_and_of_a_projective_map() -> None:
         warp_points(np.zeros((1, 5, 2), np.float32), np.array([[1, 0, 0], [0, 1, 0], [0.1, 0, 1]]))
 
 
+@pytest.mark.parametrize(
+    ('last_row', 'is_affine'),
+    [
+        ((9e-7, -9e-7, 1 - 1e-5), True),
+        ((2e-6, 0, 1), False),  # of an image of 1000 px, it moves points by 2 px
+        ((0, -2e-6, 1), False),
+        ((0, 0, 1 + 1.2e-5), False),
+        ((0, 0, float('nan')), False),
+    ],
+)
+def test_how_nearly_affine_a_map_must_be(
+    last_row: tuple[float, float, float], is_affine: bool
+) -> None:
+    points = np.ones((1, 2, 2), np.float32)
+    matrix = np.array([[1, 0, 3], [0, 1, 4], last_row])
+    if is_affine:
+        assert warp_points(points, matrix).tolist() == [[[4, 5], [4, 5]]]
+    else:
+        with pytest.raises(ValueError, match='expected an affine map'):
+            warp_points(points, matrix)
+
+
 def test_vertical_mirror_renames_and_half_turn_does_not() -> None:
     points = np.array([[[1, 2], [3, 4]]], np.float32)
     swap = flip_permutation(2, [(0, 1)])

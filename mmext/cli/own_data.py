@@ -108,10 +108,8 @@ def _instances_config(
         for file in files
     ]
     found = _evaluators(config, str(val), points is not None, contents[1])
-    one = _literal(dict(_delete_=True, **found[0]))
-    return _text(
-        base, config, train, counts, parts, one if len(found) == 1 else _literal(list(found))
-    )
+    evaluators = _literal(dict(_delete_=True, **found[0]) if len(found) == 1 else list(found))
+    return _text(base, config, train, counts, parts, evaluators)
 
 
 def _face_config(base: str, config: Config, files: tuple[Path, Path], photos: Path) -> str:

@@ -37,6 +37,17 @@ def files(tmp_path: Path) -> list[str]:
     return [*flags, f'--photos={tmp_path / "photos"}', f'--out={tmp_path / "mine.py"}']
 
 
+def printed_training(
+    folder: Path, call: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> str:
+    """What a training of the config in a folder prints."""
+    call(
+        'train', folder / 'mine.py', '--work-dir', folder / 'work', '--no-pretrained',
+        '--mlflow', 'off', '--cfg-options', *OPTIONS,
+    )  # fmt: skip
+    return capsys.readouterr().out
+
+
 def test_it_trains(
     files: list[str],
     tmp_path: Path,
@@ -48,11 +59,7 @@ def test_it_trains(
     metainfo = Config.fromfile(tmp_path / 'mine.py').train_dataloader.dataset.metainfo
     assert metainfo == dict(classes=('b', 'a'))  # and no colors of other classes
     assert '2 classes' in capsys.readouterr().out
-    call(
-        'train', tmp_path / 'mine.py', '--work-dir', tmp_path / 'work', '--no-pretrained',
-        '--mlflow', 'off', '--cfg-options', *OPTIONS,
-    )  # fmt: skip
-    printed = capsys.readouterr().out
+    printed = printed_training(tmp_path, call, capsys)
     assert 'mAP' in printed
 
 
@@ -91,11 +98,7 @@ def test_key_points_train(
     assert metainfo.flip_pairs == ((1, 2),) == config.model.bbox_head.flip_pairs
     assert metainfo.skeleton == ((0, 1),) and metainfo.sigmas == (0.026, 0.05, 0.05)
     assert config.model.bbox_head.num_joints == 3 and config.model.bbox_head.num_classes == 1
-    call(
-        'train', tmp_path / 'mine.py', '--work-dir', tmp_path / 'work', '--no-pretrained',
-        '--mlflow', 'off', '--cfg-options', *OPTIONS,
-    )  # fmt: skip
-    printed = capsys.readouterr().out
+    printed = printed_training(tmp_path, call, capsys)
     assert 'keypoints/AP' in printed and 'bbox_mAP' in printed
 
 
@@ -111,11 +114,7 @@ def test_landmarks_on_crops_train(
     config = Config.fromfile(tmp_path / 'mine.py')
     assert config.model.head.num_points == 3 and config.model.flip_pairs == ((1, 2),)
     assert config.val_dataloader.dataset.metainfo.keypoints == ('nose', 'left_fin', 'right_fin')
-    call(
-        'train', tmp_path / 'mine.py', '--work-dir', tmp_path / 'work', '--no-pretrained',
-        '--mlflow', 'off', '--cfg-options', *OPTIONS,
-    )  # fmt: skip
-    printed = capsys.readouterr().out
+    printed = printed_training(tmp_path, call, capsys)
     assert 'keypoints/AP' in printed and 'pck/PCK@0.2' in printed
 
 

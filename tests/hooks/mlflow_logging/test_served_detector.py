@@ -246,6 +246,25 @@ def test_objects_are_sorted_cut_and_plain() -> None:
     assert second['label'] == 'car' and 'panoptic' not in result
 
 
+def test_a_surface_stays_with_its_object_and_its_own_box() -> None:
+    rng = np.random.default_rng(0)
+    surfaces = [rng.integers(0, 256, (3, *size), np.uint8) for size in ((4, 6), (2, 1), (1, 3))]
+    sample = DetDataSample()
+    sample.pred_instances = InstanceData(
+        labels=torch.tensor([0, 0, 0]),
+        scores=torch.tensor([0.5, 0.25, 0.75]),
+        bboxes=torch.tensor([[0.0, 1, 2, 3], [4, 5, 6, 7], [1, 1, 2, 2]]),
+        surface=surfaces,
+        surface_boxes=torch.tensor([[-2, -1, 6, 4], [4, 5, 1, 2], [5, 3, 3, 1]]),
+    )
+    best, second = describe(sample, (4, 6), META, 0.3)['objects']
+    assert best['surface_box'] == [5, 3, 3, 1] and second['surface_box'] == [-2, -1, 6, 4]
+    for found, surface in ((best, surfaces[2]), (second, surfaces[0])):
+        data = np.frombuffer(base64.b64decode(found['surface']), np.uint8)
+        bgr = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+        assert np.array_equal(bgr[..., ::-1].transpose(2, 0, 1), surface)
+
+
 @pytest.mark.parametrize('seed', range(3))
 def test_panoptic_map_against_a_loop(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -56,6 +56,10 @@ def _objects(instances: Any, classes: Sequence[str], min_score: float) -> list[d
             found['mask'] = {'size': list(code['size']), 'counts': code['counts'].decode()}
         if 'keypoints' in instances:
             found['keypoints'] = instances.keypoints[index].tolist()
+        if 'surface' in instances:
+            rgb = np.moveaxis(_numpy(instances.surface[index]), 0, -1)
+            found['surface'] = _png(rgb[..., ::-1])
+            found['surface_box'] = [int(side) for side in instances.surface_boxes[index]]
         if 'captions' in instances:
             found['caption'] = str(instances.captions[index])
         objects.append(found)
@@ -79,8 +83,13 @@ def _panoptic(ids: np.ndarray, meta: Mapping[str, Any]) -> dict[str, Any]:
         segments.append({'id': number, **facts})
     grid = segment_ids[numbers.reshape(ids.shape)]
     bgr = np.stack([grid >> 16, grid >> 8 & 255, grid & 255], axis=-1).astype(np.uint8)
-    png = cv2.imencode('.png', bgr)[1].tobytes()
-    return {'segments_info': segments, 'png': base64.b64encode(png).decode()}
+    return {'segments_info': segments, 'png': _png(bgr)}
+
+
+def _png(bgr: np.ndarray) -> str:
+    """An ``[H, W, 3]`` uint8 picture as a PNG in base64."""
+    png = cv2.imencode('.png', np.ascontiguousarray(bgr))[1].tobytes()
+    return base64.b64encode(png).decode()
 
 
 def _numpy(value: Any) -> np.ndarray:

@@ -23,7 +23,10 @@ Output is one dict for each image, of plain numbers, texts and lists:
     ``[H, W]`` of the image, px.
 ``objects``
     best first; ``label``, ``label_id``, ``score``, ``box_xyxy`` (px), and where the model has
-    them ``mask`` (COCO's compressed RLE), ``keypoints`` (``[[x, y, …], …]``, px) and ``caption``.
+    them ``mask`` (COCO's compressed RLE), ``keypoints`` (``[[x, y, …], …]``, px), ``caption``, and
+    ``surface``, a PNG in base64 whose R, G, B are part, 255 U and 255 V of the pixels of
+    ``surface_box`` (``[x, y, w, h]``, whole px). That box need not be ``box_xyxy``, and may reach
+    beyond the image.
 ``caption``
     where the model says a sentence about the image.
 ``panoptic``

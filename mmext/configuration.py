@@ -154,7 +154,7 @@ def apply_run_arguments(config: Config, arguments: argparse.Namespace) -> None:
 
 
 def add_guards(config: Config) -> None:
-    """Let every run look after its data, workers and weights, whatever the config says of hooks."""
+    """Let every run look after its data, workers and weights, unless a hook is set to None."""
     _add_hooks(config, _GUARDS)
 
 
@@ -164,13 +164,14 @@ def add_resuming(config: Config) -> None:
 
 
 def _add_hooks(config: Config, kinds: Mapping[str, Sequence[str]]) -> None:
-    """Add default hooks, each unless the config has one of its names."""
+    """Add default hooks, each unless the config has it or says None in its place."""
     hooks = config.get('default_hooks')
     if hooks is None:
         hooks = config.default_hooks = ConfigDict()
     present = [*hooks.values(), *(config.get('custom_hooks') or ())]
     for name, names in kinds.items():
-        if not any(_is_of(hook, kind) for hook in present for kind in names):
+        is_off = name in hooks and hooks[name] is None
+        if not is_off and not any(_is_of(hook, kind) for hook in present for kind in names):
             hooks[name] = ConfigDict(type=f'mmext.{names[0]}')
 
 

@@ -61,8 +61,11 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
 
 
 def tracking_uri(arguments: argparse.Namespace, config: Config) -> str:
-    """The MLflow store of the trials: one for all of them."""
-    own = (_mlflow_hook(config) or ('', {}))[1].get('tracking_uri')
+    """The MLflow store of the trials: one for all of them; ``off`` where the config has it off."""
+    hook = _mlflow_hook(config)
+    if hook is None and _is_off(config):
+        return arguments.mlflow or 'off'
+    own = (hook or ('', {}))[1].get('tracking_uri')
     there = arguments.mlflow or own or os.environ.get('MLFLOW_TRACKING_URI')
     return there or f'sqlite:///{(arguments.work_dir / "mlflow.db").absolute()}'
 
@@ -148,13 +151,19 @@ def _added_options(name: str, config: Config, judging: Judging) -> Iterator[str]
             yield f'default_hooks.checkpoint.rule={"less" if judging.minimize else "greater"}'
         if 'max_keep_ckpts' not in checkpoint:
             yield 'default_hooks.checkpoint.max_keep_ckpts=1'
-    place, hook = _mlflow_hook(config) or ('default_hooks.mlflow', None)
+    free = 'default_hooks.sweep_mlflow' if _is_off(config) else 'default_hooks.mlflow'
+    place, hook = _mlflow_hook(config) or (free, None)
     if hook is None:
         yield f'{place}.type=mmext.MLflowHook'
         hook = {}
     defaults = dict(run_name='trial_{number}', checkpoints='none', model=False)
     yield f'{place}.parent=sweep_{name}'
     yield from (f'{place}.{key}={value}' for key, value in defaults.items() if key not in hook)
+
+
+def _is_off(config: Config) -> bool:
+    """Whether the config has None in the place of its MLflow hook."""
+    return (config.get('default_hooks') or {}).get('mlflow', '') is None
 
 
 def _mlflow_hook(config: Config) -> tuple[str, Mapping[str, Any]] | None:

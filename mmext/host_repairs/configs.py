@@ -5,6 +5,7 @@ Every program that builds a model or a runner from a config calls :func:`adapt_c
 
 from mmengine.config import Config
 
+from mmext.host_repairs.absent_hooks import leave_out_absent_hooks
 from mmext.host_repairs.batch_norm import use_plain_batch_norm
 from mmext.host_repairs.coco_classes import use_own_coco_dataset
 from mmext.host_repairs.panoptic_classes import use_own_panoptic_classes
@@ -26,6 +27,7 @@ def adapt_config(config: Config, single_process: bool) -> list[str]:
     """
     check_roi_layers(config)
     use_own_coco_dataset(config)
+    leave_out_absent_hooks(config)
     said = [use_own_panoptic_classes(config)]
     if single_process:
         said.append(use_plain_batch_norm(config))

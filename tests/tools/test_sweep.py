@@ -152,3 +152,28 @@ def test_a_search_that_stands_in_the_config(config_file: Path, tmp_path: Path, t
         )
     )
     assert 'default_hooks.checkpoint.rule=less' in plan.added
+
+
+def test_a_config_without_mlflow(
+    config_file: Path, tmp_path: Path, tool: Tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None in the place of the hook; a trial starts from the options that are added to it."""
+    from mmext.cli.sweep_plan import plan_of
+
+    own = tmp_path / 'own.py'
+    own.write_text(f"_base_ = '{config_file}'\ndefault_hooks = dict(mlflow=None)\n")
+    monkeypatch.setenv('MLFLOW_TRACKING_URI', 'sqlite:///of_others.db')
+    train = tool('train')
+    configs: list[Any] = []
+    monkeypatch.setattr(train, 'train', configs.append)
+    words = [str(own), '--search', 'optim_wrapper.optimizer.lr=0.1,0.2', '--metric', 'loss']
+    words += ['--work-dir', str(tmp_path / 'sweep')]
+    for told in ('off', 'sqlite:///runs.db'):
+        more = [] if told == 'off' else ['--mlflow', told]
+        plan = plan_of(tool('sweep').build_parser().parse_args([*words, *more]))
+        assert plan.tracking_uri == told
+        command = [str(own), '--mlflow', plan.tracking_uri, '--no-pretrained', '--work-dir']
+        train.main([*command, str(tmp_path / 'trial'), '--cfg-options', *plan.added])
+    off, on = (config.default_hooks for config in configs)
+    assert 'mlflow' not in off and 'sweep_mlflow' not in off
+    assert 'mlflow' not in on and on.sweep_mlflow.tracking_uri == 'sqlite:///runs.db'

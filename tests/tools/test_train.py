@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -115,6 +116,25 @@ def test_precision(config_file: Path, call: Callable[..., None], tmp_path: Path)
     call('test', config_file, work_dir / 'epoch_1.pth', '--work-dir', tmp_path / 'test', *flags)
     (result,) = (tmp_path / 'test').glob('*/*.json')
     assert json.loads(result.read_text())['coco/bbox_mAP'] == validated
+
+
+def test_none_switches_off_any_hook(
+    config_file: Path, call: Callable[..., None], tmp_path: Path, as_new_process: Callable[[], None]
+) -> None:
+    """In a training and in a test; the visualization is mmdet's, the others are ours."""
+    off = ('visualization', 'data_check', 'data_wait', 'mlflow')
+    options = ['--cfg-options', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1']
+    options += ['custom_hooks=[None]', *(f'default_hooks.{name}=None' for name in off)]
+    work_dir = tmp_path / 'train'
+    call('train', config_file, '--work-dir', work_dir, '--no-pretrained', *options)
+    as_new_process()
+    checkpoint = work_dir / 'epoch_1.pth'
+    call('test', config_file, checkpoint, '--work-dir', tmp_path / 'test', *options)
+    for folder in (work_dir, tmp_path / 'test'):
+        (log,) = folder.glob('*/*.log')
+        hooks = set(re.findall(r'^\([A-Z_ ]+\) *(\w+)', log.read_text(), re.MULTILINE))
+        assert {'FiniteWeightsHook', 'LoggerHook'} <= hooks
+        assert not hooks & {'DetVisualizationHook', 'DataCheckHook', 'DataWaitHook'}
 
 
 def test_flags_reach_the_config(

@@ -14,6 +14,7 @@ from mmengine.utils import import_modules_from_strings
 from mmext.base_variables import check_base_variables
 from mmext.config_values import check_loops, check_values
 from mmext.errors import InputError
+from mmext.failed_statements import words_of
 from mmext.host_errors import missing_import
 from mmext.shipped import shipped_folder
 
@@ -336,4 +337,6 @@ def _reason(error: Exception) -> str:
     """The error on one line, with the place in the config that raised it."""
     calls = traceback.extract_tb(error.__traceback__)
     places = [f' ({c.filename}, line {c.lineno})' for c in calls if c.name == '<module>']
-    return f'{type(error).__name__}: {" ".join(str(error).split())}{"".join(places[-1:])}'
+    words = words_of(error)
+    place = ''.join(place for place in places[-1:] if place not in words)
+    return f'{type(error).__name__}: {words}{place}'

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from mmext.failed_statements import failed_statement
 from mmext.host_errors import missing_part
 from mmext.part_errors import part_error, unknown_type
 from mmext.process_deaths import Death, await_news, death_behind
@@ -96,9 +97,10 @@ def input_error(error: BaseException) -> str | None:
     data-loader workers arrive with their traceback as text, which is read.
     """
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    frames = _FRAME.findall(text)
+    frames, report = _FRAME.findall(text), ''
     if frames:  # torch's report of an exception in a data-loader worker
-        text = re.split(rf'^[\w.]*\b{type(error).__name__}: ', text, flags=re.MULTILINE)[-1]
+        report = text
+        text = re.split(rf'^[\w.]*\b{type(error).__name__}(?:: |$)', text, flags=re.MULTILINE)[-1]
     if isinstance(error, InputError):
         return text.strip()
     if not frames:
@@ -109,7 +111,7 @@ def input_error(error: BaseException) -> str | None:
     message = missing_part(error, text, frames[-1]) or unknown_type(error, one_line)
     if message is None and isinstance(error, _HOST_REFUSALS) and _checks_input(frames[-1]):
         message = one_line
-    message = message or part_error(error, one_line)
+    message = message or part_error(error, one_line or failed_statement(error, report))
     if message is None:
         return None
     return f'{message} (set {TRACEBACK_VARIABLE}=1 to see where it was found)'

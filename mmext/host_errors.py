@@ -13,6 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from mmext.failed_statements import words_of
+
 _HOST = re.compile(r'(^|/)(mmdet|mmcv|mmengine|mmext)/')
 _KERNEL = re.compile(r'(\w+?)(?:_impl)?: implementation for device (\w+)\S* not found')
 # first the command, then the sentence: the sentence has spelling mistakes, the command has none
@@ -79,7 +81,7 @@ def missing_import(error: ImportError, imports: Any) -> str:
     wanted = f'custom_imports of the config ({", ".join(map(str, modules))})'
     missing = str(getattr(reason, 'name', None) or '').partition('.')[0]
     if not isinstance(reason, ModuleNotFoundError) or _is_installed(missing):
-        return f'{wanted} failed: {" ".join(str(reason).split())}'
+        return f'{wanted} failed: {words_of(reason)}'
     if missing in _OPTIONAL:
         return (
             f'the package {missing} is not installed; {wanted} need it: {install_command(missing)}'

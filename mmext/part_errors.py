@@ -47,7 +47,7 @@ def part_error(error: BaseException, text: str) -> str | None:
 
     Args:
         error: what was raised.
-        text: its message on one line.
+        text: its message on one line, or the statement that failed without one.
     """
     if not isinstance(error, Exception):
         return None
@@ -68,7 +68,8 @@ def part_error(error: BaseException, text: str) -> str | None:
     if keyword:
         return _unknown_argument(part, keyword[2], frames[-1].f_globals.get(keyword[1]))
     statement = traceback.extract_tb(error.__traceback__)[-1].line
-    where = f' at `{statement}`' if statement and not statement.startswith('raise') else ''
+    is_said = not statement or statement.startswith('raise') or text.startswith(f'`{statement}')
+    where = '' if is_said else f' at `{statement}`'
     return f'{part.key} ({part.kind}) does not work: {reason}{where}{_shown(part.values)}'
 
 

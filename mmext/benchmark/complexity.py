@@ -11,6 +11,8 @@ import torch
 from mmengine.analysis import FlopAnalyzer
 from torch import nn
 
+from mmext.failed_statements import first_line
+
 _PYTHON = 'prim::PythonOp.'  # in a trace, what an autograd function is called
 _COMPILED = (_PYTHON, 'torchvision::', 'mmcv::')
 # our RoIAlign under its name; transposing pixels into rows is no arithmetic
@@ -89,7 +91,7 @@ def measure_complexity(model: nn.Module, batch: dict[str, Any]) -> Complexity:
             flops = float(analysis.total())
             skipped = dict(analysis.unsupported_ops())
     except Exception as error:  # of any detector
-        problem = f'{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ""}'
+        problem = f'{type(error).__name__}: {first_line(error)}'
         return Complexity(parameters, None, shape, problem=problem)
     finally:
         del model.forward  # the class's own is seen again

@@ -27,6 +27,7 @@ from mmext.benchmark.stages import Stages
 from mmext.benchmark.timing import in_turn, spread
 from mmext.benchmark.training import Training
 from mmext.errors import InputError
+from mmext.failed_statements import first_line
 from mmext.hooks.mixed_precision.policy import DTYPES, choose_precision, has_native
 from mmext.progress import progress_bar
 
@@ -117,7 +118,7 @@ def _precisions(device: str, wanted: Sequence[str]) -> list[str]:
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f'--device {device}: {str(error).splitlines()[0]}') from error
+        raise InputError(f'--device {device}: {first_line(error)}') from error
     if list(wanted) == ['auto']:
         halves = [name for name in ('bf16', 'fp16') if has_native(DTYPES[name], device_type)]
         return ['fp32', *halves]
@@ -151,8 +152,7 @@ def _attempt(line: Line, what: str, function: Callable[[], T]) -> T | None:
     except InputError as error:
         line.notes.append(f'no {what}: {error}')
     except Exception as error:  # whatever a detector raises; the others are measured
-        text = str(error).splitlines()
-        line.notes.append(f'no {what}: {type(error).__name__}: {text[0] if text else ""}')
+        line.notes.append(f'no {what}: {type(error).__name__}: {first_line(error)}')
     return None
 
 

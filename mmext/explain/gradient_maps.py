@@ -17,6 +17,7 @@ from mmext.errors import InputError
 from mmext.explain import relevance
 from mmext.explain.layers import Layer, captured, chosen
 from mmext.explain.targets import Anchored, Live
+from mmext.failed_statements import first_line
 
 _CONFINED_CELLS = 9
 
@@ -61,7 +62,7 @@ def differentiate(target: Anchored | Live, layer: Layer | None) -> Slopes:
         except InputError:
             raise
         except Exception as error:
-            raise NotDifferentiable((str(error).splitlines() or [''])[0]) from error
+            raise NotDifferentiable(first_line(error)) from error
     outputs = chosen(found, layer) if layer else []
     if not values.requires_grad:
         raise NotDifferentiable('the score has no path to the input')

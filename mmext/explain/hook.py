@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmext.errors import InputError
+from mmext.failed_statements import first_line
 from mmext.registry import HOOKS
 
 _LEAST_SCORE = 0.3
@@ -85,8 +86,7 @@ class ExplainHook(Hook):
         try:
             self._explain(runner)
         except Exception as error:
-            text = (str(error).splitlines() or [''])[0]
-            runner.logger.warning(f'not explained: {type(error).__name__}: {text}')
+            runner.logger.warning(f'not explained: {type(error).__name__}: {first_line(error)}')
 
     def _explain(self, runner: Runner) -> None:
         from mmext.explain.explainer import Explainer

@@ -28,6 +28,7 @@ from mmext.explain.removal import removal_map
 from mmext.explain.scene import Detection, Scene, Target
 from mmext.explain.segment_maps import segment_maps, segments_of
 from mmext.explain.targets import Anchored, Live, Matched
+from mmext.failed_statements import first_line
 
 _OF_SCORES = (Anchored, Live, Matched)
 
@@ -134,7 +135,7 @@ def by_captum(
             )[method]
             maps.append(function(target, scene.prepared, number, settings))
         except RuntimeError as error:
-            raise NotDifferentiable((str(error).splitlines() or [''])[0]) from error
+            raise NotDifferentiable(first_line(error)) from error
     if not all(bool(m.isfinite().all()) for m in maps):
         raise NotDifferentiable('its derivatives are not finite')
     made = attributions(scene, group, options, method, target, torch.stack(maps))

@@ -19,6 +19,7 @@ from mmext.explain import detectors
 from mmext.explain.heads import Record, derivatives, recorded, undetached
 from mmext.explain.network import Network, Prepared
 from mmext.explain.score_rules import Factor, Key, Rule, find_rule
+from mmext.failed_statements import first_line
 
 _SAME_SCORE, _MOST_TEXT = 1e-6, 100
 
@@ -79,7 +80,7 @@ def trace(network: Network, prepared: Prepared, most: int, min_score: float) -> 
         except InputError:
             raise
         except Exception as error:  # whatever the host raises under gradients that it else does not
-            reason = reason or (str(error).splitlines() or [''])[0][:_MOST_TEXT]
+            reason = reason or first_line(error)[:_MOST_TEXT]
     with torch.no_grad():
         (instances,) = network.predict(prepared.inputs, prepared.meta)
     reason = f'{type(network.model).__name__} cannot predict under gradients ({reason})'

@@ -15,6 +15,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from mmext.errors import InputError
+from mmext.failed_statements import first_line
 from mmext.inference.cpu_kernels import use_cpu_kernels
 from mmext.inference.deployments import deployment_of, forget_weights
 from mmext.inference.parts_description import KEY, PartsDescription, part_file
@@ -111,7 +112,7 @@ def _check_predicts(detector: nn.Module, parts: Mapping[str, NetworkPart]) -> No
     except (RuntimeError, AttributeError, TypeError, IndexError, KeyError) as error:
         raise InputError(
             f'{type(detector).__name__} cannot be exported: it decodes with weights of its own '
-            f'({(str(error).splitlines() or [""])[0]})'
+            f'({first_line(error)})'
         ) from error
 
 

@@ -18,6 +18,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from mmext.errors import InputError
+from mmext.failed_statements import first_line
 from mmext.hooks.mixed_precision.casting import to_float32
 from mmext.hooks.mixed_precision.memory_order import use_channels_last
 from mmext.hooks.mixed_precision.op_guards import OpGuards
@@ -148,7 +149,7 @@ class _Execution:
                 return to_float32(method(*args, **kwargs))
         except Exception as error:
             outputs = getattr(self.plain, name)(*args, **kwargs)  # raises if it is not our fault
-            self.failure = f'{type(error).__name__}: {(str(error).splitlines() or [""])[0]}'
+            self.failure = f'{type(error).__name__}: {first_line(error)}'
             text = f'fast: predicting with the model as it is ({self.failure})'
             print_log(text, 'current', logging.WARNING)
             return outputs

@@ -30,6 +30,7 @@ from mmext.data_report.config_heads import configured_heads, configured_panoptic
 from mmext.drawing.colors import Picture
 from mmext.drawing.panels import Classes, Scene, draw_scene
 from mmext.errors import InputError
+from mmext.failed_statements import first_line
 from mmext.formats.json_files import read_json
 from mmext.formats.landmark_sets import LANDMARK_SETS
 from mmext.formats.panoptic_files import category_table
@@ -175,7 +176,7 @@ def load_predictor(
     try:
         model = model.to(device).eval()
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f'--device {device}: {str(error).splitlines()[0]}') from error
+        raise InputError(f'--device {device}: {first_line(error)}') from error
     return Predictor(fast(model, precision), config, classes)
 
 

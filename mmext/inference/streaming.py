@@ -13,6 +13,7 @@ from mmdet.structures import DetDataSample
 
 from mmext.drawing.layout import side_by_side
 from mmext.errors import TRACEBACK_VARIABLE, InputError
+from mmext.failed_statements import failed_statement
 from mmext.inference.caption_sheets import caption_sheet
 from mmext.inference.media import Frame, PictureWriter, Source, write_picture
 from mmext.progress import progress_bar
@@ -140,5 +141,6 @@ def _leave_out(source: Source, frame: Frame, error: Exception) -> None:
     if isinstance(error, InputError) or (isinstance(error, OSError) and not too_long):
         raise error
     height, width = frame.image.shape[:2]
-    reason = ' '.join(str(error).split()) or type(error).__name__
+    words = ' '.join(str(error).split())
+    reason = words or f'{type(error).__name__} at {failed_statement(error)}'
     source.skipped.append(f'{frame.name} ({width} x {height} pixels): {reason[:300]}')

@@ -12,6 +12,7 @@ from mmcv.transforms import LoadImageFromFile
 from mmengine import fileio
 
 from mmext.errors import InputError, MissingFileError
+from mmext.failed_statements import words_of
 from mmext.formats.misnamed_files import is_joined_address, missing_photo
 from mmext.formats.picture_files import (
     exceeds,
@@ -152,7 +153,7 @@ class LoadImage(LoadImageFromFile):
         try:
             image = self._decoded(data)
         except Exception as error:
-            reason = ' '.join(str(error).split())
+            reason = words_of(error)
             raise UnreadableImageError(f'{path}: cannot be read as an image ({reason})') from error
         if image is None:
             raise UnreadableImageError(f'{path}: cannot be read as an image ({_reason(data)})')

@@ -26,6 +26,10 @@ HEAD = 'model.bbox_head'
         (['optim_wrapper.optimizer.type=SGDD'], ['optim_wrapper.optimizer.type', "'SGDD'"]),
         (['optim_wrapper.optimizer.nesterovv=1'], ['nesterovv: SGD has no', 'mean nesterov?']),
         (['model.neck.num_outs=x'], ['model.neck (FPN)', "num_outs='x'"]),
+        (
+            ['model.neck.in_channels=None'],
+            ['model.neck (FPN)', 'AssertionError: `assert isinstance(in_channels, list)` (mmdet/'],
+        ),
         (['model.backbone.depth=19'], ['model.backbone (ResNet)', 'depth=19']),
         ([f'{HEAD}.foo=1'], [f'{HEAD}.foo: RetinaHead has no such argument']),
         ([f'{HEAD}.anchor_generator.strides=[]'], [f'{HEAD} (RetinaHead)', 'prior_generator']),
@@ -61,6 +65,45 @@ def test_one_line(
     (line,) = re.findall('^error: .*', capsys.readouterr().err, re.MULTILINE)
     for word in words:
         assert word in line
+
+
+_PICKY = """
+from mmdet.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class {name}:
+    def __call__(self, results):
+        assert results.get(
+            'depth_map'
+        ) is not None
+        return results
+"""
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_a_step_of_a_pipeline_that_fails_without_a_word(
+    workers: int, config_file: Path, tool: Callable[[str], ModuleType], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Said with the statement, also where a worker sends it; a look at the data would find it."""
+    name = f'Picky{workers}'
+    (tmp_path / f'{name.lower()}.py').write_text(_PICKY.format(name=name))
+    monkeypatch.syspath_prepend(tmp_path)
+    own = tmp_path / 'own.py'
+    own.write_text(
+        f"_base_ = '{config_file}'\n"
+        f'custom_imports = dict(imports={name.lower()!r})\n'
+        f'steps = [*_base_.pipeline[:2], dict(type={name!r}), _base_.pipeline[2]]\n'
+        f'train_dataloader = dict(num_workers={workers}, dataset=dict(pipeline=steps))\n'
+        'default_hooks = dict(data_check=None)\n'
+    )
+    arguments = [str(own), '--no-pretrained', '--work-dir', str(tmp_path / 'work')]
+    assert run_tool(tool('train').main, arguments) == 2
+    (line,) = re.findall('^error: .*', capsys.readouterr().err, re.MULTILINE)
+    assert 'AssertionError: `assert results.get(' in line
+    assert f'{name.lower()}.py, line 8)' in line
+    assert 'Traceback' not in line and len(line) < 600
 
 
 @pytest.mark.parametrize('seed', ['-1', '4294967296'])

@@ -188,12 +188,25 @@ def _is_interval(value: Any) -> bool:
 _WHOLE = 'a whole number'
 _LOADER = r'(train|val|test)_dataloader'
 _OPTIMIZER = r'optim_wrapper\.(\w+\.)?optimizer'
+# what the runner builds itself, and what that contains
+_TYPED = (
+    r'model(\.(backbone|neck|\w+_head|data_preprocessor))*|optim_wrapper|visualizer|log_processor|'
+    r'(train|val|test)_cfg|(val|test)_evaluator(\.\d+)?|param_scheduler(\.\d+)?|'
+    rf'default_hooks\.\w+|custom_hooks\.\d+|{_LOADER}\.((batch_)?sampler|dataset(\.dataset)*'
+    r'(\.pipeline\.\d+)?)'
+)
 _RULES = (
     Rule('model', lambda value: isinstance(value, Mapping), 'a dict with the type of the model'),
     Rule(rf'{_LOADER}|(train|val|test)_cfg', _is_part, 'a dict, or None for a run without it'),
     Rule(rf'optim_wrapper|{_OPTIMIZER}', _is_part, 'a dict'),
     Rule('default_hooks|randomness|visualizer|log_processor', _is_part, 'a dict'),
-    Rule(r'auto_scale_lr|model_wrapper_cfg|env_cfg(\.\w+_cfg)?', _is_part, 'a dict'),
+    Rule(r'auto_scale_lr|model_wrapper_cfg|env_cfg\.dist_cfg', _is_part, 'a dict'),
+    Rule(r'env_cfg(\.mp_cfg)?', lambda value: isinstance(value, Mapping), 'a dict'),
+    Rule(
+        rf'({_TYPED})\.type',
+        lambda value: value is not None and not isinstance(value, int | float),
+        'the name of a class',
+    ),
     Rule(r'default_hooks\.\w+', lambda value: not isinstance(value, _PLAIN), 'a dict, or None'),
     Rule('resume|find_unused_parameters', _is_true_or_false, 'True or False'),
     Rule('custom_hooks', _is_hooks, 'a list of dicts, one for each hook'),

@@ -48,6 +48,15 @@ def config(**options: Any) -> Config:
     ('key', 'value', 'expected'),
     [
         ('model', 3, 'a dict with the type of the model'),
+        ('model.type', None, 'the name of a class'),
+        ('model.bbox_head.type', 3, 'the name of a class'),
+        ('train_dataloader.dataset.type', None, 'the name of a class'),
+        ('train_dataloader.dataset.pipeline', [dict(type=None)], 'the name of a class'),
+        ('default_hooks.logger', dict(type=None), 'the name of a class'),
+        ('custom_hooks', [dict(type=None)], 'the name of a class'),
+        ('val_evaluator.type', None, 'the name of a class'),
+        ('env_cfg', None, 'a dict'),
+        ('env_cfg', dict(mp_cfg=None), 'a dict'),
         ('train_dataloader', 3, 'a dict, or None'),
         ('train_dataloader.batch_size', 0, 'a whole number of at least 1'),
         ('val_dataloader.batch_size', -1, 'a whole number of at least 1'),
@@ -94,7 +103,8 @@ def config(**options: Any) -> Config:
     ],
 )
 def test_a_wrong_value(key: str, value: Any, expected: str) -> None:
-    with pytest.raises(InputError, match=rf'{key}=.*: expected {expected}.*--cfg-options {key}='):
+    place = rf'({key}[\w.]*)=.*: expected {expected}.*--cfg-options \1='
+    with pytest.raises(InputError, match=place):
         check_values(config(**{key: value}))
 
 
@@ -105,6 +115,9 @@ def test_a_wrong_value(key: str, value: Any, expected: str) -> None:
         ('optim_wrapper.optimizer.lr', 0),
         ('optim_wrapper.optimizer.betas', [0.9, 0.999]),
         ('optim_wrapper.generator', dict(optimizer=dict(lr=1))),
+        ('env_cfg', dict(dist_cfg=None)),
+        ('model.bbox_head.type', dict),  # a class, as configs of Python's own style have it
+        ('train_dataloader.dataset.metainfo', dict(type=None)),
         ('param_scheduler', None),
         ('param_scheduler', dict(type='ConstantLR')),
         ('default_hooks.checkpoint', None),

@@ -9,8 +9,9 @@ _base_ = [
     './_base_/schedules/demo.py',
 ]
 
-max_iters = 5600
+max_iters = 7000
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+optim_wrapper = dict(optimizer=dict(lr=2e-3))
 param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_iters)]
 default_hooks = dict(checkpoint=dict(interval=max_iters))
 # one region of every person a step: more of the same person say little more than another person
@@ -21,7 +22,7 @@ model = dict(
             densepose=dict(
                 num_coarse=15,  # masks of 14 parts tell left from right in every cell
                 nested=True,
-                loss_weights=dict(mask=2.0, part=2.0, uv=0.03),
+                loss_weights=dict(part=2.0, uv=0.03),
             ),
         ),
     ),

@@ -33,7 +33,8 @@ pipeline). The first also gives the state `middle`, `coarse`, `encoded` that the
 Of mmext.CropLandmarkEstimator the file takes crops of the config's size as `image` and gives
 `points` [N, K, 2] in pixels of the crop and `scores` [N, K]; the crops are yours. Of a detector
 with mmext.DensePoseTask only the dense part is written: it takes features of `regions`
-[R, C, s, s] and gives `coarse`, `parts`, `u` and `v`; boxes and those features are yours.
+[R, C, s, s], or where it reads images their normalized pixels [R, 3, s, s], and gives `coarse`,
+`parts`, `u` and `v`; boxes and regions are yours.
 """
 
 import argparse

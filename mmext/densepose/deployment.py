@@ -1,4 +1,4 @@
-"""The dense part as it is deployed: features of regions in, maps of the surface out."""
+"""The dense part as it is deployed: features or pixels of regions in, maps of the surface out."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class SurfaceNetwork(nn.Module):
 
     Attributes:
         input_name, output_names: of the graph.
-        channels: of the features of regions.
+        channels: of the features of regions, or 3: of a task that reads images.
         size_hw: their cells.
         jumps: outputs are no maxima that a last bit could move.
     """
@@ -42,7 +42,7 @@ class SurfaceNetwork(nn.Module):
 
         Returns:
             Logits of the body ``[R, 2 or 15, 4 s, 4 s]`` and of the parts ``[R, 25, 4 s, 4 s]``,
-            U and V likewise.
+            U and V likewise; of pixels as large as these.
         """
         maps = self.predictor(self.trunk(regions))
         return (

@@ -5,12 +5,13 @@ from mmdet.structures import SampleList
 from torch import Tensor
 
 from mmext.errors import InputError
+from mmext.layers.shown_images import ShowsImages
 from mmext.layers.task_roi_head import TaskRoIHead
 from mmext.registry import MODELS
 
 
 @MODELS.register_module()
-class MirrorRCNN(TwoStageDetector):
+class MirrorRCNN(ShowsImages, TwoStageDetector):
     """A two-stage detector whose tasks see the mirrored image as well when it predicts.
 
     Boxes, masks and proposals come from the image itself; tasks that know mirror images

@@ -22,7 +22,7 @@ from mmext.densepose.surface_targets import SurfaceTargets
 
 
 def point_losses(
-    maps: SurfaceMaps, targets: SurfaceTargets, average_uv: bool = False
+    maps: SurfaceMaps, targets: SurfaceTargets, average_uv: bool = False, aligned: bool = False
 ) -> dict[str, Tensor]:
     """``part`` and ``u``, ``v``, or with confidences ``uv``; without points they are 0.
 
@@ -30,9 +30,11 @@ def point_losses(
         maps: of the regions of the targets.
         targets: with P points; those outside of their regions do not count.
         average_uv: the mean over the points on the body instead of the sum.
+        aligned: see :func:`.grid_places`.
     """
     small = maps.u.shape[3]
-    places = grid_places(targets.points, targets.regions[targets.region_index, 1:], side=2 * small)
+    regions = targets.regions[targets.region_index, 1:]
+    places = grid_places(targets.points, regions, 2 * small, aligned)
     inside = places.inside.nonzero()[:, 0]
     places = type(places)(*(values[inside] for values in places))
     region, parts = targets.region_index[inside], targets.parts[inside]

@@ -5,7 +5,8 @@ are linear, so that a value is a weighted sum of 4 x 4 cells of the small map: t
 not exist. Güler et al., "DensePose", CVPR 2018, in the form of detectron2's project of that name.
 
 Shapes: R regions, P points of all of them, C channels, S cells of a side of the small map. Cell k
-of the doubled map stands for the coordinate k, its left edge, as released: no half pixel.
+of the doubled map stands for the coordinate k, its left edge, as released: no half pixel; where
+places are ``aligned``, for its center.
 """
 
 from typing import NamedTuple
@@ -34,18 +35,23 @@ class CellSamples(NamedTuple):
     weights: Tensor
 
 
-def grid_places(points_px: Tensor, regions_xyxy: Tensor, side: int) -> GridPlaces:
+def grid_places(
+    points_px: Tensor, regions_xyxy: Tensor, side: int, aligned: bool = False
+) -> GridPlaces:
     """Where points lie on a map of ``side`` cells over their regions.
 
     Args:
         points_px: ``[P, 2]``.
         regions_xyxy: ``[P, 4]``, the region of each point, px.
         side: of the doubled map.
+        aligned: cells are at their centers.
     """
     origin, size = regions_xyxy[:, :2], regions_xyxy[:, 2:] - regions_xyxy[:, :2]
     relative = points_px - origin
     inside = ((relative >= 0) & (relative < size)).all(1)
     place = relative * side / size
+    if aligned:
+        place = (place - 0.5).clamp(min=0)
     low = place.floor().clamp(0, side - 1)
     high = (low + 1).clamp(max=side - 1)
     return GridPlaces(low.long(), high.long(), torch.minimum(high, place) - low, inside)

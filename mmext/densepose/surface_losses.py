@@ -88,7 +88,12 @@ def mask_loss(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def mask_targets(
-    canvases: Tensor, frames_px: Tensor, regions_xyxy: Tensor, canvas_index: Tensor, side: int
+    canvases: Tensor,
+    frames_px: Tensor,
+    regions_xyxy: Tensor,
+    canvas_index: Tensor,
+    side: int,
+    aligned: bool = False,
 ) -> Tensor:
     """The canvas of each object as its region sees it, nearest cell, 0 outside.
 
@@ -99,11 +104,13 @@ def mask_targets(
         regions_xyxy: ``[R, 4]``.
         canvas_index: ``[R]`` int64, the object of each region.
         side: S.
+        aligned: cells are sampled at their centers; as released, at their left edges.
 
     Returns:
-        ``[R, S, S]`` uint8. Cell k is sampled at its left edge, as released.
+        ``[R, S, S]`` uint8.
     """
-    steps = torch.arange(side, device=regions_xyxy.device, dtype=torch.float32) / side
+    steps = torch.arange(side, device=regions_xyxy.device, dtype=torch.float32)
+    steps = (steps + 0.5 if aligned else steps) / side
     size = regions_xyxy[:, 2:] - regions_xyxy[:, :2]
     x, y = (regions_xyxy[:, axis, None] + steps * size[:, axis, None] for axis in (0, 1))
     frames = frames_px[canvas_index].float()

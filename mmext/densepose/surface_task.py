@@ -61,6 +61,8 @@ class DensePoseTask(BaseModule):
     """
 
     maps_type = SurfaceMaps  # of `forward`, for who runs it elsewhere
+    reads_images = False  # features are levels
+    aligned = False  # as released, cells are trained at their corners, but read at their centers
 
     def __init__(
         self,
@@ -124,10 +126,12 @@ class DensePoseTask(BaseModule):
             batch_gt_instances,
             self.min_overlap,
         )
+        looked_at = self.regions_of(targets.regions[:, 1:])
+        targets = targets._replace(regions=torch.cat([targets.regions[:, :1], looked_at], dim=1))
         maps = self._maps(self._decoded_levels(features), targets.regions)
         with torch.autocast(maps.u.device.type, enabled=False):
-            losses = point_losses(maps, targets, self.average_uv)
-            losses['mask'] = _body_loss(maps, targets)
+            losses = point_losses(maps, targets, self.average_uv, self.aligned)
+            losses['mask'] = _body_loss(maps, targets, self.aligned)
         found = {}
         for name, loss in losses.items():
             weight = self.loss_weights['uv' if name in ('u', 'v', 'uv') else name]
@@ -158,9 +162,8 @@ class DensePoseTask(BaseModule):
         found = []
         views = [self._decoded_levels(view) for view in (features, mirrored) if view is not None]
         for number, (own, meta) in enumerate(zip(boxes, batch_img_metas, strict=True)):
-            factor = own.new_tensor(meta.get('scale_factor', (1.0, 1.0))).repeat(2)
-            placed = whole_boxes(own / factor if rescale else own)
-            rois = torch.cat([own.new_full((len(own), 1), number), own], dim=1)
+            regions, placed = self.framed(own, meta, rescale)
+            rois = torch.cat([own.new_full((len(own), 1), number), regions], dim=1)
             width = float(meta['batch_input_shape'][1]) if len(views) > 1 else 0.0
             surfaces = []
             for chunk, sizes in zip(rois.split(_CHUNK), placed[:, 2:].split(_CHUNK), strict=True):
@@ -171,6 +174,20 @@ class DensePoseTask(BaseModule):
                     surfaces += _pixels(maps, sizes.tolist())
             found.append(dict(surface=surfaces, surface_boxes=placed))
         return found
+
+    def regions_of(self, boxes: Tensor) -> Tensor:
+        """What is looked at for boxes ``[n, 4]``, px of the input."""
+        return boxes
+
+    def framed(
+        self, boxes: Tensor, meta: Mapping[str, Any], rescale: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Of boxes ``[n, 4]``, px of the input, regions ``[n, 4]`` and where surfaces lie.
+
+        Returns:
+            The second are x, y, w, h in whole px of the result, int64.
+        """
+        return boxes, whole_boxes(boxes / scale_of(boxes, meta) if rescale else boxes)
 
     def _decoded_levels(self, features: Sequence[Tensor]) -> Sequence[Tensor]:
         """The levels that regions are taken from."""
@@ -196,7 +213,10 @@ class DensePoseTask(BaseModule):
         count = len(rois)
         if not count:
             rois = rois.new_tensor([[0.0, 0, 0, 16, 16]])
+        learns = self.trunk.training
+        self.trunk.train(learns and count > 0)  # nothing has no statistics
         maps: SurfaceMaps = self(self.roi_extractor(levels, rois))
+        self.trunk.train(learns)
         return maps.first(count)
 
 
@@ -206,12 +226,17 @@ def whole_boxes(boxes_xyxy: Tensor) -> Tensor:
     return torch.cat([low.long(), size.long().clamp(min=1)], dim=1)
 
 
+def scale_of(boxes: Tensor, meta: Mapping[str, Any]) -> Tensor:
+    """Sides of the input per side of the original image, for both corners ``[4]``."""
+    return boxes.new_tensor(meta.get('scale_factor', (1.0, 1.0))).repeat(2)
+
+
 def summed(coarse: Tensor) -> Tensor:
     """Logits of background and coarse parts ``[R, 15, S, S]`` -> of background and body."""
     return torch.cat([coarse[:, :1], coarse[:, 1:].logsumexp(1, keepdim=True)], dim=1)
 
 
-def _body_loss(maps: SurfaceMaps, targets: SurfaceTargets) -> Tensor:
+def _body_loss(maps: SurfaceMaps, targets: SurfaceTargets, aligned: bool) -> Tensor:
     """Of the coarse parts, over all cells of the regions that have masks."""
     logits = doubled_logits(maps.coarse, maps.coarse_confidence)
     cells = mask_targets(
@@ -220,6 +245,7 @@ def _body_loss(maps: SurfaceMaps, targets: SurfaceTargets) -> Tensor:
         targets.regions[:, 1:],
         targets.object_index,
         logits.shape[3],
+        aligned,
     )
     return mask_loss(logits, cells)
 

@@ -10,6 +10,8 @@ from itertools import pairwise
 from typing import cast
 
 import torch
+from mmcv.cnn import build_norm_layer
+from mmdet.utils import ConfigType
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,6 +20,7 @@ from mmext.errors import InputError
 from mmext.registry import MODELS
 
 _GROUPS = 32
+_GROUP_NORM = dict(type='GN', num_groups=_GROUPS)
 
 
 @MODELS.register_module()
@@ -85,8 +88,9 @@ class SurfaceDeepLabTrunk(BaseModule):
         self.out_channels = channels
         self.aspp = _Views(in_channels, tuple(dilations), num_groups)
         self.non_local = _NonLocal(in_channels, num_groups) if non_local else nn.Identity()
+        norm = dict(type='GN', num_groups=num_groups)
         blocks = [
-            _normed(channels if number else in_channels, channels, 3, 1, num_groups)
+            _block(channels if number else in_channels, channels, 3, norm)
             for number in range(num_convs)
         ]
         self.convs = nn.ModuleList(blocks)
@@ -105,50 +109,65 @@ class SurfaceDeepLabTrunk(BaseModule):
 
 @MODELS.register_module()
 class SurfaceHourglassTrunk(BaseModule):
-    """From fine to coarse and back, with GroupNorm: the coarsest cells see all of the region.
+    """From fine to coarse and back, with norms: the coarsest cells see all of the region.
 
     At each resolution convolutions 3 x 3, the first of stride 2 but at the finest; on the way back
     the coarser map, projected and enlarged by bilinear interpolation, is added.
 
     Args:
-        in_channels: of the regions.
-        channels: at each resolution, from the finest on, multiples of the groups.
-        num_groups: of the norms.
+        in_channels: of the regions; 3 for pixels.
+        channels: at each resolution, from the finest on.
+        stem_channels: of two convolutions before these, the first of stride 2; then the finest of
+            the resolutions, too, begins with stride 2, a quarter of the pixels' sides. None: the
+            finest resolution is that of the regions.
+        norm_cfg: of the norms; their numbers of channels are ``channels`` and ``stem_channels``.
         init_cfg: of mmengine.
 
     Raises:
-        InputError: there are no channels, or not a multiple of the groups.
+        InputError: there are no channels.
     """
 
     def __init__(
         self,
         in_channels: int = 256,
         channels: Sequence[int] = (256, 512, 512),
-        num_groups: int = _GROUPS,
+        stem_channels: int | None = None,
+        norm_cfg: ConfigType | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        if not channels or any(width < 1 or width % num_groups for width in channels):
+        stem = () if stem_channels is None else (stem_channels, stem_channels)
+        if not channels or min(in_channels, *channels, *stem) < 1:
             raise InputError(
-                f'{type(self).__name__}: expected channels that are multiples of the '
-                f'{num_groups} groups, got {tuple(channels)}'
+                f'{type(self).__name__}: expected channels from 1 at one resolution or more, got '
+                f'in_channels {in_channels}, channels {tuple(channels)}, stem_channels '
+                f'{stem_channels}'
             )
         self.out_channels = channels[0]
-        before = (in_channels, *channels)
+        norm = norm_cfg or _GROUP_NORM
+        widths = (in_channels, *stem)
+        self.stem = nn.Sequential(
+            *(
+                _block(before, after, 3, norm, stride=1 if number else 2)
+                for number, (before, after) in enumerate(pairwise(widths))
+            )
+        )
+        before = (widths[-1], *channels)
         self.down = nn.ModuleList(
             nn.Sequential(
-                _normed(before[level], width, 3, 1, num_groups, stride=2 if level else 1),
-                *(_normed(width, width, 3, 1, num_groups) for _ in range(2 if level else 0)),
+                _block(before[level], width, 3, norm, stride=2 if level or stem else 1),
+                *(_block(width, width, 3, norm) for _ in range(2 if level else bool(stem))),
             )
             for level, width in enumerate(channels)
         )
         self.project = nn.ModuleList(
             nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(channels)
         )
-        self.up = nn.ModuleList(_normed(width, width, 3, 1, num_groups) for width in channels[:-1])
+        self.up = nn.ModuleList(_block(width, width, 3, norm) for width in channels[:-1])
 
     def forward(self, regions: Tensor) -> Tensor:
-        """``[R, in_channels, s, s]`` -> ``[R, channels[0], s, s]``."""
+        """``[R, in_channels, s, s]`` -> ``[R, channels[0], s, s]``, with a stem ``s / 4``."""
+        regions = self.stem(regions)
         found = []
         for blocks in self.down:
             regions = blocks(regions)
@@ -166,13 +185,14 @@ class _Views(nn.Module):
 
     def __init__(self, channels: int, dilations: tuple[int, ...], num_groups: int) -> None:
         super().__init__()
+        norm = dict(type='GN', num_groups=num_groups)
         self.views = nn.ModuleList(
             [
-                _normed(channels, channels, 1, 1, num_groups),
-                *(_normed(channels, channels, 3, step, num_groups) for step in dilations),
+                _block(channels, channels, 1, norm),
+                *(_block(channels, channels, 3, norm, step) for step in dilations),
             ]
         )
-        self.mean = _normed(channels, channels, 1, 1, num_groups)
+        self.mean = _block(channels, channels, 1, norm)
         self.project = nn.Conv2d((2 + len(dilations)) * channels, channels, 1, bias=False)
 
     def forward(self, regions: Tensor) -> Tensor:
@@ -201,12 +221,17 @@ class _NonLocal(nn.Module):
         return found
 
 
-def _normed(
-    before: int, after: int, kernel: int, dilation: int, num_groups: int, stride: int = 1
+def _block(
+    before: int,
+    after: int,
+    kernel: int,
+    norm: ConfigType,
+    dilation: int = 1,
+    stride: int = 1,
 ) -> nn.Sequential:
     padding = dilation * (kernel // 2)
     conv = nn.Conv2d(before, after, kernel, stride, padding, dilation, bias=False)
-    return nn.Sequential(conv, nn.GroupNorm(num_groups, after), nn.ReLU(inplace=True))
+    return nn.Sequential(conv, build_norm_layer(norm, after)[1], nn.ReLU(inplace=True))
 
 
 def _check(name: str, *numbers: int) -> None:

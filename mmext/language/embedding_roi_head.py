@@ -152,7 +152,7 @@ class _WithEmbeddings:
         if self._images is None or len(self._images) < len(x[0]):
             raise InputError(
                 'search_head reads the pixels of images, which this detector does not hand on: '
-                "UPSNet and type='mmext.SearchRCNN' (in the place of MaskRCNN) do"
+                "UPSNet and type='mmext.PixelRCNN' (in the place of MaskRCNN) do"
             )
         pixels: Tensor = self.search_head.look(self._images, bbox2roi(boxes))  # type: ignore[union-attr]
         return pixels

@@ -10,7 +10,6 @@ from mmext.language import (  # noqa: F401
     joint_embedding_loss,
     search_head,
     search_metric,
-    search_rcnn,
     sigmoid_class_loss,
     transforms,
     vocabulary_hook,

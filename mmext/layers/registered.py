@@ -6,5 +6,6 @@ from mmext.layers import (  # noqa: F401
     optical_flow,
     pair_data_preprocessor,
     roi_align,
+    shown_images,
     task_roi_head,
 )

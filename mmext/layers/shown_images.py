@@ -8,7 +8,10 @@ Shape legend: N images ``[N, 3, H, W]``.
 
 from typing import Any
 
+from mmdet.models.detectors import TwoStageDetector
 from torch import Tensor
+
+from mmext.registry import MODELS
 
 
 def show_images(detector: Any, images: Tensor) -> None:
@@ -25,3 +28,11 @@ class ShowsImages:
         """The host's maps of images ``[N, 3, H, W]``."""
         show_images(self, batch_inputs)
         return super().extract_feat(batch_inputs)  # type: ignore[misc]
+
+
+@MODELS.register_module(name=['PixelRCNN', 'SearchRCNN'])  # the second is its name of before
+class PixelRCNN(ShowsImages, TwoStageDetector):
+    """mmdet's ``FasterRCNN``, ``MaskRCNN`` or ``CascadeRCNN`` for a second stage that reads pixels.
+
+    Training, predictions and weights are those of mmdet's; the RoI head is shown the images.
+    """

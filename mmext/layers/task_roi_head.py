@@ -32,6 +32,8 @@ class TaskRoIHead(StandardRoIHead):
     ``[n, 4]`` of each image, in px of the input, and returns for each image the fields of its
     objects by name; with ``rescale`` in px of the original images. A task that has ``mirror`` gets
     besides ``mirrored``, the features of the mirrored images, while :attr:`mirrored` holds them.
+    The features of a task that says ``reads_images`` are the normalized images alone,
+    ``[B, 3, H, W]``, which the detector shows (:mod:`mmext.layers.shown_images`).
 
     Args:
         tasks: name -> config of a task.
@@ -57,6 +59,12 @@ class TaskRoIHead(StandardRoIHead):
         self.tasks = nn.ModuleDict({name: MODELS.build(task) for name, task in tasks.items()})
         self._sampled: list[SamplingResult] = []
         self.mirrored: Sequence[Tensor] | None = None
+        self._images: Tensor | None = None
+
+    def see(self, images: Tensor) -> None:
+        """Take the images ``[B, 3, H, W]`` of the maps that come next, for tasks that read them."""
+        reads = any(getattr(task, 'reads_images', False) for task in self.tasks.values())
+        self._images = images if reads else None
 
     def bbox_loss(
         self, x: Sequence[Tensor], sampling_results: list[SamplingResult]
@@ -88,7 +96,8 @@ class TaskRoIHead(StandardRoIHead):
                 for own, gt in zip(sampled, batch_gt_instances, strict=True)
             ]
         for name, task in self.tasks.items():
-            own = cast(Any, task).loss(x, sampled, batch_gt_instances)
+            seen = self._seen_by(name, task, x)
+            own = cast(Any, task).loss(seen, sampled, batch_gt_instances)
             _refuse_twice(name, losses.keys() & own.keys())
             losses |= own
         return losses
@@ -113,7 +122,9 @@ class TaskRoIHead(StandardRoIHead):
         boxes = [objects.bboxes.clone() for objects in results]
         tasks = cast('Mapping[str, Any]', self.tasks)
         fields = {
-            name: task.predict(x, boxes, metas, rescale, **self._views_of(task))
+            name: task.predict(
+                self._seen_by(name, task, x), boxes, metas, rescale, **self._views_of(task)
+            )
             for name, task in tasks.items()
         }
         if self.with_mask:
@@ -128,10 +139,23 @@ class TaskRoIHead(StandardRoIHead):
                     objects.set_field(values, field)
         return results
 
+    def _seen_by(self, name: str, task: Any, x: Sequence[Tensor]) -> Sequence[Tensor]:
+        """What a task looks at: the levels, or the images they were made of."""
+        if not getattr(task, 'reads_images', False):
+            return x
+        if self._images is None or len(self._images) != len(x[0]):
+            raise InputError(
+                f'roi_head.tasks.{name} ({type(task).__name__}) reads images, which this detector '
+                "does not show it: type='mmext.PixelRCNN' in the place of mmdet's does"
+            )
+        return [self._images]
+
     def _views_of(self, task: Any) -> dict[str, Sequence[Tensor]]:
         """The other views of the images that a task makes use of."""
         if self.mirrored is None or getattr(task, 'mirror', None) is None:
             return {}
+        if getattr(task, 'reads_images', False):
+            return dict(mirrored=[cast(Tensor, self._images).flip(-1)])
         return dict(mirrored=self.mirrored)
 
 

@@ -27,9 +27,32 @@ TRUNKS: dict[str, dict[str, Any]] = {
         non_local=True,
     ),
     'hourglass': dict(
-        type='mmext.SurfaceHourglassTrunk', in_channels=8, channels=(8, 16), num_groups=4
+        type='mmext.SurfaceHourglassTrunk',
+        in_channels=8,
+        channels=(8, 16),
+        norm_cfg=dict(type='GN', num_groups=4),
     ),
 }
+CROPS: dict[str, Any] = dict(
+    type='mmext.SurfaceCropTask',
+    decoder=None,
+    margin=0.1,
+    roi_extractor=dict(
+        type='mmext.SingleRoIExtractor',
+        roi_layer=dict(type='RoIAlign', output_size=24, sampling_ratio=0),
+        out_channels=3,
+        featmap_strides=[1],
+    ),
+    trunk=dict(
+        type='mmext.SurfaceHourglassTrunk',
+        in_channels=3,
+        stem_channels=4,
+        channels=(8, 16),
+        norm_cfg=dict(type='BN'),
+    ),
+)
+"""A task that looks at the pixels of regions."""
+
 TASK: dict[str, Any] = dict(
     type='mmext.DensePoseTask',
     roi_extractor=dict(
@@ -48,6 +71,8 @@ def small_detector(**task: Any) -> Any:
     init_default_scope('mmdet')
     model = load_config('mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py').model
     narrow = dict(base_channels=4, stem_channels=4)
+    if task.get('type') == CROPS['type']:
+        model.type = 'mmext.PixelRCNN'
     model.backbone.update(depth=18, init_cfg=None, norm_eval=False, **narrow)
     model.neck.update(in_channels=[4, 8, 16, 32], out_channels=8)
     model.rpn_head.update(in_channels=8, feat_channels=8)

@@ -1,12 +1,13 @@
 """The exported dense part, run by onnxruntime, gives the maps of the model."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
-from small_densepose import TRUNKS, small_detector
+from small_densepose import CROPS, TRUNKS, small_detector
 
 from mmext.densepose.deployment import surface_network
 from mmext.errors import InputError
@@ -30,6 +31,14 @@ def test_onnxruntime_says_the_same(trunk: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(one, other.numpy(), atol=1e-3, rtol=1e-3)
     with pytest.raises(ValueError, match='--size'):
         export_onnx(network, path, (32, 32))
+
+
+def test_a_network_of_crops_takes_pixels(tmp_path: Path) -> None:
+    network = surface_network(small_detector(**copy.deepcopy(CROPS), num_coarse=15).eval())
+    assert (network.channels, network.size_hw) == (3, (24, 24))
+    assert export_onnx(network, tmp_path / 'surface.onnx', None) < 1e-3
+    found = network(torch.randn(2, 3, 24, 24))
+    assert [maps.shape[1:] for maps in found] == [(n, 24, 24) for n in (15, 25, 25, 25)]
 
 
 def test_a_detector_without_the_task() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_densepose import pictures, sample, small_detector
+from small_densepose import CROPS, pictures, sample, small_detector
 
 from mmext.demo.figure_mesh import symmetry_tables
 from mmext.densepose.mirror_rcnn import MirrorRCNN
@@ -76,3 +76,22 @@ def test_a_detector_with_both_views(tables: Path) -> None:
     model.__class__ = MirrorRCNN
     with pytest.raises(InputError, match='no task of'), torch.no_grad():
         model.predict(pictures(1), [sample(1)])
+
+
+def test_crops_of_both_views(tables: Path) -> None:
+    model = small_detector(**copy.deepcopy(CROPS), mirror=str(tables)).eval()
+    task, seen = model.roi_head.tasks['densepose'], []
+    predict = task.predict
+
+    def watched(features: Any, *args: Any, **views: Any) -> Any:
+        seen.append((features[0], views['mirrored'][0]))
+        return predict(features, *args, **views)
+
+    task.predict = watched
+    model.__class__ = MirrorRCNN
+    with torch.no_grad():
+        found = model.predict(pictures(2), [sample(2), sample(1)])
+    ((images, mirrored),) = seen
+    assert torch.equal(images, pictures(2))
+    assert torch.equal(mirrored, images.flip(-1))
+    assert all(len(each.pred_instances.surface) for each in found)

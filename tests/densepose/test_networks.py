@@ -1,5 +1,7 @@
 """Decoder, trunks and predictor: parameters of the released models, and what they compute."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -15,6 +17,8 @@ from mmext.densepose.trunks import (
 from mmext.errors import InputError
 from mmext.formats.surface_annotations import MASK_OF_PART, MIRRORED_MASKS
 from mmext.formats.surface_files import MIRRORED_PARTS
+
+NORM = dict(type='GN', num_groups=4)
 
 
 def size(module: nn.Module) -> int:
@@ -96,7 +100,7 @@ def test_coarse_parts_of_mirrored_parts_are_mirrored() -> None:
 
 def test_the_hourglass_step_by_step() -> None:
     torch.manual_seed(0)
-    trunk = SurfaceHourglassTrunk(6, (8, 12, 16), num_groups=4).eval()
+    trunk = SurfaceHourglassTrunk(6, (8, 12, 16), norm_cfg=NORM).eval()
     regions = torch.randn(2, 6, 10, 10)
     fine = trunk.down[0](regions)
     middle = trunk.down[1](fine)
@@ -111,14 +115,31 @@ def test_the_hourglass_step_by_step() -> None:
 
 def test_a_cell_of_the_hourglass_sees_the_whole_region() -> None:
     torch.manual_seed(0)
-    trunk = SurfaceHourglassTrunk(4, (8, 8, 8), num_groups=4)
+    trunk = SurfaceHourglassTrunk(4, (8, 8, 8), norm_cfg=NORM)
     regions = torch.randn(1, 4, 24, 24, requires_grad=True)
     trunk(regions)[0, :, 0, 0].sum().backward()
     assert regions.grad is not None
     assert regions.grad[0, :, -1, -1].abs().sum() > 0
 
 
-@pytest.mark.parametrize('channels', [(), (8, 6), (0,)])
-def test_channels_of_the_hourglass_are_multiples(channels: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match='multiples of the 4 groups'):
-        SurfaceHourglassTrunk(8, channels, num_groups=4)
+def test_the_stem_takes_pixels_to_a_quarter() -> None:
+    torch.manual_seed(0)
+    trunk = SurfaceHourglassTrunk(3, (8, 16), stem_channels=4, norm_cfg=NORM).eval()
+    pixels = torch.randn(2, 3, 32, 32)
+    half = trunk.stem(pixels)
+    quarter = trunk.down[0](half)
+    assert [x.shape[1:] for x in (half, quarter)] == [(4, 16, 16), (8, 8, 8)]
+    assert [block[0].stride for block in (*trunk.stem, *trunk.down[0])] == [
+        *((2, 2), (1, 1)),
+        *((2, 2), (1, 1)),
+    ]
+    assert trunk(pixels).shape == (2, 8, 8, 8)
+
+
+@pytest.mark.parametrize(
+    'options',
+    [dict(channels=()), dict(channels=(8, 0)), dict(channels=(8,), stem_channels=0)],
+)
+def test_a_hourglass_has_channels(options: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match='expected channels from 1'):
+        SurfaceHourglassTrunk(8, norm_cfg=NORM, **options)

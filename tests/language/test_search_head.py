@@ -120,13 +120,13 @@ def test_a_batch_without_objects_learns_from_the_memory() -> None:
 
 def test_a_detector_that_shows_no_images_is_named() -> None:
     head = roi_head(1, LOSS, SEARCH, learn_table=True)
-    with pytest.raises(InputError, match=r'mmext\.SearchRCNN'):
+    with pytest.raises(InputError, match=r'mmext\.PixelRCNN'):
         head.loss(features(), proposals(), samples())
 
 
 def test_a_detector_of_the_host_shows_its_images() -> None:
     model = tiny_model()
-    model.type = 'mmext.SearchRCNN'
+    model.type = 'mmext.PixelRCNN'
     model.roi_head.search_head = SEARCH
     torch.manual_seed(0)
     detector = MODELS.build(model).eval()

@@ -351,6 +351,45 @@ def test_the_truth_is_right(tmp_path: Path) -> None:
     assert values['surface/segm_AP'] > 90
 
 
+def test_surfaces_may_have_frames_of_their_own(tmp_path: Path) -> None:
+    """What a box cuts off is found in a frame that holds it."""
+    metric, samples = exact_predictions(tmp_path, 6)
+    metric.process({}, samples)
+    plain = metric.evaluate(6)
+    for sample in samples:
+        objects = sample['pred_instances']
+        boxes = objects['bboxes']
+        frames = np.concatenate([boxes[:, :2] - 3, boxes[:, 2:] - boxes[:, :2] + 7], axis=1)
+        padded = [np.pad(surface, ((0, 0), (3, 4), (3, 4))) for surface in objects['surface']]
+        boxes[:, 0] += 0.3 * (boxes[:, 2] - boxes[:, 0])  # their left part is cut off
+        objects.update(surface=padded, surface_boxes=frames.astype(np.int64))
+    metric.process({}, samples)
+    framed = metric.evaluate(6)
+    for measure in ('GPS', 'GPSm', 'segm'):
+        for name in ('AP', 'AP50', 'AR'):
+            assert framed[f'surface/{measure}_{name}'] == plain[f'surface/{measure}_{name}']
+    for sample in samples:  # without their frames they lie aside
+        del sample['pred_instances']['surface_boxes']
+    metric.process({}, samples)
+    assert metric.evaluate(6)['surface/GPS_AP'] < plain['surface/GPS_AP'] - 20
+
+
+def test_whole_boxes_are_read_as_the_boxes_they_were(tmp_path: Path) -> None:
+    metric, samples = exact_predictions(tmp_path, 3)
+    for sample in samples:
+        boxes = sample['pred_instances']['bboxes']
+        boxes += np.random.default_rng(0).uniform(0, 0.9, boxes.shape)
+        whole = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+        sample['pred_instances']['surface_boxes'] = np.trunc(whole).astype(np.int64)
+    with_frames = [metric._compared(sample) for sample in samples]
+    for sample in samples:
+        del sample['pred_instances']['surface_boxes']
+    for sample, other in zip(samples, with_frames, strict=True):
+        one = metric._compared(sample)
+        for name, values in one.similarities.items():
+            np.testing.assert_array_equal(values, other.similarities[name])
+
+
 def test_a_turned_chart_has_the_similarity_of_its_distances(tmp_path: Path) -> None:
     def turn(maps: Any) -> None:
         maps[1] = np.where(maps[0] > 0, (maps[1] + 0.25) % 1, 0)

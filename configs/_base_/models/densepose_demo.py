@@ -8,6 +8,7 @@ _base_ = './mask-rcnn_demo.py'
 
 channels = 64
 strides = [4, 8, 16]
+norm = dict(type='BN')
 roi_extractor = dict(
     type='mmext.SingleRoIExtractor',
     roi_layer=dict(type='RoIAlign', output_size=14, sampling_ratio=0),
@@ -15,6 +16,7 @@ roi_extractor = dict(
     featmap_strides=strides,
 )
 model = dict(
+    type='mmext.PixelRCNN',
     backbone=dict(
         num_stages=3,
         strides=(1, 2, 2),
@@ -36,24 +38,20 @@ model = dict(
                 conv_channels=channels,
             ),
             densepose=dict(
-                type='mmext.DensePoseTask',
-                decoder=dict(
-                    type='mmext.PyramidDecoder',
-                    in_channels=channels,
-                    channels=channels,
-                    out_channels=channels,
-                    num_levels=3,
-                ),
+                type='mmext.SurfaceCropTask',
+                margin=0.1,
                 roi_extractor=dict(
-                    roi_extractor,
-                    featmap_strides=[4],
-                    roi_layer=dict(type='RoIAlign', output_size=24, sampling_ratio=0),
+                    type='mmext.SingleRoIExtractor',
+                    roi_layer=dict(type='RoIAlign', output_size=96, sampling_ratio=0),
+                    out_channels=3,
+                    featmap_strides=[1],
                 ),
                 trunk=dict(
                     type='mmext.SurfaceHourglassTrunk',
-                    in_channels=channels,
-                    channels=(channels, 128, 192),  # of 24, 12 and 6 cells
-                    num_groups=8,
+                    in_channels=3,
+                    stem_channels=32,
+                    channels=(64, 128, 192),  # of 24, 12 and 6 cells
+                    norm_cfg=norm,
                 ),
             ),
         ),

@@ -74,6 +74,7 @@ def compare(
     scores: Floats,
     size_hw: tuple[int, int],
     lookup: VertexLookup,
+    frames_xywh: Floats | None = None,
 ) -> ImageSimilarities:
     """The similarities of the best detections of an image with its persons.
 
@@ -85,16 +86,18 @@ def compare(
         scores: ``[D]``.
         size_hw: of the image.
         lookup: of the surface.
+        frames_xywh: where the surfaces lie ``[D, 4]``, px; None: in the boxes.
     """
     order = np.argsort(-scores, kind='stable')[:MAX_DETECTIONS]
     boxes, scores = boxes_xywh[order], scores[order]
     best = [surfaces[number] for number in order]
     shape = len(order), len(persons)
     points, masks = np.zeros(shape), np.zeros(shape)
-    predictions = Predictions(best, boxes)
+    frames = boxes if frames_xywh is None else frames_xywh[order]
+    predictions = Predictions(best, frames)
     windows = [
-        pasted(surface[0] > 0, box, size_hw)
-        for surface, box in zip(best, boxes.tolist(), strict=True)
+        pasted(surface[0] > 0, frame, size_hw)
+        for surface, frame in zip(best, frames.tolist(), strict=True)
     ]
     for column, person in enumerate(persons):
         masks[:, column] = [overlap(found, person.window, person.is_crowd) for found in windows]

@@ -9,6 +9,7 @@ import numpy as np
 from mmengine import fileio
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
+from numpy.typing import NDArray
 
 from mmext.errors import InputError, MissingFileError
 from mmext.formats.coco_records import CocoRecords, coco_records
@@ -34,7 +35,8 @@ class SurfaceMetric(BaseMetric):
     only images that were predicted are evaluated.
 
     Takes of each image ``pred_instances`` in px of the original image: ``bboxes`` ``[n, 4]``,
-    ``scores``, and ``surface``, of each box part, U and V ``[3, h, w]`` uint8.
+    ``scores``, and ``surface``, of each box part, U and V ``[3, h, w]`` uint8; with
+    ``surface_boxes`` that are not the boxes cut off to whole px, these are its frames.
 
     Args:
         ann_file: COCO annotations with the keys of DensePose.
@@ -151,6 +153,7 @@ class SurfaceMetric(BaseMetric):
             to_numpy(found['scores']).astype(np.float64),
             size,
             self.lookup,
+            _frames(found, boxes),
         )
 
     def _persons(self, image_id: int | str, size: tuple[int, int]) -> list[TruePerson]:
@@ -158,3 +161,13 @@ class SurfaceMetric(BaseMetric):
             true_person(a, size, self.lookup, f'{self.ann_file}, annotation {a["id"]}')
             for a in self.annotations[image_id]
         ]
+
+
+def _frames(found: Mapping[str, Any], boxes_xywh: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where the surfaces lie, x, y, w, h ``[n, 4]``: in the boxes, or in frames of their own."""
+    if 'surface_boxes' not in found:
+        return boxes_xywh
+    own = to_numpy(found['surface_boxes']).astype(np.float64).reshape(-1, 4)
+    low, high = np.hsplit(to_numpy(found['bboxes']).reshape(-1, 4), 2)
+    whole = np.trunc(np.hstack([low, np.maximum(high - low, 1)]))
+    return np.where((own == whole).all(axis=1, keepdims=True), boxes_xywh, own)

@@ -22,8 +22,8 @@ class SurfaceCropTask(DensePoseTask):
     """A :class:`.DensePoseTask` whose regions are of the normalized images, not of the levels.
 
     They reach beyond their boxes, so that limbs that a box cuts off are found, and are learned and
-    read alike: at the centers of cells, in whole px of the image. Of a detector that shows its
-    images, ``mmext.PixelRCNN``.
+    read alike: at the centers of cells, in whole px of the image. Surfaces have scores of their
+    own. Of a detector that shows its images, ``mmext.PixelRCNN``.
 
     Args:
         roi_extractor: of stride 1 and 3 channels.
@@ -37,6 +37,7 @@ class SurfaceCropTask(DensePoseTask):
 
     reads_images = True
     aligned = True
+    scores_surfaces = True
 
     def __init__(
         self, roi_extractor: ConfigType, trunk: ConfigType, margin: float = 0.1, **options: Any

@@ -76,6 +76,24 @@ def quantized(pixels: SurfacePixels) -> Tensor:
     return torch.stack([pixels.part, *scaled])
 
 
+def certainty(coarse: Tensor, parts: Tensor) -> Tensor:
+    """How sure surfaces are: the mean probability of the body times that of the part, on the body.
+
+    Args:
+        coarse: logits ``[R, 2 or 15, S, S]``, channel 0 is the background.
+        parts: logits ``[R, 25, S, S]``.
+
+    Returns:
+        ``[R]``, 0 to 1; 0 where there is no body.
+    """
+    body = 1 - coarse.float().softmax(1)[:, 0]
+    part = parts.float().softmax(1)[:, 1:].amax(1)
+    on = body > 0.5
+    count = on.sum((1, 2)).clamp(min=1)
+    sure: Tensor = (body * on).sum((1, 2)) * (part * on).sum((1, 2)) / count.square()
+    return sure
+
+
 def resized_argmax(
     maps: Tensor, rows: _Reads, columns: _Reads, wanted: Tensor | None = None
 ) -> Tensor:

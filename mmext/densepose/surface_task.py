@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mmext.densepose.mirror import read_mirror
 from mmext.densepose.point_losses import point_losses
-from mmext.densepose.surface_decoding import decode_surface, quantized
+from mmext.densepose.surface_decoding import certainty, decode_surface, quantized
 from mmext.densepose.surface_losses import mask_loss, mask_targets
 from mmext.densepose.surface_maps import SurfaceMaps, SurfacePredictor, doubled, doubled_logits
 from mmext.densepose.surface_targets import SurfaceTargets, collect_targets
@@ -63,6 +63,7 @@ class DensePoseTask(BaseModule):
     maps_type = SurfaceMaps  # of `forward`, for who runs it elsewhere
     reads_images = False  # features are levels
     aligned = False  # as released, cells are trained at their corners, but read at their centers
+    scores_surfaces = False  # as released, surfaces rank by their boxes
 
     def __init__(
         self,
@@ -157,7 +158,8 @@ class DensePoseTask(BaseModule):
 
         Returns:
             Of each image ``surface``, a list of n arrays ``[3, h, w]`` uint8 (part, and U and V
-            times 255), and ``surface_boxes`` ``[n, 4]`` int64: x, y, w, h of each in whole px.
+            times 255), and ``surface_boxes`` ``[n, 4]`` int64: x, y, w, h of each in whole px; of
+            a task that scores them also ``surface_scores`` ``[n]``, see :func:`.certainty`.
         """
         found = []
         views = [self._decoded_levels(view) for view in (features, mirrored) if view is not None]
@@ -165,14 +167,17 @@ class DensePoseTask(BaseModule):
             regions, placed = self.framed(own, meta, rescale)
             rois = torch.cat([own.new_full((len(own), 1), number), regions], dim=1)
             width = float(meta['batch_input_shape'][1]) if len(views) > 1 else 0.0
-            surfaces = []
+            surfaces, scores = [], [own.new_zeros(0, dtype=torch.float32)]
             for chunk, sizes in zip(rois.split(_CHUNK), placed[:, 2:].split(_CHUNK), strict=True):
                 if len(chunk):
                     maps = self._averaged(views, chunk, width)
                     if self.nested:
                         maps[0] = summed(maps[0])
                     surfaces += _pixels(maps, sizes.tolist())
-            found.append(dict(surface=surfaces, surface_boxes=placed))
+                    scores.append(certainty(*maps[:2]))
+            fields = dict(surface=surfaces, surface_boxes=placed)
+            scored = dict(surface_scores=torch.cat(scores)) if self.scores_surfaces else {}
+            found.append(fields | scored)
         return found
 
     def regions_of(self, boxes: Tensor) -> Tensor:

@@ -135,14 +135,15 @@ def _shrink_rcnn(config: Config) -> None:
                 head[f'{part}_head'].conv_out_channels = WIDTH
     head.bbox_head.update(fc_out_channels=16)
     for task in head.get('tasks', {}).values():
+        if task.type == 'mmext.SurfaceCropTask':
+            task.roi_extractor.roi_layer.output_size = 48
+            task.trunk.update(stem_channels=WIDTH, channels=(WIDTH, WIDTH))
+            continue
         task.roi_extractor.out_channels = WIDTH
         if 'trunk' not in task:
             task.update(in_channels=WIDTH, conv_channels=WIDTH)
             continue
         task.decoder.update(in_channels=WIDTH, channels=WIDTH, out_channels=WIDTH)
-        if 'Hourglass' in task.trunk.type:
-            task.trunk.update(in_channels=WIDTH, channels=(WIDTH, WIDTH), num_groups=4)
-            continue
         task.trunk.update(in_channels=WIDTH, channels=WIDTH, num_convs=1)
         if 'DeepLab' in task.trunk.type:
             task.trunk.num_groups = 4
@@ -247,6 +248,7 @@ _SHRINK = {
     'CornerNet': _shrink_cornernet,
     'FasterRCNN': _shrink_rcnn,
     'MaskRCNN': _shrink_rcnn,
+    'mmext.PixelRCNN': _shrink_rcnn,
     'mmext.CropLandmarkEstimator': _shrink_landmarks,
     'YOLACT': _shrink_yolact,
     'mmext.YolactEdge': _shrink_yolact_edge,

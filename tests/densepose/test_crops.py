@@ -39,6 +39,17 @@ def test_a_detector_shows_its_images() -> None:
     for one, other in zip(found[0].pred_instances.surface, direct['surface'], strict=True):
         assert (one == other).mean() > 0.999
     assert torch.equal(frames[0], direct['surface_boxes'])
+    scores = found[0].pred_instances.surface_scores
+    torch.testing.assert_close(scores, direct['surface_scores'], atol=1e-4, rtol=1e-3)
+    assert ((scores > 0) & (scores < 1)).all()
+    assert (
+        'surface_scores'
+        not in small_detector()
+        .roi_head.tasks['densepose']
+        .predict(
+            [torch.zeros(1, 8, 24 // 2**i, 24 // 2**i) for i in range(5)], [boxes[1][:1]], [{}]
+        )[0]
+    )
     for surface, (_, _, width, height) in zip(
         found[0].pred_instances.surface, frames[0].tolist(), strict=True
     ):

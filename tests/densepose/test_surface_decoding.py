@@ -4,7 +4,7 @@ import pytest
 import torch
 from released_densepose import decode
 
-from mmext.densepose.surface_decoding import decode_surface, quantized
+from mmext.densepose.surface_decoding import certainty, decode_surface, quantized
 
 
 def test_the_released_values() -> None:
@@ -58,3 +58,15 @@ def test_nobody_and_inputs_unchanged() -> None:
     assert all(torch.equal(a, b) for a, b in zip(given, kept, strict=True))
     low = decode_surface(*(values.bfloat16() for values in given), (9, 5))
     assert low.u.dtype == torch.float32
+
+
+def test_how_sure_a_surface_is() -> None:
+    body = torch.tensor([[0.9, 0.6], [0.2, 0.7]])
+    part = torch.tensor([[0.8, 0.5], [1.0, 0.6]])  # of the likeliest, that of the background aside
+    coarse = torch.stack([1 - body, body]).log()[None]
+    parts = torch.full((1, 25, 2, 2), -50.0)
+    parts[0, 0], parts[0, 7] = (1 - part + 1e-9).log(), part.log()
+    expected = (0.9 + 0.6 + 0.7) / 3 * (0.8 + 0.5 + 0.6) / 3  # the third cell is no body
+    torch.testing.assert_close(certainty(coarse, parts), torch.tensor([expected]))
+    assert certainty(torch.tensor([[1.0], [0]])[None, :, :, None], parts[..., :1, :1]).item() == 0
+    assert certainty(coarse[:0], parts[:0]).shape == (0,)

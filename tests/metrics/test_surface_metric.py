@@ -374,6 +374,24 @@ def test_surfaces_may_have_frames_of_their_own(tmp_path: Path) -> None:
     assert metric.evaluate(6)['surface/GPS_AP'] < plain['surface/GPS_AP'] - 20
 
 
+def test_surfaces_rank_by_their_own_scores(tmp_path: Path) -> None:
+    """Nothing that was found first costs nothing where its surface is known to be none."""
+    metric, samples = exact_predictions(tmp_path, 6)
+    for sample in samples:
+        objects = sample['pred_instances']
+        count = len(objects['surface'])
+        objects['surface'] = [np.zeros_like(s) for s in objects['surface']] + objects['surface']
+        objects['bboxes'] = np.concatenate([objects['bboxes']] * 2)
+        objects['scores'] = np.repeat([0.9, 0.5], count)
+    metric.process({}, samples)
+    assert metric.evaluate(6)['surface/GPS_AP50'] < 70
+    for sample in samples:
+        count = len(sample['pred_instances']['surface']) // 2
+        sample['pred_instances']['surface_scores'] = np.repeat([0.2, 0.8], count)
+    metric.process({}, samples)
+    assert metric.evaluate(6)['surface/GPS_AP50'] == 100
+
+
 def test_whole_boxes_are_read_as_the_boxes_they_were(tmp_path: Path) -> None:
     metric, samples = exact_predictions(tmp_path, 3)
     for sample in samples:

@@ -36,7 +36,8 @@ class SurfaceMetric(BaseMetric):
 
     Takes of each image ``pred_instances`` in px of the original image: ``bboxes`` ``[n, 4]``,
     ``scores``, and ``surface``, of each box part, U and V ``[3, h, w]`` uint8; with
-    ``surface_boxes`` that are not the boxes cut off to whole px, these are its frames.
+    ``surface_boxes`` that are not the boxes cut off to whole px, these are its frames. Where there
+    are ``surface_scores`` ``[n]``, too, detections rank by the product of both.
 
     Args:
         ann_file: COCO annotations with the keys of DensePose.
@@ -145,12 +146,15 @@ class SurfaceMetric(BaseMetric):
         size = int(image['height']), int(image['width'])
         boxes = to_numpy(found['bboxes']).astype(np.float64).reshape(-1, 4)
         boxes[:, 2:] -= boxes[:, :2]
+        scores = to_numpy(found['scores']).astype(np.float64)
+        if 'surface_scores' in found:
+            scores = scores * to_numpy(found['surface_scores'])
         return compare(
             image_id,
             self._persons(image_id, size),
             [to_numpy(surface) for surface in found['surface']],
             boxes,
-            to_numpy(found['scores']).astype(np.float64),
+            scores,
             size,
             self.lookup,
             _frames(found, boxes),

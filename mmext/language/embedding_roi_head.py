@@ -76,7 +76,7 @@ class _WithEmbeddings:
 
     def see(self, images: Tensor) -> None:
         """Take the images ``[N, 3, H, W]`` of the maps that come next, for the search head."""
-        self._images = None if self.search_head is None else images
+        self._images = None if self.search_head is None else images.detach()
 
     @contextmanager
     def _keeping(self) -> Iterator[None]:

@@ -62,7 +62,10 @@ class TaskRoIHead(StandardRoIHead):
         self._images: Tensor | None = None
 
     def see(self, images: Tensor) -> None:
-        """Take the images ``[B, 3, H, W]`` of the maps that come next, for tasks that read them."""
+        """Take the images ``[B, 3, H, W]`` of the maps that come next, for tasks that read them.
+
+        They are let go after one call of :meth:`loss` or :meth:`predict`.
+        """
         reads = any(getattr(task, 'reads_images', False) for task in self.tasks.values())
         self._images = images if reads else None
 
@@ -100,6 +103,7 @@ class TaskRoIHead(StandardRoIHead):
             own = cast(Any, task).loss(seen, sampled, batch_gt_instances)
             _refuse_twice(name, losses.keys() & own.keys())
             losses |= own
+        self._images = None
         return losses
 
     def predict(
@@ -127,6 +131,7 @@ class TaskRoIHead(StandardRoIHead):
             )
             for name, task in tasks.items()
         }
+        self._images = None
         if self.with_mask:
             results = self.predict_mask(x, metas, results, rescale=rescale)
         for number, (objects, meta) in enumerate(zip(results, metas, strict=True)):

@@ -36,6 +36,7 @@ def test_a_detector_shows_its_images() -> None:
         (direct, _) = task.predict(
             [images], [boxes[0] * 2, boxes[1]], [s.metainfo for s in samples], rescale=True
         )
+    assert model.roi_head._images is None  # let go
     for one, other in zip(found[0].pred_instances.surface, direct['surface'], strict=True):
         assert (one == other).mean() > 0.999
     assert torch.equal(frames[0], direct['surface_boxes'])
@@ -73,6 +74,14 @@ def test_both_views_are_of_the_images() -> None:
     (mirrored,) = head._views_of(task)['mirrored']
     assert torch.equal(seen, images)
     assert torch.equal(mirrored[0, 0], torch.eye(3).flip(1))
+
+
+def test_a_detector_that_was_differentiated_is_copied() -> None:
+    model = crop_detector().eval()
+    images = pictures(1).requires_grad_() * 1
+    (found,) = model.predict(images, [sample(1)])
+    assert len(found.pred_instances.surface)
+    copy.deepcopy(model)  # as explanations and fast copies do
 
 
 def test_nobody_leaves_the_statistics_alone() -> None:

@@ -1,5 +1,6 @@
 """A head for search beside the box head: what it learns, and that it teaches nothing else."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -140,6 +141,8 @@ def test_a_detector_of_the_host_shows_its_images() -> None:
     found = torch.cat([sample.pred_instances.embeddings for sample in told])
     assert torch.allclose(found, wanted, atol=1e-6)
     assert torch.allclose(alone.embeddings, told[1].pred_instances.embeddings, atol=1e-5)
+    detector.predict(images().requires_grad_() * 1, samples(), rescale=False)
+    copy.deepcopy(detector)  # as explanations and fast copies do
 
 
 @pytest.mark.parametrize('stages', [1, 2])

@@ -6,21 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from caught_errors import caught
 from mmengine.registry import Registry
 
 from mmext import errors
 from mmext.drawing.layout import side_by_side
 from mmext.errors import InputError, MissingPackageError, input_error, run_tool
 from mmext.formats.flow_files import read_flow
-
-
-def caught(function: Callable[[], object]) -> Exception:
-    """The exception that a call ends with."""
-    try:
-        function()
-    except Exception as error:
-        return error
-    raise AssertionError('no exception')
 
 
 def test_refusals_of_ours_are_input_errors() -> None:

@@ -1,25 +1,16 @@
 """What is said of errors that say nothing."""
 
 import runpy
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from caught_errors import caught
 from mmengine.runner import Runner
 from torch.nn import Linear
 
 from mmext.configuration import load_config
 from mmext.errors import InputError, input_error
 from mmext.failed_statements import first_line, words_of
-
-
-def caught(function: Callable[[], object]) -> Exception:
-    """The exception that a call ends with."""
-    try:
-        function()
-    except Exception as error:
-        return error
-    raise AssertionError('no exception')
 
 
 def failing(file: Path, text: str) -> Exception:

@@ -174,7 +174,8 @@ class DensePoseTask(BaseModule):
                     if self.nested:
                         maps[0] = summed(maps[0])
                     surfaces += _pixels(maps, sizes.tolist())
-                    scores.append(certainty(*maps[:2]))
+                    if self.scores_surfaces:
+                        scores.append(certainty(*maps[:2]))
             fields = dict(surface=surfaces, surface_boxes=placed)
             scored = dict(surface_scores=torch.cat(scores)) if self.scores_surfaces else {}
             found.append(fields | scored)
@@ -218,10 +219,12 @@ class DensePoseTask(BaseModule):
         count = len(rois)
         if not count:
             rois = rois.new_tensor([[0.0, 0, 0, 16, 16]])
-        learns = self.trunk.training
-        self.trunk.train(learns and count > 0)  # nothing has no statistics
+        learning = [] if count else [m for m in self.trunk.modules() if m.training]
+        for module in learning:  # nothing has no statistics
+            module.training = False
         maps: SurfaceMaps = self(self.roi_extractor(levels, rois))
-        self.trunk.train(learns)
+        for module in learning:
+            module.training = True
         return maps.first(count)
 
 

@@ -91,6 +91,10 @@ def test_nobody_leaves_the_statistics_alone() -> None:
     model.loss(pictures(1), [sample(0)])
     assert all(torch.equal(before[name], value) for name, value in trunk.state_dict().items())
     assert all(module.training for module in trunk.modules())
+    trunk.stem[0][1].eval()  # frozen by its user
+    model.loss(pictures(1), [sample(0)])
+    assert [module for module in trunk.modules() if not module.training] == [trunk.stem[0][1]]
+    trunk.train()
     model.loss(pictures(1), [sample(2)])
     assert not torch.equal(
         before['stem.0.1.running_mean'], trunk.state_dict()['stem.0.1.running_mean']
